@@ -1,0 +1,95 @@
+"""Multilayer perceptron.
+
+Rumelhart, Hinton & Williams, "Learning representations by back-propagating errors", Nature 1986.
+Residual connections after He et al. 2016, layer normalisation after Ba et al. 2016.
+
+    symbol    name                   shape              unit
+    h_0 = x   input                  (..., B, D)
+    W_l, b_l  weights, biases        (..., H_{l-1}, H_l), (..., 1, H_l)
+    h_l       hidden activations     (..., B, H_l)
+
+    h_l = dropout(f(norm(h_{l-1} W_l + b_l)))                      plain
+    h_l = dropout(f(norm(h_{l-1} W_l + b_l))) + h_{l-1} P_l        residual
+
+P_l is the identity where the widths agree and a learned projection without bias where they do not.
+"""
+
+from minigrad import functional, nn
+from minigrad.backend import host_rng
+
+from ..base import Architecture
+
+
+class Layer(nn.Module):
+    """One hidden layer with all that may surround it."""
+
+    def __init__(self, inputs, outputs, *, activation, dropout, layer_norm, residual, rng):
+        self.linear = nn.Linear(inputs, outputs, rng=rng)
+        self.norm = nn.LayerNorm(outputs) if layer_norm else None
+        self.activation = functional.activation(activation)
+        self.dropout = nn.Dropout(dropout, rng=rng) if dropout else None
+        self.residual = residual
+        if residual and inputs != outputs:
+            self.projection = nn.Linear(inputs, outputs, bias=False, rng=rng)
+        else:
+            self.projection = None
+
+    def forward(self, x):
+        h = self.linear(x)
+        if self.norm:
+            h = self.norm(h)
+        h = self.activation(h)
+        if self.dropout:
+            h = self.dropout(h)
+        if self.residual:
+            h = h + (self.projection(x) if self.projection else x)
+        return h
+
+
+class MLP(Architecture):
+    """Fully connected layers; the features are the last hidden activations.
+
+    Args:
+        input_size: D.
+        hidden_sizes: the width of each hidden layer.
+        activation: a name in `functional.ACTIVATIONS`.
+        dropout: the share of hidden activations dropped while training, in [0, 1).
+        layer_norm: normalise before each activation.
+        residual: add each layer's input to its output.
+        rng: a seed or Generator for the initial weights and the dropout masks.
+    """
+
+    label = "MLP"
+    family = "feedforward"
+
+    def __init__(
+        self,
+        input_size,
+        hidden_sizes=(512, 512),
+        activation="relu",
+        dropout=0.1,
+        layer_norm=False,
+        residual=False,
+        *,
+        rng=None,
+    ):
+        rng = host_rng(rng)
+        sizes = [input_size, *hidden_sizes]
+        self.layers = [
+            Layer(
+                inputs,
+                outputs,
+                activation=activation,
+                dropout=dropout,
+                layer_norm=layer_norm,
+                residual=residual,
+                rng=rng,
+            )
+            for inputs, outputs in zip(sizes, sizes[1:])
+        ]
+        self.output_size = sizes[-1]
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return x

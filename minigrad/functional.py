@@ -1,0 +1,306 @@
+"""What networks are written in: activations, losses, normalisation and the fused layers.
+
+Arrays end in (..., B, D): batch and features. Whatever leads is independent: replicas, samples,
+timesteps. A fused op is here for one of three reasons, and says which: it is more stable than its
+parts, much faster, or its true derivative is of no use. Its gradient is derived above its vjp.
+"""
+
+import math
+
+from .backend import xp
+from .engine import op
+from .ops import product_over_rows, restore_axes, tanh
+
+
+def once(function):
+    """For vjps that share an intermediate result: compute it at the first call, then remember it.
+
+    Safe, because all vjps of one node receive the same g and the node is freed afterwards.
+    """
+    results = []
+
+    def call(g):
+        if not results:
+            results.append(function(g))
+        return results[0]
+
+    return call
+
+
+# --- activations -----------------------------------------------------------------------------
+
+
+@op
+def relu(x):
+    """max(x, 0); the derivative at 0 is taken as 0."""
+    y = xp.maximum(x, 0)
+    return y, lambda g: g * (y > 0)
+
+
+def _sigmoid(x):
+    # exp of a negative number never overflows: 1/(1+e^-x) for x >= 0, e^x/(1+e^x) for x < 0.
+    e = xp.exp(-xp.abs(x))
+    return xp.where(x >= 0, 1, e) / (1 + e)
+
+
+@op
+def sigmoid(x):
+    """1 / (1 + exp(-x)), to full relative precision at both ends."""
+    y = _sigmoid(x)
+    return y, lambda g: g * y * (1 - y)
+
+
+@op
+def silu(x):
+    """x sigmoid(x): Hendrycks & Gimpel 2016; Elfwing et al. 2018."""
+    s = _sigmoid(x)
+    return x * s, lambda g: g * s * (1 + x * (1 - s))
+
+
+@op
+def gelu(x):
+    """x Phi(x) by the tanh approximation of Hendrycks & Gimpel 2016 (NumPy has no erf)."""
+    a, b = math.sqrt(2 / math.pi), 0.044715
+    t = xp.tanh(a * (x + b * x * x * x))
+
+    def vjp(g):
+        # y = x (1 + t) / 2 and dt/dx = (1 - t^2) a (1 + 3 b x^2).
+        return g * 0.5 * (1 + t + x * (1 - t * t) * a * (1 + 3 * b * x * x))
+
+    return 0.5 * x * (1 + t), vjp
+
+
+@op
+def softplus(x):
+    """log(1 + exp(x)), without overflow."""
+    return xp.logaddexp(x, 0), lambda g: g * _sigmoid(x)
+
+
+@op
+def glu(x):
+    """Gated linear unit, a * sigmoid(b) where x = [a, b] along the features (Dauphin et al. 2017).
+
+    (..., B, 2H) -> (..., B, H). Fused for speed: two slices would each send back an array of zeros.
+    """
+    half = x.shape[-1] // 2
+    if 2 * half != x.shape[-1]:
+        raise ValueError(f"glu halves the features: {x.shape[-1]} is odd")
+    a, gate = x[..., :half], _sigmoid(x[..., half:])
+    y = a * gate
+
+    def vjp(g):
+        gx = xp.empty_like(x)
+        gx[..., :half] = g * gate
+        gx[..., half:] = g * y * (1 - gate)  # d/db = a s (1 - s)
+        return gx
+
+    return y, vjp
+
+
+ACTIVATIONS = {f.__name__: f for f in (relu, sigmoid, tanh, silu, gelu, softplus)}
+
+
+def activation(name):
+    """The activation function of that name."""
+    if name not in ACTIVATIONS:
+        raise ValueError(f"unknown activation {name!r}: choose one of {', '.join(ACTIVATIONS)}")
+    return ACTIVATIONS[name]
+
+
+# --- softmax and its relatives ---------------------------------------------------------------
+
+
+def _softmax(x, axis):
+    e = xp.exp(x - x.max(axis=axis, keepdims=True))  # the largest exponent is 0
+    e /= e.sum(axis=axis, keepdims=True)
+    return e
+
+
+@op
+def softmax(x, axis=-1):
+    p = _softmax(x, axis)
+    # dp_i/dx_j = p_i (delta_ij - p_j), so J^T g = p * (g - <g, p>).
+    return p, lambda g: p * (g - (g * p).sum(axis=axis, keepdims=True))
+
+
+@op
+def logsumexp(x, axis=-1, keepdims=False):
+    """log(sum(exp(x))), with the largest exponent taken out. Its gradient is the softmax."""
+    largest = x.max(axis=axis, keepdims=True)
+    largest = xp.where(xp.isfinite(largest), largest, 0)  # a row of -inf: inf - inf would be NaN
+    exps = xp.exp(x - largest)
+    total = exps.sum(axis=axis, keepdims=True)
+    y = xp.log(total) + largest
+    return (
+        y if keepdims else xp.squeeze(y, axis=axis),
+        lambda g: restore_axes(g, axis, keepdims) * exps / total,
+    )
+
+
+@op
+def log_softmax(x, axis=-1):
+    shifted = x - x.max(axis=axis, keepdims=True)
+    y = shifted - xp.log(xp.exp(shifted).sum(axis=axis, keepdims=True))
+    # dy_i/dx_j = delta_ij - p_j, so J^T g = g - p * sum(g).
+    return y, lambda g: g - xp.exp(y) * g.sum(axis=axis, keepdims=True)
+
+
+@op
+def sparsemax(x):
+    """The point of the probability simplex nearest to x, row by row; usually with exact zeros.
+
+    Martins & Astudillo 2016, Algorithm 1: p = max(x - tau, 0), where tau makes p sum to one.
+    """
+    z = x - x.max(axis=-1, keepdims=True)
+    descending = xp.flip(xp.sort(z, axis=-1), axis=-1)
+    rank = xp.arange(1, x.shape[-1] + 1, dtype=x.dtype)
+    excess = xp.cumsum(descending, axis=-1) - 1
+    # The support is the k largest entries for the largest k with 1 + k z_(k) > z_(1) + ... + z_(k).
+    # Up to there the mean excess (z_(1) + ... + z_(k) - 1) / k rises with k, from there it falls:
+    # its maximum is the one at the support, tau.
+    tau = (excess / rank).max(axis=-1, keepdims=True)
+    p = xp.maximum(z - tau, 0)
+
+    def vjp(g):
+        # On the support p_i = x_i - tau and tau is a mean, so J = I - 1 1^T / |support|; else 0.
+        support = p > 0
+        average = (g * support).sum(axis=-1, keepdims=True) / support.sum(axis=-1, keepdims=True)
+        return (g - average.astype(g.dtype)) * support
+
+    return p, vjp
+
+
+# --- losses: means over the batch, one number for each of what leads -------------------------
+
+
+@op
+def cross_entropy(logits, labels, smoothing=0.0):
+    """Mean over the batch of -log softmax(logits)[label], in nats.
+
+    Fused for stability (the log never meets an underflowed softmax) and speed.
+
+    Args:
+        logits: (..., B, C).
+        labels: (..., B) class numbers of integer dtype, or (..., B, C) class probabilities.
+        smoothing: the share of each label that is spread evenly over all classes.
+
+    Returns:
+        shape logits.shape[:-2]: a scalar, or one loss for each of what leads.
+    """
+    batch, classes = logits.shape[-2:]
+    if labels.dtype.kind == "f":
+        target = labels
+    else:
+        target = labels[..., None] == xp.arange(classes)
+    if target.shape[-2:] != (batch, classes):
+        raise ValueError(f"labels of shape {labels.shape} do not fit logits {logits.shape}")
+    if smoothing:
+        target = target.astype(logits.dtype) * (1 - smoothing) + smoothing / classes
+
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    exps = xp.exp(shifted)
+    total = exps.sum(axis=-1, keepdims=True)
+    # -sum_c t_c (z_c - log sum exp z), and the t_c sum to one.
+    loss = xp.log(total).sum(axis=(-1, -2)) - (target * shifted).sum(axis=(-1, -2))
+
+    def vjp(g):
+        # d/dz_c = (softmax(z)_c - t_c) / B.
+        gx = exps / total
+        gx -= target
+        gx *= g[..., None, None] / batch
+        return gx
+
+    return loss / batch, vjp
+
+
+def mse(prediction, target):
+    """Mean squared error over batch and features: (..., B, D) -> (...)."""
+    difference = prediction - target
+    axes = tuple(range(-min(difference.ndim, 2), 0))
+    return (difference * difference).mean(axis=axes)
+
+
+# --- layers ----------------------------------------------------------------------------------
+
+
+@op
+def linear(x, weight, bias=None):
+    """x @ weight + bias: (..., B, D), (..., D, H), (..., 1, H) -> (..., B, H).
+
+    Fused for speed: one array and one edge instead of two.
+    """
+    y = x @ weight
+    if bias is not None:
+        y += bias
+    return (
+        y,
+        lambda g: g @ weight.mT,
+        lambda g: product_over_rows(x, g, weight.ndim),
+        lambda g: g.sum(axis=-2, keepdims=True),
+    )
+
+
+@op
+def dropout(x, rate, rng):
+    """Zero each element with probability `rate`, divide the others by 1 - rate (inverted dropout).
+
+    `rng` is a generator of the backend, from `backend.device_rng(seed)`.
+    """
+    if not 0 <= rate < 1:
+        raise ValueError(f"a dropout rate lies in [0, 1), not {rate}")
+    keep = rng.random(x.shape, dtype=x.dtype) >= rate
+    mask = xp.multiply(keep, 1 / (1 - rate), dtype=x.dtype)
+    return x * mask, lambda g: g * mask
+
+
+@op
+def layer_norm(x, gain, bias, eps=1e-5):
+    """Each row to mean 0 and variance 1, then gain and bias (Ba et al. 2016). Fused for speed.
+
+    (..., B, D), (..., 1, D), (..., 1, D) -> (..., B, D).
+    """
+    n = x.shape[-1]
+    centred = x - x.sum(axis=-1, keepdims=True) / n
+    scale = 1 / xp.sqrt((centred * centred).sum(axis=-1, keepdims=True) / n + eps)
+    normal = centred * scale
+
+    def vjp_x(g):
+        # For n = normal(x): dn_i/dx_j = scale (delta_ij - 1/D - n_i n_j / D), which is symmetric.
+        h = g * gain
+        along_ones = h.sum(axis=-1, keepdims=True) / n
+        along_normal = (h * normal).sum(axis=-1, keepdims=True) / n
+        return scale * (h - along_ones - normal * along_normal)
+
+    return normal * gain + bias, vjp_x, lambda g: g * normal, lambda g: g
+
+
+@op
+def batch_norm(x, gain, bias, running=None, momentum=0.1, eps=1e-5):
+    """Each feature to mean 0 and variance 1 over the batch, then gain and bias. Fused for speed.
+
+    Ioffe & Szegedy 2015, Algorithm 1: (..., B, D), (..., 1, D), (..., 1, D) -> (..., B, D).
+    `running`, a pair of arrays (mean, variance), is moved towards the statistics of this batch by
+    the fraction `momentum`. The variance is the biased one, as in the paper's training step, so
+    that a batch of one gives 0 and not 0/0.
+    """
+    n = x.shape[-2]
+    mean = x.sum(axis=-2, keepdims=True) / n
+    centred = x - mean
+    variance = (centred * centred).sum(axis=-2, keepdims=True) / n
+    scale = 1 / xp.sqrt(variance + eps)
+    normal = centred * scale
+    if running is not None:
+        for average, value in zip(running, (mean, variance)):
+            average += momentum * (value - average)
+
+    @once
+    def sums(g):
+        return g.sum(axis=-2, keepdims=True), (g * normal).sum(axis=-2, keepdims=True)
+
+    def vjp_x(g):
+        # As for layer_norm, along the batch; here gain is constant along the axis of the sums, so
+        # that these are the gradients of bias and gain as well.
+        along_ones, along_normal = sums(g)
+        return gain * scale * (g - along_ones / n - normal * (along_normal / n))
+
+    return normal * gain + bias, vjp_x, lambda g: sums(g)[1], lambda g: sums(g)[0]

@@ -1,0 +1,77 @@
+"""Numerical gradient checks: shipped, because readers write ops too.
+
+    from minigrad.gradcheck import gradcheck
+    gradcheck(my_op, (3, 4), (1, 4))            # shapes, or arrays of your own
+
+For a function f with Jacobian J, two numbers must agree, for a random cotangent v (of the shape of
+the value) and a random direction u (of the shape of the input):
+
+    <v, J u>      by central differences, (f(x + h u) - f(x - h u)) / 2h
+    <J^T v, u>    by backward, started from v
+
+Both random, in float64: a cotangent of ones would not see a softmax whose backward returns 0.
+"""
+
+import numpy
+
+from . import backend
+from .engine import Tensor
+
+# Ops whose vjp is, on purpose, not their derivative, and why.
+NOT_A_TRUE_GRADIENT = {
+    "spike": "a step's derivative is 0: a surrogate takes its place (Neftci et al. 2019)",
+    "lif": "its spikes are steps; with soft spikes its gradient is true, and checked",
+}
+
+
+class GradientError(AssertionError):
+    """A gradient that is not the derivative of the value."""
+
+
+def gradcheck(function, *inputs, seed=0, step=1e-6, tolerance=1e-6, **options):
+    """Check the gradient of function(*inputs, **options) for every input on its own.
+
+    Args:
+        function: of Tensors, returns a Tensor; deterministic (give it a fixed seed, if it draws).
+        inputs: arrays, or shapes (tuples) to be filled with standard normal numbers. Stay away
+            from kinks (relu at 0), where there is no derivative.
+        step: h, relative to a direction of unit variance.
+        tolerance: how far the two numbers may be apart, relative to their natural scale |v| |J u|.
+
+    Raises:
+        GradientError: names the input and both numbers.
+    """
+    rng = numpy.random.default_rng(seed)
+    arrays = [
+        rng.standard_normal(x) if isinstance(x, tuple) else numpy.asarray(x, "float64")
+        for x in inputs
+    ]
+
+    def evaluate(arrays):
+        return backend.to_numpy(function(*map(Tensor, arrays), **options).data)
+
+    tensors = [Tensor(x.copy(), requires_grad=True) for x in arrays]
+    value = function(*tensors, **options)
+    v = rng.standard_normal(value.shape)
+    value.backward(v)
+
+    for i, (x, tensor) in enumerate(zip(arrays, tensors)):
+        where = f"input {i} of shape {x.shape}"
+        if tensor.grad is None:
+            raise GradientError(f"{where}: no gradient arrived")
+        gradient = backend.to_numpy(tensor.grad)
+        if gradient.shape != x.shape or gradient.dtype != x.dtype:
+            raise GradientError(f"{where}: its gradient has {gradient.shape}, {gradient.dtype}")
+        if not numpy.array_equal(backend.to_numpy(tensor.data), x):
+            raise GradientError(f"{where}: it was changed while computing")
+        u = rng.standard_normal(x.shape)
+        ahead = evaluate([*arrays[:i], x + step * u, *arrays[i + 1 :]])
+        behind = evaluate([*arrays[:i], x - step * u, *arrays[i + 1 :]])
+        change = (ahead - behind) / (2 * step)
+        numerical, analytical = numpy.sum(v * change), numpy.sum(gradient * u)
+        scale = 1 + numpy.sqrt(numpy.sum(v**2) * numpy.sum(change**2))
+        if not abs(numerical - analytical) <= tolerance * scale:
+            raise GradientError(
+                f"{where}: its directional derivative is {numerical:.9g} by central differences, "
+                f"{analytical:.9g} by backward"
+            )

@@ -1,0 +1,26 @@
+"""Initial weights: host arrays (float32), drawn on the host so that a seed means the same anywhere.
+
+Each takes the shape (..., fan_in, fan_out) of the weight in x @ weight and a seed or Generator.
+"""
+
+import math
+
+from . import backend
+
+
+def glorot_uniform(shape, rng):
+    """U(-a, a), a = sqrt(6 / (fan_in + fan_out)): keeps the variance of activations and gradients
+    alike where the activation is near linear (Glorot & Bengio 2010, Eq. 16)."""
+    limit = math.sqrt(6 / (shape[-2] + shape[-1]))
+    return backend.host_rng(rng).uniform(-limit, limit, shape).astype("float32")
+
+
+def he_normal(shape, rng):
+    """N(0, 2 / fan_in): keeps the variance behind a ReLU, which halves it (He et al. 2015, Eq. 10)."""
+    scale = math.sqrt(2 / shape[-2])
+    return scale * backend.host_rng(rng).standard_normal(shape, dtype="float32")
+
+
+def normal(shape, rng, scale=1.0):
+    """N(0, scale^2)."""
+    return scale * backend.host_rng(rng).standard_normal(shape, dtype="float32")

@@ -1,0 +1,62 @@
+"""fit(): the loop that every demo shares."""
+
+import time
+from dataclasses import dataclass, field
+
+from . import backend
+from .backend import xp
+from .data import minibatches
+
+
+@dataclass
+class History:
+    """What happened, epoch by epoch.
+
+    losses: the mean training loss of each epoch, a NumPy array of shape (...): one per replica.
+    seconds: the time of each epoch, without the callback's.
+    """
+
+    losses: list = field(default_factory=list)
+    seconds: list = field(default_factory=list)
+
+
+def fit(model, x, y, loss, optimizer, *, epochs, batch_size=32, shuffle=None, on_epoch=None):
+    """Train `model`; return the History.
+
+    Args:
+        model: a Module; it is in training mode during the epochs and in evaluation mode after.
+        x, y: (..., N, D) and (..., N), NumPy arrays or arrays of the backend; moved once.
+        loss: loss(model, x, y) of a minibatch, a Tensor with one value for each of what leads.
+        optimizer: an Optimizer of the model's parameters.
+        shuffle: a seed or Generator, from which each epoch draws a new order of the rows; without
+            it the batches are cut once and stay.
+        on_epoch: called as on_epoch(number of epochs done, history) after each, in evaluation mode.
+
+    The sum of the losses is what is differentiated, so each replica's gradient is what it would be
+    alone. Nothing waits for the device before the epoch ends.
+    """
+    x, y = backend.asarray(x), backend.asarray(y)
+    rows = x.shape[-2]
+    if not 0 < rows == y.shape[-1]:
+        raise ValueError(f"x has {rows} rows and y {y.shape[-1]}: they must be equally many, not 0")
+    rng = None if shuffle is None else backend.host_rng(shuffle)
+    batches = minibatches(x, y, batch_size)
+    history = History()
+    for epoch in range(1, epochs + 1):
+        start = time.perf_counter()
+        model.train()
+        if rng is not None:
+            batches = minibatches(x, y, batch_size, order=xp.asarray(rng.permutation(rows)))
+        total = 0.0
+        for x_batch, y_batch in batches:
+            optimizer.zero_grad()
+            value = loss(model, x_batch, y_batch)
+            value.backward(xp.ones_like(value.data))
+            optimizer.step()
+            total = total + value.data * (x_batch.shape[-2] / rows)
+        history.losses.append(backend.to_numpy(total))
+        history.seconds.append(time.perf_counter() - start)
+        model.eval()
+        if on_epoch is not None:
+            on_epoch(epoch, history)
+    return history
