@@ -16,7 +16,7 @@ def glorot_uniform(shape, rng):
 
 
 def he_normal(shape, rng):
-    """N(0, 2 / fan_in): keeps the variance behind a ReLU, which halves it (He et al. 2015, Eq. 10)."""
+    """N(0, 2 / fan_in): keeps the variance behind a ReLU, which halves it (He et al. 2015)."""
     scale = math.sqrt(2 / shape[-2])
     return scale * backend.host_rng(rng).standard_normal(shape, dtype="float32")
 
