@@ -9,10 +9,22 @@ import inspect
 from minigrad.backend import host_rng
 
 from .base import Architecture, Classifier
+from .energy.hopfield import Hopfield
 from .feedforward.mlp import MLP
+from .feedforward.tabnet import TabNet
+from .neuromorphic.ann2snn import ANN2SNN
+from .neuromorphic.snn import SNN
+from .probabilistic.bayesian import Bayesian
+from .probabilistic.mc_dropout import MCDropout
 
 ARCHITECTURES = {
     "mlp": MLP,
+    "tabnet": TabNet,
+    "bayesian": Bayesian,
+    "mc_dropout": MCDropout,
+    "hopfield": Hopfield,
+    "snn": SNN,
+    "ann2snn": ANN2SNN,
 }
 
 

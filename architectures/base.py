@@ -10,7 +10,7 @@ through four methods, so that whoever trains and compares them needs no ``if``:
     finish            what follows training (a conversion), given the training data
 """
 
-from minigrad import functional, nn, no_grad
+from minigrad import Tensor, functional, nn, no_grad
 
 
 class Architecture(nn.Module):
@@ -73,10 +73,10 @@ class Classifier(nn.Module):
         """Class probabilities (..., B, C) in evaluation mode, without a graph."""
         self.eval()
         with no_grad():
-            return self.backbone.predict_proba(self, x)
+            return self.backbone.predict_proba(self, Tensor(x))
 
     def finish(self, x_train):
         """The Classifier to predict with: itself, or what became of it after training."""
         self.eval()
         with no_grad():
-            return self.backbone.finish(self, x_train)
+            return self.backbone.finish(self, Tensor(x_train))

@@ -1,0 +1,168 @@
+"""Modern Hopfield network: an associative memory that is also an attention layer.
+
+Ramsauer et al., "Hopfield Networks is All You Need", ICLR 2021; equations by its numbers.
+
+    symbol    name                               shape               unit
+    xi        state (query) patterns             (..., B, d)
+    X, or K   stored patterns                    (..., K, d)
+    V         what is read out for each pattern  (..., K, d)
+    beta      inverse temperature                scalar              1 / |pattern|^2
+    M         largest norm of a stored pattern   (...,)
+    E         energy                             (..., B)            |pattern|^2
+    W_q, b_q  query projection                   (..., D, d), (..., 1, d)
+
+    lse(beta, z) = 1/beta log sum_i exp(beta z_i)                                       Eq. 1
+    E(xi)   = -lse(beta, X xi) + |xi|^2/2 + log(K)/beta + M^2/2                         Eq. 2
+    xi_new  = softmax(beta xi X^T) X                                                    Eq. 3
+
+dE/dxi = xi - xi_new, so Eq. 3 is a gradient step of length one; it never raises E (Theorem 1). With
+well separated patterns one step retrieves with an error exponentially small in the separation
+(Theorem 5). As a layer, Hopfield learns the stored patterns and reads out softmax(beta xi K^T) V.
+
+Deviation: with `num_heads` > 1 each head has patterns of its own, of width d / num_heads, and the
+heads are concatenated without a further projection, which the head of a Classifier can take over.
+"""
+
+import math
+
+from minigrad import functional, init, nn
+from minigrad.backend import host_rng
+from minigrad.engine import Tensor
+
+from ..base import Architecture
+
+
+def update(xi, patterns, beta):
+    """Eq. 3, one step of retrieval: (..., B, d), (..., K, d) -> (..., B, d)."""
+    return functional.softmax(beta * (xi @ patterns.mT)) @ patterns
+
+
+def energy(xi, patterns, beta):
+    """Eq. 2, of each state: (..., B, d), (..., K, d) -> (..., B). Never negative."""
+    lse = functional.logsumexp(beta * (xi @ patterns.mT)) / beta
+    squares = (patterns * patterns).sum(axis=-1)
+    constant = math.log(patterns.shape[-2]) / beta + squares.max(axis=-1, keepdims=True) / 2
+    return (xi * xi).sum(axis=-1) / 2 - lse + constant
+
+
+class Hopfield(Architecture):
+    """A Hopfield layer with learned patterns; the features are what the queries read out.
+
+    Args:
+        input_dim: D.
+        num_patterns: K.
+        hidden_dim: d, the width of patterns and features.
+        beta: inverse temperature; by default 1 / sqrt(width of a head), as in attention.
+        update_steps: how often Eq. 3 is applied to the query before the read-out.
+        tied: read out the stored patterns themselves (V = K): half the parameters.
+        num_heads: associative memories side by side; must divide hidden_dim.
+        rng: a seed or Generator.
+    """
+
+    label = "Hopfield"
+    family = "energy"
+
+    def __init__(
+        self,
+        input_dim,
+        num_patterns=64,
+        hidden_dim=64,
+        beta=None,
+        update_steps=0,
+        tied=False,
+        num_heads=1,
+        *,
+        rng=None,
+    ):
+        if hidden_dim % num_heads:
+            raise ValueError(f"num_heads={num_heads} does not divide hidden_dim={hidden_dim}")
+        rng = host_rng(rng)
+        width = hidden_dim // num_heads
+        heads = () if num_heads == 1 else (num_heads,)
+
+        def patterns():
+            shape = (*heads, num_patterns, width)
+            return Tensor(init.glorot_uniform(shape, rng), requires_grad=True)
+
+        self.query = nn.Linear(input_dim, hidden_dim, rng=rng)
+        self.keys = patterns()
+        self.values = None if tied else patterns()
+        self.beta = 1 / math.sqrt(width) if beta is None else beta
+        self.update_steps = update_steps
+        self.num_heads = num_heads
+        self.output_size = hidden_dim
+
+    def forward(self, x):
+        xi = self._split_heads(self.query(x))
+        for _ in range(self.update_steps):
+            xi = update(xi, self.keys, self.beta)
+        association = functional.softmax(self.beta * (xi @ self.keys.mT))  # (..., B, K)
+        values = self.keys if self.values is None else self.values
+        return self._merge_heads(association @ values)
+
+    def _split_heads(self, x):
+        """(..., B, d) -> (..., heads, B, d / heads): a head is one more leading axis."""
+        if self.num_heads == 1:
+            return x
+        *lead, batch, width = x.shape
+        parts = x.reshape(*lead, batch, self.num_heads, width // self.num_heads)
+        return _swap(parts)
+
+    def _merge_heads(self, x):
+        """(..., heads, B, d / heads) -> (..., B, d)."""
+        if self.num_heads == 1:
+            return x
+        *lead, heads, batch, width = x.shape
+        return _swap(x).reshape(*lead, batch, heads * width)
+
+
+def _swap(x):
+    """Exchange the second and third last axes."""
+    last = x.ndim - 1
+    return x.transpose(*range(last - 2), last - 1, last - 2, last)
+
+
+class AssociativeMemory(Architecture):
+    """Multi-head Hopfield layers in a stack: h <- norm(h + dropout(hopfield(h))).
+
+    The input is projected to the hidden width first: a layer norm of two raw inputs would leave a
+    single bit of them.
+
+    Args:
+        input_dim: D.
+        num_layers: Hopfield layers.
+        num_patterns, hidden_dim, beta, num_heads: as for Hopfield.
+        dropout: on each layer's read-out, while training.
+        rng: a seed or Generator.
+    """
+
+    label = "Associative memory"
+    family = "energy"
+
+    def __init__(
+        self,
+        input_dim,
+        num_layers=2,
+        num_patterns=64,
+        hidden_dim=64,
+        beta=None,
+        num_heads=4,
+        dropout=0.1,
+        *,
+        rng=None,
+    ):
+        rng = host_rng(rng)
+        self.projection = nn.Linear(input_dim, hidden_dim, rng=rng)
+        self.memories = [
+            Hopfield(hidden_dim, num_patterns, hidden_dim, beta, num_heads=num_heads, rng=rng)
+            for _ in range(num_layers)
+        ]
+        self.norms = [nn.LayerNorm(hidden_dim) for _ in range(num_layers)]
+        self.dropout = nn.Dropout(dropout, rng=rng)
+        self.output_size = hidden_dim
+
+    def forward(self, x):
+        h = self.projection(x)
+        for memory, norm in zip(self.memories, self.norms):
+            h = norm(h + self.dropout(memory(h)))
+        return h

@@ -1,0 +1,215 @@
+"""TabNet: sequential attention over features.
+
+Arik & Pfister, "TabNet: Attentive Interpretable Tabular Learning", AAAI 2021; the encoder of Fig. 4.
+
+    symbol          name                            shape               unit
+    f               normalised features             (..., B, D)
+    M_i             mask of step i, rows sum to 1   (..., B, D)
+    P_i             prior: what may still be used   (..., B, D)
+    d_i             decision features, n_d = H      (..., B, H)
+    a_i             attention features, n_a = H     (..., B, H)
+    A_i             attentive transformer           (..., H, D)
+    gamma           relaxation factor               scalar
+    w = n_d + n_a   width of feature transformers
+
+    f       = BN(x)
+    a_0     = the a-half of transformer_0(f),  P_0 = 1
+    M_i     = sparsemax(P_{i-1} * BN(a_{i-1} A_i))                  Eq. 1
+    P_i     = P_{i-1} * (gamma - M_i)
+    [d_i, a_i] = transformer_i(M_i * f)
+    output  = sum_i relu(d_i)
+
+A feature transformer is n_shared + n_independent layers GLU(BN(h W)), W: (w, 2w); the first has no
+residual connection, the later ones give (h + layer(h)) sqrt(1/2), which keeps the variance. The
+matrices of the shared layers are the same in all transformers; the batch norms never are, because
+each sees the statistics of its own step.
+
+Native objective: cross-entropy + sparsity * mean_i mean_b sum_j -M_i[b,j] log(M_i[b,j] + 1e-15), the
+entropy of the masks (the paper's L_sparse).
+
+Deviations: the input is normalised by plain batch norm, everything else by ghost batch norm over
+virtual batches (Hoffer et al. 2017), as in the paper; its momentum is 0.1, the weight of the newest
+batch, because with the paper's slower averages (0.02) the running statistics lag behind in a short
+training. The running variance is the biased one (see functional.batch_norm).
+"""
+
+import math
+
+from minigrad import Tensor, functional, nn, no_grad
+from minigrad.backend import host_rng
+from minigrad.ops import concatenate, log, split, stack
+
+from ..base import Architecture
+
+
+class GhostBatchNorm(nn.BatchNorm):
+    """Batch norm within virtual batches of `rows` rows each; the last one takes what is left."""
+
+    def __init__(self, features, rows, *, momentum):
+        super().__init__(features, momentum=momentum)
+        self.rows = rows
+
+    def forward(self, x):
+        batch = x.shape[-2]
+        if not self.training or batch <= self.rows:
+            return super().forward(x)
+        ghosts = split(x, list(range(self.rows, batch, self.rows)), axis=-2)
+        return concatenate([super(GhostBatchNorm, self).forward(g) for g in ghosts], axis=-2)
+
+
+class GLULayer(nn.Module):
+    """GLU(BN(h W)): (..., B, inputs) -> (..., B, w). No bias: batch norm would remove it."""
+
+    def __init__(self, linear, norm):
+        self.linear, self.norm = linear, norm
+
+    def forward(self, h):
+        return functional.glu(self.norm(self.linear(h)))
+
+
+class FeatureTransformer(nn.Module):
+    """Shared, then independent GLU layers: (..., B, D) -> (..., B, w)."""
+
+    def __init__(self, linears, norms):
+        self.layers = [GLULayer(linear, norm) for linear, norm in zip(linears, norms)]
+
+    def forward(self, x):
+        first, *later = self.layers
+        h = first(x)
+        for layer in later:
+            h = (h + layer(h)) * math.sqrt(0.5)
+        return h
+
+
+class AttentiveTransformer(nn.Module):
+    """sparsemax(prior * BN(a A)): (..., B, H) -> the mask (..., B, D)."""
+
+    def __init__(self, linear, norm):
+        self.linear, self.norm = linear, norm
+
+    def forward(self, a, prior):
+        return functional.sparsemax(prior * self.norm(self.linear(a)))
+
+
+class TabNet(Architecture):
+    """The TabNet encoder; the features are the summed decisions of its steps.
+
+    Args:
+        input_size: D.
+        hidden_size: H = n_d = n_a.
+        num_steps: decision steps.
+        relaxation_factor: gamma; 1 lets a feature be used in one step only.
+        n_shared, n_independent: layers of each feature transformer; at least one in all.
+        virtual_batch_size: rows of a virtual batch.
+        momentum: of the running statistics, the weight of the newest batch.
+        sparsity: weight of the masks' entropy in the native objective.
+        num_classes: adds a linear layer to that many outputs (the paper's W_final).
+        dropout: on the output, while training.
+        rng: a seed or Generator.
+    """
+
+    label = "TabNet"
+    family = "feedforward"
+
+    def __init__(
+        self,
+        input_size,
+        hidden_size=64,
+        num_steps=3,
+        relaxation_factor=1.5,
+        n_shared=2,
+        n_independent=2,
+        virtual_batch_size=128,
+        momentum=0.1,
+        sparsity=1e-3,
+        num_classes=None,
+        dropout=0.0,
+        *,
+        rng=None,
+    ):
+        if n_shared + n_independent < 1 or num_steps < 1:
+            raise ValueError(
+                "TabNet needs a step and a layer, not "
+                f"num_steps={num_steps}, n_shared={n_shared}, n_independent={n_independent}"
+            )
+        rng = host_rng(rng)
+        width = 2 * hidden_size
+
+        def linears(count, inputs):
+            sizes = [inputs] + [width] * (count - 1) if count else []
+            return [nn.Linear(size, 2 * width, bias=False, rng=rng) for size in sizes]
+
+        def norm(features):
+            return GhostBatchNorm(features, virtual_batch_size, momentum=momentum)
+
+        shared = linears(n_shared, input_size)
+
+        def transformer():
+            layers = shared + linears(n_independent, width if shared else input_size)
+            return FeatureTransformer(layers, [norm(2 * width) for _ in layers])
+
+        def attention():
+            linear = nn.Linear(hidden_size, input_size, bias=False, rng=rng)
+            return AttentiveTransformer(linear, norm(input_size))
+
+        self.input_norm = nn.BatchNorm(input_size, momentum=momentum)
+        self.initial = transformer()
+        self.attentions = [attention() for _ in range(num_steps)]
+        self.transformers = [transformer() for _ in range(num_steps)]
+        self.dropout = nn.Dropout(dropout, rng=rng) if dropout else None
+        self.final = nn.Linear(hidden_size, num_classes, rng=rng) if num_classes else None
+        self.hidden_size = hidden_size
+        self.relaxation_factor = relaxation_factor
+        self.sparsity = sparsity
+        self.output_size = num_classes or hidden_size
+
+    def steps(self, x):
+        """Masks M_i (..., B, D) and decisions relu(d_i) (..., B, H): two lists, one entry a step."""
+        f = self.input_norm(x)
+        h = self.initial(f)
+        prior = 1.0
+        masks, decisions = [], []
+        for attention, transformer in zip(self.attentions, self.transformers):
+            mask = attention(h[..., self.hidden_size :], prior)
+            prior = prior * (self.relaxation_factor - mask)
+            h = transformer(mask * f)
+            masks.append(mask)
+            decisions.append(functional.relu(h[..., : self.hidden_size]))
+        return masks, decisions
+
+    def output(self, decisions):
+        """What the decisions add up to: (..., B, output_size)."""
+        total = decisions[0]
+        for decision in decisions[1:]:
+            total = total + decision
+        if self.dropout:
+            total = self.dropout(total)
+        return self.final(total) if self.final else total
+
+    def forward(self, x):
+        _, decisions = self.steps(x)
+        return self.output(decisions)
+
+    def native_loss(self, model, x, y):
+        masks, decisions = self.steps(x)
+        loss = functional.cross_entropy(model.head(self.output(decisions)), y)
+        entropy = 0.0
+        for mask in masks:
+            entropy = entropy - (mask * log(mask + 1e-15)).sum(axis=-1).mean(axis=-1)
+        return loss + self.sparsity / len(masks) * entropy
+
+    def feature_masks(self, x):
+        """What the network looked at, in evaluation mode.
+
+        Returns:
+            masks (steps, ..., B, D), rows summing to 1, and the aggregate importance (..., B, D):
+            the masks, each weighted by what its step contributed, eta_i = sum_c relu(d_i)_c, and
+            normalised to sum to 1 ("Interpretability" in section 3 of the paper).
+        """
+        self.eval()
+        with no_grad():
+            masks, decisions = self.steps(Tensor(x))
+            masks, decisions = stack(masks), stack(decisions)
+            eta = decisions.sum(axis=-1, keepdims=True)
+            importance = (eta * masks).sum(axis=0)
+            return masks, importance / (importance.sum(axis=-1, keepdims=True) + 1e-15)

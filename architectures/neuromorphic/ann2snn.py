@@ -1,0 +1,182 @@
+"""ANN-to-SNN conversion: train an ordinary network, then let it spike.
+
+Diehl et al., "Fast-Classifying, High-Accuracy Spiking Deep Networks Through Weight and Threshold
+Balancing", IJCNN 2015; Rueckauer et al., "Conversion of Continuous-Valued Deep Networks to Efficient
+Event-Driven Networks for Image Classification", Frontiers in Neuroscience 2017.
+
+    symbol      name                                       shape                  unit
+    W, b        weights of a trained layer                 (..., D, H), (..., 1, H)
+    m, v        running mean and variance of batch norm    (..., 1, H)
+    gamma, c    gain and bias of batch norm                (..., 1, H)
+    lambda_l    activation scale of layer l                (..., 1, 1)            activation
+    V[t]        membrane potential                         (..., T, B, H)         threshold
+    S[t]        spikes, 0 or 1                             (..., T, B, H)
+
+Train h_l = relu(BN(h_{l-1} W_l + b_l)). Then, layer by layer:
+
+    fold     W' = W gamma / sqrt(v + eps),  b' = (b - m) gamma / sqrt(v + eps) + c
+    scale    lambda_l = a high percentile of h_l on the training data        (Rueckauer, Eq. 6)
+             W~ = W' lambda_{l-1} / lambda_l,  b~ = b' / lambda_l,  lambda_0 = 1
+    spike    V[t] = V[t-1] + S_{l-1}[t] W~ + b~ - S[t-1],  S[t] = 1 where V[t] > 1
+
+An integrate-and-fire neuron with reset by subtraction fires at the rate of its mean input, so the
+rates approach the activations h_l / lambda_l with an error below 1/T. Starting from half a threshold
+turns rounding down into rounding to the nearest, which halves the error. The input is a constant
+current; the last, linear layer does not spike, it averages its input over time.
+
+Deviation: the percentile is 99.9 by default, as in Rueckauer et al.; Diehl et al. took the maximum.
+"""
+
+import copy
+
+from minigrad import functional, nn, no_grad
+from minigrad.backend import host_rng, xp
+from minigrad.engine import Tensor
+from minigrad.spiking import lif_trace
+
+from ..base import Architecture
+from .snn import synaptic_current
+
+
+class ReLULayer(nn.Module):
+    """relu(BN(x W + b)): (..., B, D) -> (..., B, H)."""
+
+    def __init__(self, inputs, outputs, *, rng):
+        self.linear = nn.Linear(inputs, outputs, rng=rng)
+        self.norm = nn.BatchNorm(outputs)
+
+    def forward(self, x):
+        return functional.relu(self.norm(self.linear(x)))
+
+    def folded(self):
+        """W' and b', which do in one step what linear layer and (evaluating) batch norm do."""
+        scale, shift = self.norm.folded()
+        return self.linear.weight * scale, self.linear.bias * scale + shift
+
+
+class ANN2SNN(Architecture):
+    """The network that is trained; `convert` makes the spiking one, which is what predicts.
+
+    Args:
+        input_size: D.
+        hidden_sizes: widths of the layers that will spike.
+        output_size: features, from a last linear layer; None for the last hidden activations.
+        num_timesteps: T of the spiking network.
+        threshold: where its neurons fire: only the unit in which potentials are measured.
+        percentile: lambda_l is this percentile of the activations, in (0, 100].
+        initial_potential: V before the first step, in thresholds.
+        rng: a seed or Generator.
+    """
+
+    label = "ANN2SNN"
+    family = "neuromorphic"
+
+    def __init__(
+        self,
+        input_size,
+        hidden_sizes=(256, 128),
+        output_size=None,
+        num_timesteps=64,
+        threshold=1.0,
+        percentile=99.9,
+        initial_potential=0.5,
+        *,
+        rng=None,
+    ):
+        if not 0 < percentile <= 100:
+            raise ValueError(f"percentile lies in (0, 100], not {percentile}")
+        rng = host_rng(rng)
+        sizes = [input_size, *hidden_sizes]
+        self.layers = [ReLULayer(n, m, rng=rng) for n, m in zip(sizes, sizes[1:])]
+        self.tail = nn.Linear(sizes[-1], output_size, rng=rng) if output_size else None
+        self.output_size = output_size or sizes[-1]
+        self.num_timesteps = num_timesteps
+        self.threshold = threshold
+        self.percentile = percentile
+        self.initial_potential = initial_potential
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return self.tail(x) if self.tail else x
+
+    def convert(self, x_train):
+        """The SpikingNetwork with this network's weights, scaled by its activations on x_train
+        (..., N, D). This network is put into evaluation mode and not changed otherwise."""
+        self.eval()
+        h, scale = Tensor(x_train), 1.0
+        layers = []
+        with no_grad():
+            for layer in self.layers:
+                h = layer(h)
+                before, scale = scale, self._activation_scale(h.data)
+                weight, bias = layer.folded()
+                spiking = copy.copy(layer.linear)
+                spiking.weight = weight * (before * self.threshold / scale)
+                spiking.bias = bias * (self.threshold / scale)
+                layers.append(spiking)
+        return SpikingNetwork(
+            layers,
+            scale,
+            copy.deepcopy(self.tail),
+            num_timesteps=self.num_timesteps,
+            threshold=self.threshold,
+            initial_potential=self.initial_potential * self.threshold,
+            output_size=self.output_size,
+        )
+
+    def _activation_scale(self, h):
+        """lambda: (..., N, H) -> (..., 1, 1). A layer that never fires keeps its scale."""
+        scale = xp.percentile(h, self.percentile, axis=(-1, -2), keepdims=True).astype(h.dtype)
+        return xp.where(scale > 0, scale, 1)
+
+    def finish(self, model, x_train):
+        """The Classifier with the spiking network in place of this one; the head stays."""
+        finished = copy.copy(model)
+        finished.backbone = self.convert(x_train)
+        return finished
+
+
+class SpikingNetwork(Architecture):
+    """Integrate-and-fire layers without leak: the rates stand for the activations of an ANN."""
+
+    label = "ANN2SNN"
+    family = "neuromorphic"
+
+    def __init__(
+        self, layers, scale, tail, *, num_timesteps, threshold, initial_potential, output_size
+    ):
+        self.layers = layers  # Linear, with W~ and b~
+        self.scale = scale  # lambda of the last layer, (..., 1, 1)
+        self.tail = tail
+        self.num_timesteps = num_timesteps
+        self.threshold = threshold
+        self.initial_potential = initial_potential
+        self.output_size = output_size
+
+    def forward(self, x):
+        return self._read_out(self.spikes(x)[-1].mean(axis=-3))
+
+    def spikes(self, x):
+        """S of every layer: Tensors (..., T, B, H)."""
+        x = Tensor(x)
+        layers, spikes = [], None
+        for linear in self.layers:
+            current = synaptic_current(linear, x, spikes).data
+            _, fired = lif_trace(
+                current, self.num_timesteps, 1.0, self.threshold, self.initial_potential
+            )
+            spikes = Tensor(fired)
+            layers.append(spikes)
+        return layers
+
+    def features_over_time(self, x):
+        """The features after 1, 2, ..., T timesteps: (T, ..., B, output_size)."""
+        spikes = self.spikes(x)[-1].data
+        steps = xp.arange(1, self.num_timesteps + 1, dtype=spikes.dtype).reshape(-1, 1, 1)
+        rates = xp.moveaxis(xp.cumsum(spikes, axis=-3) / steps, -3, 0)
+        return self._read_out(Tensor(rates))
+
+    def _read_out(self, rates):
+        activations = rates * self.scale
+        return self.tail(activations) if self.tail else activations

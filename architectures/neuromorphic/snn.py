@@ -1,0 +1,128 @@
+"""Spiking neural network, trained by surrogate gradients.
+
+Neftci, Mostafa & Zenke, "Surrogate Gradient Learning in Spiking Neural Networks", IEEE Signal
+Processing Magazine 2019; the surrogate is that of SuperSpike (Zenke & Ganguli 2018).
+
+    symbol     name                          shape               unit
+    x          input, a constant current     (..., B, D)
+    I[t]       synaptic current              (..., T, B, H)      threshold (per timestep)
+    U[t]       membrane potential            (..., T, B, H)      threshold
+    S[t]       spikes, exactly 0 or 1        (..., T, B, H)
+    tau        membrane time constant        scalar              timesteps
+    beta       decay, exp(-1/tau)            scalar
+
+    I_l[t] = S_{l-1}[t] W_l + b_l               (I_1 = x W_1 + b_1 at every t)
+    U_l[t] = beta U_l[t-1] + I_l[t] - threshold S_l[t-1]
+    S_l[t] = 1 where U_l[t] > threshold
+    output = mean_t(S_L[t]) W_out + b_out
+
+Spikes, not rates, travel to the next layer at every timestep. Nothing flows from a later layer back
+to an earlier one, so a layer processes all timesteps at once: one matrix product, then one scan.
+
+Deviations: the synapse has no time constant of its own, a spike acts in the timestep in which it
+arrives; the reset subtracts the threshold one timestep later and is not differentiated by default.
+"""
+
+import math
+
+from minigrad import nn, no_grad
+from minigrad.backend import host_rng
+from minigrad.engine import Tensor
+from minigrad.spiking import check_surrogate, lif, lif_trace
+
+from ..base import Architecture
+
+
+class SNN(Architecture):
+    """Layers of leaky integrate-and-fire neurons; the features are a readout of mean spike counts.
+
+    Args:
+        input_size: D.
+        hidden_sizes: neurons of each spiking layer.
+        output_size: features.
+        num_timesteps: T.
+        tau: membrane time constant, in timesteps.
+        threshold: the potential at which a neuron fires.
+        surrogate: "fast_sigmoid", 1 / (1 + slope |u|)^2, or "arctan", 1 / (1 + (slope u)^2).
+        slope: of the surrogate, per unit of potential.
+        detach_reset: whether backward ignores the way through the reset.
+        soft: fire the smooth antiderivative of the surrogate instead of 0 or 1: for checking
+            gradients, since only then there are any.
+        rng: a seed or Generator.
+    """
+
+    label = "SNN"
+    family = "neuromorphic"
+
+    def __init__(
+        self,
+        input_size,
+        hidden_sizes=(256, 128),
+        output_size=64,
+        num_timesteps=25,
+        tau=2.0,
+        threshold=1.0,
+        surrogate="fast_sigmoid",
+        slope=10.0,
+        detach_reset=True,
+        soft=False,
+        *,
+        rng=None,
+    ):
+        rng = host_rng(rng)
+        sizes = [input_size, *hidden_sizes]
+        self.layers = [nn.Linear(n, m, rng=rng) for n, m in zip(sizes, sizes[1:])]
+        self.readout = nn.Linear(sizes[-1], output_size, rng=rng)
+        self.output_size = output_size
+        self.num_timesteps = num_timesteps
+        self.beta = math.exp(-1 / tau)
+        self.threshold = threshold
+        self.surrogate = check_surrogate(surrogate)
+        self.slope = slope
+        self.detach_reset = detach_reset
+        self.soft = soft
+
+    def forward(self, x):
+        spikes = None
+        for linear in self.layers:
+            spikes = lif(
+                synaptic_current(linear, x, spikes),
+                steps=self.num_timesteps,
+                beta=self.beta,
+                threshold=self.threshold,
+                surrogate=self.surrogate,
+                slope=self.slope,
+                detach_reset=self.detach_reset,
+                soft=self.soft,
+            )
+        return self.readout(spikes.mean(axis=-3))
+
+    def record(self, x):
+        """What an experimenter's electrodes would see: for each layer (membrane U, spikes S).
+
+        Tensors of shape (..., T, B, H). The mean of S over T and B is a neuron's firing rate (per
+        timestep); a neuron with rate 0 on all data is dead.
+        """
+        x = Tensor(x)
+        traces, spikes = [], None
+        with no_grad():
+            for linear in self.layers:
+                current = synaptic_current(linear, x, spikes)
+                trace = lif_trace(current.data, self.num_timesteps, self.beta, self.threshold)
+                membrane, spikes = map(Tensor, trace)
+                traces.append((membrane, spikes))
+        return traces
+
+
+def synaptic_current(linear, x, spikes):
+    """I[t] of a layer: (..., T, B, H), or (..., 1, B, H) from the constant input x of the first.
+
+    To a linear layer timesteps are more rows: one product of (..., T B, D) with the weights.
+    """
+    if spikes is None:
+        current = linear(x)
+        *lead, batch, width = current.shape
+        return current.reshape(*lead, 1, batch, width)
+    *lead, steps, batch, width = spikes.shape
+    current = linear(spikes.reshape(*lead, steps * batch, width))
+    return current.reshape(*lead, steps, batch, current.shape[-1])

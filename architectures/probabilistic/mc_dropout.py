@@ -1,0 +1,107 @@
+"""MC Dropout: a network that keeps dropping units when it predicts.
+
+Gal & Ghahramani, "Dropout as a Bayesian Approximation: Representing Model Uncertainty in Deep
+Learning", ICML 2016.
+
+    symbol   name                                   shape / value
+    p        dropout rate                           scalar
+    z        masks, 0 or 1 / (1 - p)                (S, ..., B, H)
+    l        prior length scale                     0.1
+    N        training points                        scalar
+    W, b     weights and biases                     (..., D, H), (..., 1, H)
+
+    h_l = z_l * f(h_{l-1} W_l + b_l)
+    p(y | x) = 1/S sum_s softmax(logits with masks z_s)                                Eq. 6
+    native objective = cross-entropy + l^2 (1 - p) / (2 N) * sum (W^2 + b^2)           Eq. 7
+
+Dropout is a variational posterior over the weights: a mask on a layer's inputs switches rows of the
+next weight matrix off. The decay is the KL of that posterior against a Gaussian prior, per point. So
+the masks stay on at prediction, and the spread of the sampled predictions is the model's uncertainty.
+All S masks are drawn in one pass over x with a leading axis of length S.
+
+Deviations: nothing is dropped from the input, where half of two features would be gone too often;
+the decay counts weights and biases alike, with the model precision taken as 1.
+"""
+
+from minigrad import functional, nn
+from minigrad.backend import device_rng, host_rng
+
+from ..base import Architecture
+from ..uncertainty import decompose, sample_proba
+
+LENGTH_SCALE = 0.1
+
+
+class MonteCarloDropout(nn.Module):
+    """Inverted dropout that stays on in evaluation mode."""
+
+    def __init__(self, rate, *, rng):
+        self.rate = rate
+        self.rng = device_rng(rng)
+
+    def forward(self, x):
+        return functional.dropout(x, self.rate, self.rng) if self.rate else x
+
+    def describe(self):
+        return f"rate {self.rate}"
+
+
+class MCDropout(Architecture):
+    """An MLP with dropout after every hidden activation, linear at the end.
+
+    Args:
+        input_size: D.
+        hidden_sizes: width of each hidden layer.
+        output_size: features.
+        dropout_rate: p, in [0, 1).
+        activation: a name in `functional.ACTIVATIONS`.
+        samples: masks that a prediction averages.
+        rng: a seed or Generator for the initial weights and for the masks.
+    """
+
+    label = "MC Dropout"
+    family = "probabilistic"
+
+    def __init__(
+        self,
+        input_size,
+        hidden_sizes=(256, 128),
+        output_size=64,
+        dropout_rate=0.2,
+        activation="relu",
+        samples=50,
+        *,
+        rng=None,
+    ):
+        rng = host_rng(rng)
+        sizes = [input_size, *hidden_sizes]
+        self.hidden = [nn.Linear(n, m, rng=rng) for n, m in zip(sizes, sizes[1:])]
+        self.last = nn.Linear(sizes[-1], output_size, rng=rng)
+        self.activation = functional.activation(activation)
+        self.dropout = MonteCarloDropout(dropout_rate, rng=rng)
+        self.samples = samples
+        self.output_size = output_size
+
+    def forward(self, x):
+        for linear in self.hidden:
+            x = self.dropout(self.activation(linear(x)))
+        return self.last(x)
+
+    def native_head(self, num_classes, rng):
+        """A mask before the head, too."""
+        return nn.Sequential(self.dropout, nn.Linear(self.output_size, num_classes, rng=rng))
+
+    def native_loss(self, model, x, y):
+        keep = 1 - self.dropout.rate
+        decay = LENGTH_SCALE**2 * keep / (2 * model.train_rows)
+        squares = 0.0
+        for parameter in model.parameters():
+            squares = squares + (parameter * parameter).sum(axis=(-1, -2))
+        return functional.cross_entropy(model(x), y) + decay * squares
+
+    def predict_proba(self, model, x):
+        return sample_proba(model, x, self.samples).mean(axis=0)
+
+    def uncertainty(self, model, x):
+        """Total, aleatoric and epistemic uncertainty of each point (see uncertainty.decompose)."""
+        return decompose(sample_proba(model.eval(), x, self.samples))

@@ -1,0 +1,60 @@
+"""Predictive uncertainty from sampled predictions, and how honest a prediction's confidence is.
+
+A network with random weights or masks gives S predictions p_1 ... p_S for one point. Entropies in
+nats, 0 log 0 = 0:
+
+    total      H[mean_s p_s]            how unsure the averaged prediction is
+    aleatoric  mean_s H[p_s]            what each sample is unsure of: classes that overlap
+    epistemic  total - aleatoric >= 0   what the samples disagree about: the mutual information
+                                        between label and weights (BALD, Houlsby et al. 2011)
+"""
+
+from minigrad import Tensor, functional, no_grad
+from minigrad.backend import xp
+from minigrad.ops import broadcast_to
+
+
+def sample_proba(model, x, samples):
+    """Softmax outputs of `samples` passes at once: (..., B, D) -> (S, ..., B, C).
+
+    The points get a leading axis, and whatever is random is drawn anew along it.
+    """
+    with no_grad():
+        x = Tensor(x)
+        return functional.softmax(model(broadcast_to(x, (samples, *x.shape))))
+
+
+def entropy(p):
+    """-sum p log p over the last axis, in nats; an array."""
+    return -(p * xp.log(xp.where(p > 0, p, 1))).sum(axis=-1)
+
+
+def decompose(samples):
+    """Sampled probabilities (S, ..., B, C) -> {"mean": (..., B, C), and "total", "aleatoric" and
+    "epistemic": (..., B) in nats}, as Tensors."""
+    p = Tensor(samples).data
+    mean = p.mean(axis=0)
+    total, aleatoric = entropy(mean), entropy(p).mean(axis=0)
+    # Jensen's inequality makes the difference non-negative; rounding may not.
+    epistemic = xp.maximum(total - aleatoric, 0)
+    parts = {"mean": mean, "total": total, "aleatoric": aleatoric, "epistemic": epistemic}
+    return {name: Tensor(part) for name, part in parts.items()}
+
+
+def expected_calibration_error(proba, labels, bins=10):
+    """How far confidence and accuracy are apart, weighted by how often (Guo et al. 2017, Eq. 3).
+
+    Args:
+        proba: (B, C) class probabilities; their maximum is the confidence.
+        labels: (B,) class numbers.
+        bins: equal intervals of confidence in (0, 1].
+
+    Returns:
+        a float in [0, 1]; 0 is perfectly calibrated.
+    """
+    proba, labels = Tensor(proba).data, Tensor(labels).data
+    confidence, correct = proba.max(axis=-1), proba.argmax(axis=-1) == labels
+    bin_of = xp.clip(xp.ceil(confidence * bins) - 1, 0, bins - 1)
+    members = bin_of == xp.arange(bins)[:, None]  # (bins, B)
+    gaps = xp.abs((members * correct).sum(axis=-1) - (members * confidence).sum(axis=-1))
+    return float(gaps.sum() / labels.size)

@@ -1,0 +1,125 @@
+"""Spikes: the op whose derivative is useless, and the neuron that fires them through time.
+
+A spike is a step, S = 1 where U > threshold and 0 elsewhere. Its derivative is 0 almost everywhere,
+so nothing would ever be learned. Backward uses a surrogate instead, the derivative of a smooth
+function near the step (Neftci, Mostafa & Zenke 2019): these two ops are the only ones in minigrad
+whose vjp is, on purpose, not their derivative. With ``soft=True`` they fire that smooth function's
+values, their gradient is true, and it can be checked.
+
+    U[t] = beta U[t-1] + I[t] - threshold S[t-1]       leaky integrate-and-fire (LIF)
+    S[t] = 1 where U[t] > threshold
+
+Time is the axis before the batch: (..., T, B, H).
+"""
+
+from .backend import xp
+from .engine import op
+
+# name: (the surrogate derivative, its antiderivative), of u = U - threshold; both have slope 1 at 0.
+SURROGATES = {
+    "fast_sigmoid": (
+        lambda u, slope: 1 / xp.square(1 + slope * xp.abs(u)),
+        lambda u, slope: 0.5 + u / (1 + slope * xp.abs(u)),
+    ),
+    "arctan": (
+        lambda u, slope: 1 / (1 + xp.square(slope * u)),
+        lambda u, slope: 0.5 + xp.arctan(slope * u) / slope,
+    ),
+}
+
+
+def check_surrogate(name):
+    if name not in SURROGATES:
+        raise ValueError(f"unknown surrogate {name!r}: choose one of {', '.join(SURROGATES)}")
+    return name
+
+
+@op
+def spike(u, surrogate="fast_sigmoid", slope=10.0, soft=False):
+    """1 where u > 0, else 0. Its vjp is g times the surrogate derivative at u."""
+    derivative, smooth = SURROGATES[surrogate]
+    value = smooth(u, slope) if soft else (u > 0).astype(u.dtype)
+    return value, lambda g: g * derivative(u, slope)
+
+
+def lif_trace(current, steps, beta, threshold=1.0, initial=0.0, smooth=None):
+    """Membrane potentials U and spikes S, each (..., T, B, H), of arrays: the forward scan.
+
+    `current` is (..., T, B, H), or (..., 1, B, H) for a current that stays the same; `initial` is
+    the potential before the first step. `smooth(u)` replaces the step by a soft spike.
+    """
+    *lead, _, batch, width = current.shape
+    membrane = xp.empty((*lead, steps, batch, width), current.dtype)
+    spikes = xp.empty_like(membrane)
+    u_before = xp.full((*lead, batch, width), initial, current.dtype)
+    s_before = xp.zeros_like(u_before)
+    reset = xp.empty_like(u_before)
+    current = xp.broadcast_to(current, membrane.shape)
+    for i, u, s in zip(*map(_by_time, (current, membrane, spikes))):
+        xp.multiply(u_before, beta, out=u)
+        u += i
+        u -= xp.multiply(s_before, threshold, out=reset)
+        if smooth is None:
+            xp.greater(u, threshold, out=s)
+        else:
+            s[...] = smooth(u - threshold)
+        u_before, s_before = u, s
+    return membrane, spikes
+
+
+def _by_time(x):
+    """The slices (..., B, H) of (..., T, B, H), in the order of time: views, not copies."""
+    return xp.moveaxis(x, -3, 0)
+
+
+@op
+def lif(
+    current,
+    steps,
+    beta,
+    threshold=1.0,
+    surrogate="fast_sigmoid",
+    slope=10.0,
+    detach_reset=True,
+    soft=False,
+):
+    """The spikes of LIF neurons: a current (..., T, B, H) or (..., 1, B, H) -> (..., T, B, H).
+
+    Fused, because T small steps of five ops each would be recorded one by one.
+
+    Args:
+        steps: T.
+        beta: decay of the membrane per timestep, exp(-1 / tau).
+        threshold: where the neuron fires, in units of the membrane potential.
+        surrogate, slope: see SURROGATES.
+        detach_reset: treat the reset as a constant in backward.
+        soft: fire the surrogate's antiderivative instead of a step.
+    """
+    derivative, smooth = SURROGATES[surrogate]
+    membrane, spikes = lif_trace(
+        current, steps, beta, threshold, smooth=(lambda u: smooth(u, slope)) if soft else None
+    )
+
+    def vjp(g):
+        # With d[t] = dL/dU[t] (which is dL/dI[t] too) and h[t] = the surrogate at U[t] - threshold,
+        #   d[t] = g[t] h[t] + (beta - threshold h[t]) d[t+1],
+        # where the second term in the bracket is the way through the reset.
+        h = derivative(membrane - threshold, slope)
+        d = g * h
+        if detach_reset:
+            work = xp.empty_like(_by_time(d)[0])
+            later = None
+            for now in _by_time(d)[::-1]:
+                if later is not None:
+                    now += xp.multiply(later, beta, out=work)
+                later = now
+        else:
+            h *= -threshold
+            h += beta
+            later = 0.0
+            for now, keep in zip(_by_time(d)[::-1], _by_time(h)[::-1]):
+                now += keep * later
+                later = now
+        return d
+
+    return spikes, vjp
