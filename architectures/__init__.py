@@ -1,7 +1,7 @@
 """The registry: every architecture by name.
 
-    build("mlp", input_size=2, hidden_sizes=(64, 32))       a backbone
-    classifier("mlp", 5, train_rows=800, input_size=2)      a backbone with a head for 5 classes
+build("mlp", input_size=2, hidden_sizes=(64, 32))       a backbone
+classifier("mlp", 5, train_rows=800, input_size=2)      a backbone with a head for 5 classes
 """
 
 import inspect
@@ -9,6 +9,7 @@ import inspect
 from minigrad.backend import host_rng
 
 from .base import Architecture, Classifier
+from .energy.ebm import EBM
 from .energy.hopfield import Hopfield
 from .feedforward.mlp import MLP
 from .feedforward.tabnet import TabNet
@@ -22,6 +23,7 @@ ARCHITECTURES = {
     "tabnet": TabNet,
     "bayesian": Bayesian,
     "mc_dropout": MCDropout,
+    "ebm": EBM,
     "hopfield": Hopfield,
     "snn": SNN,
     "ann2snn": ANN2SNN,
@@ -60,7 +62,9 @@ def build(name, *args, **options):
     try:
         signature.bind(*args, **options)
     except TypeError as error:
-        raise TypeError(f"{name}: {error}; its options are {', '.join(signature.parameters)}") from None
+        raise TypeError(
+            f"{name}: {error}; its options are {', '.join(signature.parameters)}"
+        ) from None
     return architecture(*args, **options)
 
 

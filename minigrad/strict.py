@@ -5,7 +5,7 @@
         loss.backward()
     print(counters)             # Counters(launches=31, synchronisations=0, transfers=0)
 
-What runs on it runs on CuPy, because it is never more generous: it has only names and keywords that
+What runs on it runs on CuPy, because it is never more generous: it has only names and options that
 CuPy has (a test compares), its arrays never turn into NumPy arrays on their own and take no NumPy
 function and no NumPy operand, and a result without dimensions stays an array. It counts
 
@@ -25,60 +25,43 @@ from types import SimpleNamespace
 
 import numpy
 
-# Elementwise; of NumPy's options CuPy has these three.
-UFUNCS = (
-    "abs absolute add arccos arcsin arctan arctan2 arctanh bitwise_and bitwise_or cbrt ceil "
-    "copysign cos cosh divide equal exp exp2 expm1 floor floor_divide fmax fmin fmod greater "
-    "greater_equal hypot invert isfinite isinf isnan less less_equal log log10 log1p log2 "
-    "logaddexp logaddexp2 logical_and logical_not logical_or logical_xor maximum minimum multiply "
-    "negative not_equal power reciprocal remainder rint sign signbit sin sinh sqrt square subtract "
-    "tan tanh true_divide trunc"
-).split()
-UFUNC_OPTIONS = {"out", "dtype", "casting"}
-
-# One launch each.
-FUNCTIONS = (
-    "all allclose any arange argmax argmin argsort array_equal clip concatenate copy count_nonzero "
-    "cumprod cumsum diff dot einsum eye full full_like linspace matmul max mean median min "
-    "nan_to_num ones ones_like outer pad prod roll searchsorted sort stack std sum take "
-    "take_along_axis tensordot tile tril triu var where zeros zeros_like"
-).split()
-# The shape of the result, or a check of the input, depends on values: the host has to see them.
-WAITING_FUNCTIONS = "argwhere bincount flatnonzero nonzero percentile quantile unique".split()
-# No launch, unless the result cannot be a view: reshape() of a transposed array copies.
-VIEWS = (
-    "atleast_1d atleast_2d broadcast_to expand_dims flip moveaxis permute_dims ravel reshape "
-    "squeeze swapaxes transpose"
-).split()
-# Memory as it happens to be.
-ALLOCATIONS = "empty empty_like".split()
-# Options of NumPy's that CuPy's functions and methods lack.
-LACKING = {"where", "initial", "subok", "like", "device", "casting", "stable", "correction", "mean"}
-LACKING |= {"weights", "sorted", "validate", "descending"}
-
-METHODS = (
-    "all any argmax argmin argsort clip copy cumprod cumsum dot fill flatten max mean min prod "
-    "repeat round sort std sum take trace var"
-).split()
-WAITING_METHODS = "nonzero".split()
-VIEW_METHODS = "astype ravel reshape squeeze swapaxes transpose".split()
-VIEW_PROPERTIES = "T mT".split()
-PROPERTIES = "dtype itemsize nbytes ndim shape size strides".split()
-# What hands a number, or a text made of numbers, to the host.
+FUNCTIONS = """
+    abs add all allclose any arange arccos arcsin arctan arctan2 arctanh argmax argmin argsort
+    argwhere array_equal atleast_1d atleast_2d bincount broadcast_to ceil clip concatenate copy
+    copysign cos cosh cumprod cumsum diff divide dot einsum empty empty_like equal exp exp2
+    expand_dims expm1 eye flatnonzero flip floor floor_divide full full_like greater greater_equal hypot isfinite isinf
+    isnan less less_equal linspace log log10 log1p log2 logaddexp logical_and logical_not logical_or
+    matmul max maximum mean median min minimum moveaxis multiply nan_to_num negative nonzero
+    not_equal ones ones_like outer pad percentile permute_dims power prod quantile ravel reciprocal
+    remainder reshape rint roll searchsorted sign sin sinh sort sqrt square squeeze stack std
+    subtract sum swapaxes take_along_axis tan tanh tensordot tile transpose tril triu true_divide
+    unique var where zeros zeros_like
+"""
+METHODS = """
+    all any argmax argmin argsort astype clip copy cumprod cumsum dot fill flatten max mean min
+    nonzero prod ravel repeat reshape round sort squeeze std sum swapaxes take trace transpose var
+    __abs__ __invert__ __neg__ __pos__
+"""
+OPERATORS = """
+    __add__ __and__ __floordiv__ __matmul__ __mod__ __mul__ __or__ __pow__ __sub__ __truediv__
+    __radd__ __rand__ __rfloordiv__ __rmatmul__ __rmod__ __rmul__ __ror__ __rpow__ __rsub__
+    __rtruediv__ __eq__ __ge__ __gt__ __le__ __lt__ __ne__
+"""
+IN_PLACE = "__iadd__ __iand__ __ifloordiv__ __imul__ __ior__ __ipow__ __isub__ __itruediv__"
+# What hands numbers, or a text made of them, to the host.
 CONVERSIONS = "__bool__ __complex__ __float__ __format__ __int__ __repr__ __str__ item tolist"
-CONVERSIONS = CONVERSIONS.split()
-UNARY = "__abs__ __invert__ __neg__ __pos__".split()
-BINARY = [
-    f"__{prefix}{name}__"
-    for name in "add and floordiv matmul mod mul or pow sub truediv xor".split()
-    for prefix in ("", "r", "i")
-    if prefix + name != "imatmul"
-] + "__eq__ __ge__ __gt__ __le__ __lt__ __ne__".split()
+PROPERTIES = "dtype itemsize nbytes ndim shape size strides"
+VIEWS = "T mT"
+CONSTANTS = """
+    bool_ finfo float16 float32 float64 inf int8 int16 int32 int64 nan newaxis pi uint8
+"""
 
-CONSTANTS = (
-    "bool_ dtype e finfo float16 float32 float64 iinfo inf int8 int16 int32 int64 nan newaxis pi "
-    "uint8 uint32 uint64"
-).split()
+ALLOCATING = {"empty", "empty_like"}  # no launch
+# The shape of their result, or a check of their input, depends on values: the host must see them.
+WAITING = {"argwhere", "bincount", "flatnonzero", "nonzero", "percentile", "quantile", "unique"}
+# Options that NumPy's functions have and CuPy's have not.
+LACKING = {"correction", "device", "initial", "like", "mean", "order", "sorted", "stable", "subok"}
+LACKING |= {"max", "min", "signature", "weights", "where"}
 
 
 # --- counting --------------------------------------------------------------------------------
@@ -96,7 +79,7 @@ counters = Counters()
 
 @contextmanager
 def counting():
-    """Counters of what happens inside, which start at 0 and can be read at any time."""
+    """Counters of what happens inside: they start at 0 and can be read at any time."""
     global counters
     outside, counters = counters, Counters()
     try:
@@ -114,7 +97,7 @@ class StrictArray:
     __slots__ = ("_array", "__weakref__")
 
     __hash__ = None
-    __array_ufunc__ = None  # numpy.exp(x) and numpy_array * x: TypeError, raised by NumPy
+    __array_ufunc__ = None  # numpy.exp(x) and numpy_array * x: NumPy raises a TypeError
 
     def __init__(self, array):
         self._array = numpy.asarray(array)  # a NumPy scalar becomes an array without dimensions
@@ -137,9 +120,8 @@ class StrictArray:
         return StrictArray(self._array[parts])
 
     def __setitem__(self, index, value):
-        parts, _ = _plain_index(index)
         counters.launches += 1
-        self._array[parts] = _plain(value)
+        self._array[_plain_index(index)[0]] = _plain(value)
 
     def get(self):
         """A copy in the host's memory."""
@@ -156,71 +138,54 @@ def _plain(value):
         return value._array
     if isinstance(value, numpy.ndarray):
         raise TypeError(
-            f"a NumPy array of shape {value.shape} meets device arrays: xp.asarray() moves it"
+            f"a NumPy array of shape {value.shape} meets device arrays: move it by xp.asarray()"
         )
-    if isinstance(value, (list, tuple)):
-        return type(value)(map(_plain, value))
-    return value
+    return type(value)(map(_plain, value)) if isinstance(value, (list, tuple)) else value
 
 
 def _plain_index(index):
-    """(index for NumPy, whether it has arrays, so that a kernel must gather the elements)."""
+    """(the index for NumPy, whether it holds arrays: then a kernel gathers the elements)."""
     parts = index if isinstance(index, tuple) else (index,)
     parts = [asarray(p) if isinstance(p, (list, numpy.ndarray)) else p for p in parts]
     arrays = [p for p in parts if isinstance(p, StrictArray)]
-    # A mask: how many elements it picks is known to the device alone.
-    counters.synchronisations += any(p.dtype == bool for p in arrays)
-    if not any(p is ... for p in parts):
-        parts.append(...)  # a single element, too, comes as an array
-    return _plain(tuple(parts)), bool(arrays)
-
-
-def _device(result):
-    return tuple(map(_device, result)) if isinstance(result, tuple) else StrictArray(result)
+    if [mask for mask in arrays if mask.dtype == bool]:
+        counters.synchronisations += 1  # the device alone knows how many elements it picks
+    if not [p for p in parts if p is ...]:
+        parts.append(...)  # so that a single element, too, comes as an array
+    return tuple(_plain(parts)), bool(arrays)
 
 
 # --- functions and methods, from the tables --------------------------------------------------
+# The functions called abs, all, any, max, min and sum hide Python's own in this file.
 
 
-def _computing(function, *, only=None, launches=1, synchronisations=0):
-    """`function` of NumPy as a function of StrictArrays that counts."""
+def _counted(function):
+    """A function of NumPy's, or a method of its array, as one of StrictArrays that counts."""
+    launches, synchronisations = function.__name__ not in ALLOCATING, function.__name__ in WAITING
 
     def call(*args, **options):
-        refused = options.keys() - only if only else options.keys() & LACKING
-        if refused:
-            raise TypeError(f"CuPy's {function.__name__}() has no option {', '.join(refused)}")
-        counters.launches += launches
+        if lacking := LACKING.intersection(options):
+            raise TypeError(f"CuPy's {function.__name__}() has no option {', '.join(lacking)}")
+        args = _plain(args)
+        result = function(*args, **{name: _plain(value) for name, value in options.items()})
         counters.synchronisations += synchronisations
-        result = function(*map(_plain, args), **{k: _plain(v) for k, v in options.items()})
-        out = options.get("out")
-        return _device(result) if out is None else out
-
-    return call
-
-
-def _view(function):
-    """The same for a function whose result usually shares the memory of its first argument."""
-
-    def call(array, *args, **options):
-        result = function(_plain(array), *args, **options)
-        if not numpy.may_share_memory(result, _plain(array)):
+        if options.get("out") is not None:
             counters.launches += 1
-        return StrictArray(result)
+            return options["out"]
+        if not _is_view(result, args[0]):
+            counters.launches += launches
+        return tuple(map(StrictArray, result)) if isinstance(result, tuple) else StrictArray(result)
 
     return call
 
 
-def _conversion(function):
-    def call(self, *args):
-        counters.synchronisations += 1
-        return function(self._array, *args)
-
-    return call
+def _is_view(result, source):
+    arrays = isinstance(result, numpy.ndarray) and isinstance(source, numpy.ndarray)
+    return arrays and numpy.may_share_memory(result, source)
 
 
 def _operator(name):
-    function = getattr(numpy.ndarray, name)
-    in_place = name.startswith("__i")
+    function, in_place = getattr(numpy.ndarray, name), name in IN_PLACE.split()
 
     def call(self, other):
         if not isinstance(other, (StrictArray, int, float, complex, numpy.generic, numpy.ndarray)):
@@ -232,38 +197,35 @@ def _operator(name):
     return call
 
 
-for _name in UFUNCS:
-    globals()[_name] = _computing(getattr(numpy, _name), only=UFUNC_OPTIONS)
-for _name in FUNCTIONS:
-    globals()[_name] = _computing(getattr(numpy, _name))
-for _name in WAITING_FUNCTIONS:
-    globals()[_name] = _computing(getattr(numpy, _name), synchronisations=1)
-for _name in ALLOCATIONS:
-    globals()[_name] = _computing(getattr(numpy, _name), launches=0)
-for _name in VIEWS:
-    globals()[_name] = _view(getattr(numpy, _name))
-for _name in CONSTANTS:
-    globals()[_name] = getattr(numpy, _name)
+def _conversion(name):
+    def call(self, *args):
+        counters.synchronisations += 1
+        return getattr(self._array, name)(*args)
 
-for _name in METHODS + UNARY:
-    setattr(StrictArray, _name, _computing(getattr(numpy.ndarray, _name)))
-for _name in WAITING_METHODS:
-    setattr(StrictArray, _name, _computing(getattr(numpy.ndarray, _name), synchronisations=1))
-for _name in VIEW_METHODS:
-    setattr(StrictArray, _name, _view(getattr(numpy.ndarray, _name)))
-for _name in VIEW_PROPERTIES:
-    setattr(StrictArray, _name, property(_view(getattr(numpy.ndarray, _name).__get__)))
-for _name in PROPERTIES:
-    setattr(StrictArray, _name, property(lambda x, name=_name: getattr(x._array, name)))
-for _name in CONVERSIONS:
-    setattr(StrictArray, _name, _conversion(getattr(numpy.ndarray, _name)))
-for _name in BINARY:
+    return call
+
+
+for _name in FUNCTIONS.split():
+    globals()[_name] = _counted(getattr(numpy, _name))
+for _name in CONSTANTS.split():
+    globals()[_name] = getattr(numpy, _name)
+for _name in METHODS.split():
+    setattr(StrictArray, _name, _counted(getattr(numpy.ndarray, _name)))
+for _name in (OPERATORS + IN_PLACE).split():
     setattr(StrictArray, _name, _operator(_name))
+for _name in CONVERSIONS.split():
+    setattr(StrictArray, _name, _conversion(_name))
+for _name in PROPERTIES.split():
+    setattr(StrictArray, _name, property(lambda x, name=_name: getattr(x._array, name)))
+for _name in VIEWS.split():
+    setattr(
+        StrictArray, _name, property(lambda x, name=_name: StrictArray(getattr(x._array, name)))
+    )
 
 
 def __getattr__(name):
     raise AttributeError(
-        f"the stand-in for CuPy has no {name!r}: if CuPy has it, add it to a table in "
+        f"the stand-in for CuPy has no {name!r}: if CuPy has it, add it to a table of "
         "minigrad/strict.py"
     )
 
@@ -272,17 +234,17 @@ def __getattr__(name):
 
 
 def _add_at(target, index, values):
-    if target.dtype.kind != "f":  # CuPy knows a few more, but not int64
-        raise TypeError(f"scatter-add into {target.dtype}: CuPy's add.at may not support it")
+    if target.dtype.kind != "f":
+        raise TypeError(f"CuPy adds at an index to floating-point arrays, not to {target.dtype}")
     counters.launches += 1
     numpy.add.at(target._array, _plain_index(index)[0], _plain(values))
 
 
-add.at = _add_at  # noqa: F821
+globals()["add"].at = _add_at
 
 
 def asarray(a, dtype=None):
-    """A NumPy array, a number or a list moves to the device; a StrictArray is returned as it is."""
+    """A NumPy array, a number or a list moves to the device; a StrictArray is there already."""
     if isinstance(a, StrictArray):
         return a if dtype is None else a.astype(dtype, copy=False)
     counters.transfers += 1
@@ -290,8 +252,8 @@ def asarray(a, dtype=None):
 
 
 def array(a, dtype=None):
-    """The same, but always a copy."""
-    return copy(asarray(a, dtype)) if isinstance(a, StrictArray) else asarray(a, dtype)  # noqa: F821
+    """The same, but never the same memory."""
+    return asarray(a, dtype) if not isinstance(a, StrictArray) else a.astype(dtype or a.dtype)
 
 
 def asnumpy(a):
@@ -300,7 +262,7 @@ def asnumpy(a):
 
 
 class Generator:
-    """Random numbers drawn on the device: the numbers of NumPy's generator of that seed."""
+    """Random numbers, drawn on the device: those of NumPy's generator of the same seed."""
 
     def __init__(self, seed):
         self._rng = numpy.random.default_rng(seed)

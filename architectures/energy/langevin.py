@@ -1,0 +1,84 @@
+"""Sampling from an energy: p(x) proportional to exp(-E(x)), by Langevin dynamics.
+
+    x <- x - (step / 2) dE/dx + sqrt(step) n,   n ~ N(0, 1)
+
+For small steps the chain's distribution converges to p (Welling & Teh 2011, without the minibatch).
+Energies map points (..., B, D) to (..., B); every point is a chain of its own.
+"""
+
+import math
+
+from minigrad import nn
+from minigrad.backend import asarray, device_rng, host_rng, xp
+from minigrad.engine import Tensor
+
+
+def langevin(energy, x, steps, step_size, rng, box=None):
+    """Run one chain from each point of the array x (..., B, D); returns an array like it.
+
+    Args:
+        energy: of Tensors, differentiable. Freeze its parameters (`nn.frozen`): then only dE/dx is
+            computed, and no gradient is left on them.
+        steps, step_size: how many, and their size.
+        rng: a generator of the backend.
+        box: (low, high), to which every coordinate is clipped.
+    """
+    for _ in range(steps):
+        point = Tensor(x, requires_grad=True)
+        energies = energy(point)
+        # A chain's energy depends on its own point only, so the gradient of the sum holds them all.
+        energies.backward(xp.ones_like(energies.data))
+        noise = rng.standard_normal(x.shape, dtype=x.dtype)
+        x = x - (step_size / 2) * point.grad + math.sqrt(step_size) * noise
+        if box is not None:
+            x = xp.clip(x, *box)
+    return x
+
+
+class PersistentChains(nn.Module):
+    """Chains that go on from where the last update of the parameters left them.
+
+    Persistent contrastive divergence (Tieleman 2008), with the replay buffer of Du & Mordatch 2019:
+    a few chains restart from uniform noise each time, so that all of the box stays explored. The
+    chains are a buffer of this module: in a stack each replica has its own.
+
+    Args:
+        features: D.
+        count: number of chains; they take turns.
+        steps, step_size: of Langevin dynamics, each time.
+        box: (low, high) of every coordinate.
+        restart: the share of chains that restart.
+        rng: a seed or Generator.
+    """
+
+    def __init__(
+        self,
+        features,
+        count=2000,
+        steps=30,
+        step_size=0.02,
+        box=(-6.0, 6.0),
+        restart=0.05,
+        *,
+        rng=None,
+    ):
+        rng = host_rng(rng)
+        self.chains = asarray(rng.uniform(*box, (count, features)).astype("float32"))
+        self.steps, self.step_size = steps, step_size
+        self.box, self.restart = box, restart
+        self.rng = device_rng(rng)
+        self.turn = 0
+
+    def advance(self, energy, count):
+        """Move the next `count` chains (all, if there are fewer); their new points, an array."""
+        if self.turn + count > self.chains.shape[-2]:
+            self.turn = 0
+        chains = self.chains[..., self.turn : self.turn + count, :]
+        self.turn += count
+
+        low, high = self.box
+        fresh = low + (high - low) * self.rng.random(chains.shape, dtype=chains.dtype)
+        restarting = self.rng.random((*chains.shape[:-1], 1), dtype=chains.dtype) < self.restart
+        start = xp.where(restarting, fresh, chains)
+        chains[...] = langevin(energy, start, self.steps, self.step_size, self.rng, self.box)
+        return chains.copy()
