@@ -15,7 +15,7 @@ Time is the axis before the batch: (..., T, B, H).
 from .backend import xp
 from .engine import op
 
-# name: (the surrogate derivative, its antiderivative), of u = U - threshold; both have slope 1 at 0.
+# name: (the surrogate derivative, its antiderivative), of u = U - threshold; the slope at 0 is 1.
 SURROGATES = {
     "fast_sigmoid": (
         lambda u, slope: 1 / xp.square(1 + slope * xp.abs(u)),

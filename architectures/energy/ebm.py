@@ -13,8 +13,8 @@ Energy-Based Model and You Should Treat it Like One" (JEM), ICLR 2020.
     d/dtheta (-log p(x+)) = dE(x+)/dtheta - E_{x- ~ p}[dE(x-)/dtheta]     (Du & Mordatch, Eq. 2)
     E(x) = -log sum_y exp f(x)[y],   p(y | x) = softmax(f(x))            (JEM, Eqs. 3 to 6)
 
-The contrast E(x+) - E(x-) therefore has the gradient of the negative log-likelihood, if the negatives
-come from the model: they are persistent Langevin chains (langevin.py). A small penalty on the squared
+So the contrast E(x+) - E(x-) has the gradient of the negative log-likelihood, if the negatives come
+from the model: they are persistent Langevin chains (langevin.py). A small penalty on the squared
 energies fixes the constant that Z leaves free and keeps the energies from running away.
 
 Shared protocol: the scalar energy E(x) is the one feature that the head sees, as in the comparison

@@ -14,6 +14,8 @@ Residual connections after He et al. 2016, layer normalisation after Ba et al. 2
 P_l is the identity where the widths agree and a learned projection without bias where they do not.
 """
 
+from itertools import pairwise
+
 from minigrad import functional, nn
 from minigrad.backend import host_rng
 
@@ -85,7 +87,7 @@ class MLP(Architecture):
                 residual=residual,
                 rng=rng,
             )
-            for inputs, outputs in zip(sizes, sizes[1:])
+            for inputs, outputs in pairwise(sizes)
         ]
         self.output_size = sizes[-1]
 

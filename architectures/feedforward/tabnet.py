@@ -1,6 +1,7 @@
 """TabNet: sequential attention over features.
 
-Arik & Pfister, "TabNet: Attentive Interpretable Tabular Learning", AAAI 2021; the encoder of Fig. 4.
+Arik & Pfister, "TabNet: Attentive Interpretable Tabular Learning", AAAI 2021: the encoder of
+Fig. 4.
 
     symbol          name                            shape               unit
     f               normalised features             (..., B, D)
@@ -24,8 +25,8 @@ residual connection, the later ones give (h + layer(h)) sqrt(1/2), which keeps t
 matrices of the shared layers are the same in all transformers; the batch norms never are, because
 each sees the statistics of its own step.
 
-Native objective: cross-entropy + sparsity * mean_i mean_b sum_j -M_i[b,j] log(M_i[b,j] + 1e-15), the
-entropy of the masks (the paper's L_sparse).
+Native objective: cross-entropy + sparsity * mean_i mean_b sum_j -M_i[b,j] log(M_i[b,j] + 1e-15),
+the entropy of the masks (the paper's L_sparse).
 
 Deviations: the input is normalised by plain batch norm, everything else by ghost batch norm over
 virtual batches (Hoffer et al. 2017), as in the paper; its momentum is 0.1, the weight of the newest
@@ -164,7 +165,7 @@ class TabNet(Architecture):
         self.output_size = num_classes or hidden_size
 
     def steps(self, x):
-        """Masks M_i (..., B, D) and decisions relu(d_i) (..., B, H): two lists, one entry a step."""
+        """Masks M_i (..., B, D), decisions relu(d_i) (..., B, H): two lists, one entry a step."""
         f = self.input_norm(x)
         h = self.initial(f)
         prior = 1.0

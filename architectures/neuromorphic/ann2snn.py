@@ -1,8 +1,8 @@
 """ANN-to-SNN conversion: train an ordinary network, then let it spike.
 
 Diehl et al., "Fast-Classifying, High-Accuracy Spiking Deep Networks Through Weight and Threshold
-Balancing", IJCNN 2015; Rueckauer et al., "Conversion of Continuous-Valued Deep Networks to Efficient
-Event-Driven Networks for Image Classification", Frontiers in Neuroscience 2017.
+Balancing", IJCNN 2015; Rueckauer et al., "Conversion of Continuous-Valued Deep Networks to
+Efficient Event-Driven Networks for Image Classification", Frontiers in Neuroscience 2017.
 
     symbol      name                                       shape                  unit
     W, b        weights of a trained layer                 (..., D, H), (..., 1, H)
@@ -20,14 +20,15 @@ Train h_l = relu(BN(h_{l-1} W_l + b_l)). Then, layer by layer:
     spike    V[t] = V[t-1] + S_{l-1}[t] W~ + b~ - S[t-1],  S[t] = 1 where V[t] > 1
 
 An integrate-and-fire neuron with reset by subtraction fires at the rate of its mean input, so the
-rates approach the activations h_l / lambda_l with an error below 1/T. Starting from half a threshold
-turns rounding down into rounding to the nearest, which halves the error. The input is a constant
-current; the last, linear layer does not spike, it averages its input over time.
+rates approach the activations h_l / lambda_l with an error below 1/T. Starting from half a
+threshold turns rounding down into rounding to the nearest, which halves the error. The input is a
+constant current; the last, linear layer does not spike, it averages its input over time.
 
 Deviation: the percentile is 99.9 by default, as in Rueckauer et al.; Diehl et al. took the maximum.
 """
 
 import copy
+from itertools import pairwise
 
 from minigrad import functional, nn, no_grad
 from minigrad.backend import host_rng, xp
@@ -87,7 +88,7 @@ class ANN2SNN(Architecture):
             raise ValueError(f"percentile lies in (0, 100], not {percentile}")
         rng = host_rng(rng)
         sizes = [input_size, *hidden_sizes]
-        self.layers = [ReLULayer(n, m, rng=rng) for n, m in zip(sizes, sizes[1:])]
+        self.layers = [ReLULayer(n, m, rng=rng) for n, m in pairwise(sizes)]
         self.tail = nn.Linear(sizes[-1], output_size, rng=rng) if output_size else None
         self.output_size = output_size or sizes[-1]
         self.num_timesteps = num_timesteps

@@ -24,6 +24,7 @@ arrives; the reset subtracts the threshold one timestep later and is not differe
 """
 
 import math
+from itertools import pairwise
 
 from minigrad import nn, no_grad
 from minigrad.backend import host_rng
@@ -71,7 +72,7 @@ class SNN(Architecture):
     ):
         rng = host_rng(rng)
         sizes = [input_size, *hidden_sizes]
-        self.layers = [nn.Linear(n, m, rng=rng) for n, m in zip(sizes, sizes[1:])]
+        self.layers = [nn.Linear(n, m, rng=rng) for n, m in pairwise(sizes)]
         self.readout = nn.Linear(sizes[-1], output_size, rng=rng)
         self.output_size = output_size
         self.num_timesteps = num_timesteps

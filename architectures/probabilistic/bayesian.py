@@ -14,16 +14,17 @@ Blundell et al., "Weight Uncertainty in Neural Networks", ICML 2015.
     KL(q || p) = sum_w log(s / sigma) + (sigma^2 + mu^2) / (2 s^2) - 1/2,  s = prior_sigma
     F = KL(q || p) - E_q[log p(D | w)]                                               Eq. 1
 
-F, the negative evidence lower bound, is a sum over N points; a mean cross-entropy is 1/N of its second
-term, so that the native objective is cross-entropy + KL / N. Prediction averages the softmax over
-weight samples. One eps is drawn for each forward pass, and for each leading index of the input: so
-replicas never share noise, and S samples are one pass over x with a leading axis of length S.
+F, the negative evidence lower bound, is a sum over N points; a mean cross-entropy is 1/N of its
+second term, so that the native objective is cross-entropy + KL / N. Prediction averages the softmax
+over weight samples. One eps is drawn for each forward pass, and for each leading index of the input:
+so replicas never share noise, and S samples are one pass over x with a leading axis of length S.
 
 Deviations: a Gaussian prior with its KL in closed form instead of the paper's scale mixture with a
 sampled KL; an optional temperature on the KL (1, the honest bound, by default).
 """
 
 import math
+from itertools import pairwise
 
 from minigrad import functional, init, nn
 from minigrad.backend import device_rng, host_rng, xp
@@ -107,7 +108,7 @@ class Bayesian(Architecture):
         rng = host_rng(rng)
         sizes = [input_size, *hidden_sizes, output_size]
         self.prior_sigma, self.posterior_rho = prior_sigma, posterior_rho
-        self.layers = [self._linear(n, m, rng) for n, m in zip(sizes, sizes[1:])]
+        self.layers = [self._linear(n, m, rng) for n, m in pairwise(sizes)]
         self.activation = functional.activation(activation)
         self.samples = samples
         self.temperature = temperature

@@ -15,13 +15,15 @@ Learning", ICML 2016.
     native objective = cross-entropy + l^2 (1 - p) / (2 N) * sum (W^2 + b^2)           Eq. 7
 
 Dropout is a variational posterior over the weights: a mask on a layer's inputs switches rows of the
-next weight matrix off. The decay is the KL of that posterior against a Gaussian prior, per point. So
-the masks stay on at prediction, and the spread of the sampled predictions is the model's uncertainty.
-All S masks are drawn in one pass over x with a leading axis of length S.
+next weight matrix off. The decay is the KL of that posterior against a Gaussian prior, per point.
+So the masks stay on at prediction, and the spread of the sampled predictions is the model's
+uncertainty. All S masks are drawn in one pass over x with a leading axis of length S.
 
 Deviations: nothing is dropped from the input, where half of two features would be gone too often;
 the decay counts weights and biases alike, with the model precision taken as 1.
 """
+
+from itertools import pairwise
 
 from minigrad import functional, nn
 from minigrad.backend import device_rng, host_rng
@@ -75,7 +77,7 @@ class MCDropout(Architecture):
     ):
         rng = host_rng(rng)
         sizes = [input_size, *hidden_sizes]
-        self.hidden = [nn.Linear(n, m, rng=rng) for n, m in zip(sizes, sizes[1:])]
+        self.hidden = [nn.Linear(n, m, rng=rng) for n, m in pairwise(sizes)]
         self.last = nn.Linear(sizes[-1], output_size, rng=rng)
         self.activation = functional.activation(activation)
         self.dropout = MonteCarloDropout(dropout_rate, rng=rng)
