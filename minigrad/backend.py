@@ -14,6 +14,8 @@ Three rules keep a training step on the device:
   generator that `device_rng` makes.
 """
 
+import functools
+
 import numpy
 
 
@@ -123,9 +125,31 @@ def host_rng(seed):
     return numpy.random.default_rng(seed)
 
 
+class DeviceRNG:
+    """Draws on the device, from a seed.
+
+    The library's generator is made at the first draw: on a GPU each takes milliseconds and
+    megabytes, and of a stack of replicas only the first one's is ever used.
+    """
+
+    def __init__(self, seed):
+        self.seed = seed
+
+    @functools.cached_property
+    def _generator(self):
+        return xp.random.default_rng(self.seed)
+
+    def random(self, shape, dtype):
+        """Uniform in [0, 1)."""
+        return self._generator.random(shape, dtype=dtype)
+
+    def standard_normal(self, shape, dtype):
+        return self._generator.standard_normal(shape, dtype=dtype)
+
+
 def device_rng(rng):
-    """A generator of the library in use, seeded by one draw from the host generator `rng`."""
-    return xp.random.default_rng(int(host_rng(rng).integers(2**63)))
+    """A DeviceRNG, seeded by one draw from `rng`, a host generator or a seed for one."""
+    return DeviceRNG(int(host_rng(rng).integers(2**63)))
 
 
 def add_at(target, index, values):

@@ -360,7 +360,9 @@ def getitem(x, index):
     """x[index]: slices, integers, integer arrays (with repeats) and boolean masks."""
     shape, dtype = x.shape, x.dtype
     parts = index if isinstance(index, tuple) else (index,)
-    repeats = any(not isinstance(i, (slice, int, type(None), type(...))) for i in parts)
+    repeats = any(
+        isinstance(i, list) or (hasattr(i, "dtype") and i.dtype.kind != "b") for i in parts
+    )
 
     def vjp(g):
         gx = xp.zeros(shape, dtype)

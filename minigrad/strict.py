@@ -26,16 +26,15 @@ from types import SimpleNamespace
 import numpy
 
 FUNCTIONS = """
-    abs add all allclose any arange arccos arcsin arctan arctan2 arctanh argmax argmin argsort
-    argwhere array_equal atleast_1d atleast_2d bincount broadcast_to ceil clip concatenate copy
-    copysign cos cosh cumprod cumsum diff divide dot einsum empty empty_like equal exp exp2
-    expand_dims expm1 eye flatnonzero flip floor floor_divide full full_like greater greater_equal hypot isfinite isinf
-    isnan less less_equal linspace log log10 log1p log2 logaddexp logical_and logical_not logical_or
-    matmul max maximum mean median min minimum moveaxis multiply nan_to_num negative nonzero
-    not_equal ones ones_like outer pad percentile permute_dims power prod quantile ravel reciprocal
-    remainder reshape rint roll searchsorted sign sin sinh sort sqrt square squeeze stack std
-    subtract sum swapaxes take_along_axis tan tanh tensordot tile transpose tril triu true_divide
-    unique var where zeros zeros_like
+    abs add all allclose any arange arctan arctan2 argmax argmin argsort argwhere array_equal
+    bincount broadcast_to ceil clip concatenate copy cos cosh cumprod cumsum diff divide dot einsum
+    empty empty_like equal exp expand_dims expm1 eye flatnonzero flip floor floor_divide full
+    full_like greater greater_equal isfinite isinf isnan less less_equal linspace log log10 log1p
+    log2 logaddexp logical_and logical_not logical_or matmul max maximum mean median min minimum
+    moveaxis multiply nan_to_num negative nonzero not_equal ones ones_like outer pad percentile
+    permute_dims power prod quantile ravel reciprocal remainder reshape rint roll searchsorted sign
+    sin sinh sort sqrt square squeeze stack std subtract sum swapaxes take_along_axis tan tanh
+    tensordot tile transpose tril triu true_divide unique var where zeros zeros_like
 """
 METHODS = """
     all any argmax argmin argsort astype clip copy cumprod cumsum dot fill flatten max mean min
@@ -52,9 +51,7 @@ IN_PLACE = "__iadd__ __iand__ __ifloordiv__ __imul__ __ior__ __ipow__ __isub__ _
 CONVERSIONS = "__bool__ __complex__ __float__ __format__ __int__ __repr__ __str__ item tolist"
 PROPERTIES = "dtype itemsize nbytes ndim shape size strides"
 VIEWS = "T mT"
-CONSTANTS = """
-    bool_ finfo float16 float32 float64 inf int8 int16 int32 int64 nan newaxis pi uint8
-"""
+CONSTANTS = "bool_ finfo float16 float32 float64 inf int8 int16 int32 int64 nan newaxis pi uint8"
 
 ALLOCATING = {"empty", "empty_like"}  # no launch
 # The shape of their result, or a check of their input, depends on values: the host must see them.
@@ -172,14 +169,13 @@ def _counted(function):
         if options.get("out") is not None:
             counters.launches += 1
             return options["out"]
-        if not _is_view(result, args[0]):
-            counters.launches += launches
+        counters.launches += launches and not _is_view(result, *args[:1])
         return tuple(map(StrictArray, result)) if isinstance(result, tuple) else StrictArray(result)
 
     return call
 
 
-def _is_view(result, source):
+def _is_view(result, source=None):
     arrays = isinstance(result, numpy.ndarray) and isinstance(source, numpy.ndarray)
     return arrays and numpy.may_share_memory(result, source)
 
@@ -216,11 +212,9 @@ for _name in (OPERATORS + IN_PLACE).split():
 for _name in CONVERSIONS.split():
     setattr(StrictArray, _name, _conversion(_name))
 for _name in PROPERTIES.split():
-    setattr(StrictArray, _name, property(lambda x, name=_name: getattr(x._array, name)))
+    setattr(StrictArray, _name, property(lambda x, n=_name: getattr(x._array, n)))
 for _name in VIEWS.split():
-    setattr(
-        StrictArray, _name, property(lambda x, name=_name: StrictArray(getattr(x._array, name)))
-    )
+    setattr(StrictArray, _name, property(lambda x, n=_name: StrictArray(getattr(x._array, n))))
 
 
 def __getattr__(name):
@@ -253,7 +247,7 @@ def asarray(a, dtype=None):
 
 def array(a, dtype=None):
     """The same, but never the same memory."""
-    return asarray(a, dtype) if not isinstance(a, StrictArray) else a.astype(dtype or a.dtype)
+    return a.astype(dtype or a.dtype) if isinstance(a, StrictArray) else asarray(a, dtype)
 
 
 def asnumpy(a):
@@ -265,15 +259,8 @@ class Generator:
     """Random numbers, drawn on the device: those of NumPy's generator of the same seed."""
 
     def __init__(self, seed):
-        self._rng = numpy.random.default_rng(seed)
-
-    def random(self, size=None, dtype="float64"):
-        counters.launches += 1
-        return StrictArray(self._rng.random(size, dtype))
-
-    def standard_normal(self, size=None, dtype="float64"):
-        counters.launches += 1
-        return StrictArray(self._rng.standard_normal(size, dtype))
+        rng = numpy.random.default_rng(seed)
+        self.random, self.standard_normal = _counted(rng.random), _counted(rng.standard_normal)
 
 
 class Device:

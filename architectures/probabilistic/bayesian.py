@@ -16,8 +16,8 @@ Blundell et al., "Weight Uncertainty in Neural Networks", ICML 2015.
 
 F, the negative evidence lower bound, is a sum over N points; a mean cross-entropy is 1/N of its
 second term, so that the native objective is cross-entropy + KL / N. Prediction averages the softmax
-over weight samples. One eps is drawn for each forward pass, and for each leading index of the input:
-so replicas never share noise, and S samples are one pass over x with a leading axis of length S.
+over weight samples. One eps is drawn for each forward pass, and for each leading index of the
+input: so replicas never share noise, and S samples are one pass over x with a leading axis S.
 
 Deviations: a Gaussian prior with its KL in closed form instead of the paper's scale mixture with a
 sampled KL; an optional temperature on the KL (1, the honest bound, by default).
