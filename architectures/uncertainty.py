@@ -17,11 +17,14 @@ from minigrad.ops import broadcast_to
 def sample_proba(model, x, samples):
     """Softmax outputs of `samples` passes at once: (..., B, D) -> (S, ..., B, C).
 
-    The points get a leading axis, and whatever is random is drawn anew along it.
+    The points get a leading axis, in front of that of the replicas in a stack, and whatever is
+    random is drawn anew along it.
     """
     with no_grad():
         x = Tensor(x)
-        return functional.softmax(model(broadcast_to(x, (samples, *x.shape))))
+        replicas = model.parameters()[0].shape[:-2]
+        lead = max(x.shape[:-2], replicas, key=len)
+        return functional.softmax(model(broadcast_to(x, (samples, *lead, *x.shape[-2:]))))
 
 
 def entropy(p):

@@ -172,7 +172,7 @@ def op(rule):
     with the axes that broadcasting added; the engine sums them away.
     """
     name = rule.__name__
-    new = Tensor.__new__
+    new = object.__new__
 
     @functools.wraps(rule)
     def apply(*inputs, **options):
@@ -221,41 +221,49 @@ def backward(root, grad=None):
     grad = grad.data if isinstance(grad, Tensor) else backend.asarray(grad)
     if grad.shape != root.shape:
         raise ValueError(f"grad has shape {grad.shape}, but the Tensor has shape {root.shape}")
+    grad = grad.astype(root.dtype, copy=False)
 
     if root.op is None:
         _accumulate(root, grad)
         return
+    root.grad = grad  # the .grad of a result: what has arrived there, until its turn comes
     waiting = [(-root.order, root)]  # a heap: its first entry is the newest
-    gradients = {root: grad}  # of those that wait
-    while waiting:
-        _, tensor = heappop(waiting)
-        g = gradients.pop(tensor)
-        edges, tensor.edges = tensor.edges, FREED
-        if edges is FREED:
-            raise RuntimeError(
-                f"the graph behind op {tensor.op} was freed by an earlier backward(): compute the "
-                "loss again, or add the losses up and call backward() once"
-            )
-        for parent, vjp in edges:
-            try:
-                contribution = vjp(g)
-                array = parent.data
-                if contribution.shape != array.shape or contribution.dtype != array.dtype:
-                    contribution = _fit(contribution, array)
-            except Exception as error:
-                error.add_note(
-                    f"in the vjp of op {tensor.op}, whose input has shape {parent.shape}"
-                )
-                raise
-            if _detecting_nan:
-                _require_finite(contribution, f"the vjp of op {tensor.op}")
-            if parent.op is None:
-                _accumulate(parent, contribution)
-            elif parent in gradients:
-                gradients[parent] = gradients[parent] + contribution
-            else:
-                gradients[parent] = contribution
-                heappush(waiting, (-parent.order, parent))
+    try:
+        while waiting:
+            _pass_on(waiting)
+    finally:
+        for _, tensor in waiting:  # empty, unless a vjp failed
+            tensor.grad = None
+
+
+def _pass_on(waiting):
+    """Take the newest result off the heap and pass its gradient on to its inputs."""
+    tensor = heappop(waiting)[1]
+    g, tensor.grad = tensor.grad, None
+    edges, tensor.edges = tensor.edges, FREED
+    if edges is FREED:
+        raise RuntimeError(
+            f"the graph behind op {tensor.op} was freed by an earlier backward(): compute the "
+            "loss again, or add the losses up and call backward() once"
+        )
+    for parent, vjp in edges:
+        array = parent.data
+        try:
+            contribution = vjp(g)
+            if contribution.shape != array.shape or contribution.dtype is not array.dtype:
+                contribution = _fit(contribution, array)
+        except Exception as error:
+            error.add_note(f"in the vjp of op {tensor.op}, whose input has shape {array.shape}")
+            raise
+        if _detecting_nan:
+            _require_finite(contribution, f"the vjp of op {tensor.op}")
+        if parent.op is None:
+            _accumulate(parent, contribution)
+        elif parent.grad is None:
+            parent.grad = contribution
+            heappush(waiting, (-parent.order, parent))
+        else:
+            parent.grad = parent.grad + contribution
 
 
 def _accumulate(leaf, g):
@@ -272,6 +280,8 @@ def _fit(g, array):
     Broadcasting copies an element along an axis; the derivative of copying is summing.
     """
     added = g.ndim - array.ndim
+    if added < 0 or any(n not in (1, m) for n, m in zip(array.shape, g.shape[added:])):
+        raise ValueError(f"a gradient of shape {g.shape} for an input of shape {array.shape}")
     stretched = [i for i, n in enumerate(array.shape, added) if n == 1 and g.shape[i] != 1]
     if added or stretched:
         g = g.sum(axis=(*range(added), *stretched), keepdims=True)

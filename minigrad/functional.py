@@ -38,14 +38,13 @@ def relu(x):
 
 
 def _sigmoid(x):
-    # exp of a negative number never overflows: 1/(1+e^-x) for x >= 0, e^x/(1+e^x) for x < 0.
-    e = xp.exp(-xp.abs(x))
-    return xp.where(x >= 0, 1, e) / (1 + e)
+    # e^88 is still a float32, and 1 / (1 + e^88) = 6e-39 is as good as 0.
+    return 1 / (1 + xp.exp(xp.minimum(-x, 88)))
 
 
 @op
 def sigmoid(x):
-    """1 / (1 + exp(-x)), to full relative precision at both ends."""
+    """1 / (1 + exp(-x)), without overflow."""
     y = _sigmoid(x)
     return y, lambda g: g * y * (1 - y)
 
@@ -91,7 +90,7 @@ def glu(x):
     def vjp(g):
         gx = xp.empty_like(x)
         gx[..., :half] = g * gate
-        gx[..., half:] = g * y * (1 - gate)  # d/db = a s (1 - s)
+        gx[..., half:] = g * y * (1 - gate)  # da s(b)/db = a s (1 - s)
         return gx
 
     return y, vjp
@@ -127,7 +126,6 @@ def softmax(x, axis=-1):
 def logsumexp(x, axis=-1, keepdims=False):
     """log(sum(exp(x))), with the largest exponent taken out. Its gradient is the softmax."""
     largest = x.max(axis=axis, keepdims=True)
-    largest = xp.where(xp.isfinite(largest), largest, 0)  # a row of -inf: inf - inf would be NaN
     exps = xp.exp(x - largest)
     total = exps.sum(axis=axis, keepdims=True)
     y = xp.log(total) + largest
@@ -181,19 +179,23 @@ def cross_entropy(logits, labels, smoothing=0.0):
 
     Args:
         logits: (..., B, C).
-        labels: (..., B) class numbers of integer dtype, or (..., B, C) class probabilities.
+        labels: (..., B) class numbers of integer dtype in 0 ... C-1 (not checked: a GPU would have
+            to be waited for), or (..., B, C) class probabilities.
         smoothing: the share of each label that is spread evenly over all classes.
 
     Returns:
         shape logits.shape[:-2]: a scalar, or one loss for each of what leads.
     """
-    batch, classes = logits.shape[-2:]
+    *_, batch, classes = logits.shape if logits.ndim > 1 else (1, 1)
     if labels.dtype.kind == "f":
-        target = labels
+        target = labels.astype(logits.dtype, copy=False)
     else:
         target = labels[..., None] == xp.arange(classes)
-    if target.shape[-2:] != (batch, classes):
-        raise ValueError(f"labels of shape {labels.shape} do not fit logits {logits.shape}")
+    if target.shape[-2:] != (batch, classes) or not 2 <= target.ndim <= logits.ndim:
+        raise ValueError(
+            f"labels of shape {labels.shape} do not fit logits of shape {logits.shape}: "
+            "expected (..., B) integers or (..., B, C) probabilities, and logits (..., B, C)"
+        )
     if smoothing:
         target = target.astype(logits.dtype) * (1 - smoothing) + smoothing / classes
 
@@ -240,15 +242,19 @@ def linear(x, weight, bias=None):
     )
 
 
+def check_dropout_rate(rate):
+    if not 0 <= rate < 1:
+        raise ValueError(f"a dropout rate lies in [0, 1), not {rate}")
+    return rate
+
+
 @op
 def dropout(x, rate, rng):
     """Zero each element with probability `rate`, divide the others by 1 - rate (inverted dropout).
 
     `rng` is a generator of the backend, from `backend.device_rng(seed)`.
     """
-    if not 0 <= rate < 1:
-        raise ValueError(f"a dropout rate lies in [0, 1), not {rate}")
-    keep = rng.random(x.shape, dtype=x.dtype) >= rate
+    keep = rng.random(x.shape, dtype=x.dtype) >= check_dropout_rate(rate)
     mask = xp.multiply(keep, 1 / (1 - rate), dtype=x.dtype)
     return x * mask, lambda g: g * mask
 
@@ -285,12 +291,14 @@ def batch_norm(x, gain, bias, running=None, momentum=0.1, eps=1e-5):
     """
     n = x.shape[-2]
     mean = x.sum(axis=-2, keepdims=True) / n
-    centred = x - mean
-    variance = (centred * centred).sum(axis=-2, keepdims=True) / n
+    normal = x - mean
+    variance = (normal * normal).sum(axis=-2, keepdims=True) / n
     scale = 1 / xp.sqrt(variance + eps)
-    normal = centred * scale
+    normal *= scale
     if running is not None:
         for average, value in zip(running, (mean, variance)):
+            if value.ndim > average.ndim:  # samples that lead count as one batch
+                value = value.mean(axis=tuple(range(value.ndim - average.ndim)))
             average += momentum * (value - average)
 
     @once
@@ -301,6 +309,12 @@ def batch_norm(x, gain, bias, running=None, momentum=0.1, eps=1e-5):
         # As for layer_norm, along the batch; here gain is constant along the axis of the sums, so
         # that these are the gradients of bias and gain as well.
         along_ones, along_normal = sums(g)
-        return gain * scale * (g - along_ones / n - normal * (along_normal / n))
+        gx = normal * (along_normal / -n)
+        gx += g
+        gx -= along_ones / n
+        gx *= gain * scale
+        return gx
 
-    return normal * gain + bias, vjp_x, lambda g: sums(g)[1], lambda g: sums(g)[0]
+    y = normal * gain
+    y += bias
+    return y, vjp_x, lambda g: sums(g)[1], lambda g: sums(g)[0]

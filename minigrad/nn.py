@@ -147,10 +147,15 @@ def stack(modules):
     generators) is taken from the first module.
 
     Raises:
-        ValueError: modules whose parameters differ in name or shape.
+        ValueError: no modules, or modules whose parameters differ in name or shape.
     """
     modules = list(modules)
-    shapes = [{n: a.shape for n, a in module.state_dict().items()} for module in modules]
+    if not modules:
+        raise ValueError("there is no module to stack")
+    shapes = [
+        {n: a.shape for named in (m.named_parameters(), m.named_buffers()) for n, a in named}
+        for m in modules
+    ]
     for k, other in enumerate(shapes):
         if other != shapes[0] or type(modules[k]) is not type(modules[0]):
             raise ValueError(f"module {k} differs from module 0: {other} against {shapes[0]}")
@@ -247,7 +252,7 @@ class Dropout(Module):
     """Drops features at random while training; nothing in evaluation."""
 
     def __init__(self, rate, *, rng=None):
-        self.rate = rate
+        self.rate = functional.check_dropout_rate(rate)
         self.rng = backend.device_rng(rng)
 
     def forward(self, x):

@@ -258,8 +258,9 @@ def sort(x, axis=-1):
 
 @op
 def astype(x, dtype):
-    """The same numbers in another dtype; the engine converts the gradient back."""
-    return x.astype(dtype), lambda g: g
+    """The same numbers in another dtype; integers have no gradient to send back."""
+    y = x.astype(dtype)
+    return y, (lambda g: g) if y.dtype.kind == "f" else None
 
 
 # --- shapes ----------------------------------------------------------------------------------
@@ -337,7 +338,7 @@ def split(x, sections, axis=-1):
     """Cut x into `sections` equal parts (a number), or at the given places (a list)."""
     n = x.shape[axis]
     if isinstance(sections, int):
-        if n % sections:
+        if sections < 1 or n % sections:
             raise ValueError(f"cannot cut an axis of length {n} into {sections} equal parts")
         sections = range(n // sections, n, n // sections)
     borders = [0, *sections, n]
@@ -384,8 +385,8 @@ def take_along_axis(x, indices, axis):
         gx = xp.zeros(shape, dtype)
         # The positions of all elements of g, with the given indices in place of those of `axis`.
         where_to = [
-            xp.arange(n).reshape([-1 if a == b else 1 for b in range(g.ndim)])
-            for a, n in enumerate(g.shape)
+            xp.arange(n).reshape([-1 if a == b else 1 for b in range(len(shape))])
+            for a, n in enumerate(shape)
         ]
         where_to[axis] = indices
         backend.add_at(gx, tuple(where_to), g)

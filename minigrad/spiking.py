@@ -12,19 +12,33 @@ values, their gradient is true, and it can be checked.
 Time is the axis before the batch: (..., T, B, H).
 """
 
+from itertools import pairwise, repeat
+
 from .backend import xp
 from .engine import op
 
+
+def fast_sigmoid(u, slope):
+    """1 / (1 + slope |u|)^2 (Zenke & Ganguli 2018), in place of u: one array instead of five."""
+    xp.abs(u, out=u)
+    u *= slope
+    u += 1
+    u *= u
+    return xp.reciprocal(u, out=u)
+
+
+def arctan(u, slope):
+    """1 / (1 + (slope u)^2) (Fang et al. 2021, up to scale), in place of u."""
+    u *= slope
+    u *= u
+    u += 1
+    return xp.reciprocal(u, out=u)
+
+
 # name: (the surrogate derivative, its antiderivative), of u = U - threshold; the slope at 0 is 1.
 SURROGATES = {
-    "fast_sigmoid": (
-        lambda u, slope: 1 / xp.square(1 + slope * xp.abs(u)),
-        lambda u, slope: 0.5 + u / (1 + slope * xp.abs(u)),
-    ),
-    "arctan": (
-        lambda u, slope: 1 / (1 + xp.square(slope * u)),
-        lambda u, slope: 0.5 + xp.arctan(slope * u) / slope,
-    ),
+    "fast_sigmoid": (fast_sigmoid, lambda u, slope: 0.5 + u / (1 + slope * xp.abs(u))),
+    "arctan": (arctan, lambda u, slope: 0.5 + xp.arctan(slope * u) / slope),
 }
 
 
@@ -39,7 +53,12 @@ def spike(u, surrogate="fast_sigmoid", slope=10.0, soft=False):
     """1 where u > 0, else 0. Its vjp is g times the surrogate derivative at u."""
     derivative, smooth = SURROGATES[surrogate]
     value = smooth(u, slope) if soft else (u > 0).astype(u.dtype)
-    return value, lambda g: g * derivative(u, slope)
+    return value, lambda g: g * derivative(u.copy(), slope)
+
+
+def by_time(x):
+    """(T, ...), the slices of (..., T, B, H) in the order of time: a view."""
+    return x.swapaxes(0, -3)
 
 
 def lif_trace(current, steps, beta, threshold=1.0, initial=0.0, smooth=None):
@@ -48,28 +67,23 @@ def lif_trace(current, steps, beta, threshold=1.0, initial=0.0, smooth=None):
     `current` is (..., T, B, H), or (..., 1, B, H) for a current that stays the same; `initial` is
     the potential before the first step. `smooth(u)` replaces the step by a soft spike.
     """
-    *lead, _, batch, width = current.shape
+    *lead, given, batch, width = current.shape
+    if given not in (1, steps):
+        raise ValueError(f"a current of {given} timesteps does not fit steps={steps}")
     membrane = xp.empty((*lead, steps, batch, width), current.dtype)
     spikes = xp.empty_like(membrane)
-    u_before = xp.full((*lead, batch, width), initial, current.dtype)
-    s_before = xp.zeros_like(u_before)
-    reset = xp.empty_like(u_before)
-    current = xp.broadcast_to(current, membrane.shape)
-    for i, u, s in zip(*map(_by_time, (current, membrane, spikes))):
+    currents = by_time(current) if given == steps else repeat(by_time(current)[0])
+    u_before, s_before = initial, 0.0
+    for i, u, s in zip(currents, by_time(membrane), by_time(spikes)):
         xp.multiply(u_before, beta, out=u)
         u += i
-        u -= xp.multiply(s_before, threshold, out=reset)
+        u -= s_before if threshold == 1 else threshold * s_before
         if smooth is None:
             xp.greater(u, threshold, out=s)
         else:
             s[...] = smooth(u - threshold)
         u_before, s_before = u, s
     return membrane, spikes
-
-
-def _by_time(x):
-    """The slices (..., B, H) of (..., T, B, H), in the order of time: views, not copies."""
-    return xp.moveaxis(x, -3, 0)
 
 
 @op
@@ -85,7 +99,7 @@ def lif(
 ):
     """The spikes of LIF neurons: a current (..., T, B, H) or (..., 1, B, H) -> (..., T, B, H).
 
-    Fused, because T small steps of five ops each would be recorded one by one.
+    Fused, because T small steps of four operations each would be recorded one by one.
 
     Args:
         steps: T.
@@ -107,19 +121,12 @@ def lif(
         h = derivative(membrane - threshold, slope)
         d = g * h
         if detach_reset:
-            work = xp.empty_like(_by_time(d)[0])
-            later = None
-            for now in _by_time(d)[::-1]:
-                if later is not None:
-                    now += xp.multiply(later, beta, out=work)
-                later = now
+            for later, now in pairwise(by_time(d)[::-1]):
+                now += beta * later
         else:
-            h *= -threshold
-            h += beta
-            later = 0.0
-            for now, keep in zip(_by_time(d)[::-1], _by_time(h)[::-1]):
-                now += keep * later
-                later = now
+            keep = beta - threshold * h
+            for (later, _), (now, k) in pairwise(zip(by_time(d)[::-1], by_time(keep)[::-1])):
+                now += k * later
         return d
 
     return spikes, vjp

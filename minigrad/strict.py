@@ -56,9 +56,9 @@ CONSTANTS = "bool_ finfo float16 float32 float64 inf int8 int16 int32 int64 nan 
 ALLOCATING = {"empty", "empty_like"}  # no launch
 # The shape of their result, or a check of their input, depends on values: the host must see them.
 WAITING = {"argwhere", "bincount", "flatnonzero", "nonzero", "percentile", "quantile", "unique"}
-# Options that NumPy's functions have and CuPy's have not.
-LACKING = {"correction", "device", "initial", "like", "mean", "order", "sorted", "stable", "subok"}
-LACKING |= {"max", "min", "signature", "weights", "where"}
+# Keywords that CuPy's functions take wherever NumPy's do; not among them: where, initial, order ...
+OPTIONS = {"axis", "axes", "casting", "constant_values", "ddof", "dtype", "fill_value", "keepdims"}
+OPTIONS |= {"copy", "endpoint", "k", "mode", "num", "out", "size"}
 
 
 # --- counting --------------------------------------------------------------------------------
@@ -161,8 +161,8 @@ def _counted(function):
     launches, synchronisations = function.__name__ not in ALLOCATING, function.__name__ in WAITING
 
     def call(*args, **options):
-        if lacking := LACKING.intersection(options):
-            raise TypeError(f"CuPy's {function.__name__}() has no option {', '.join(lacking)}")
+        if unknown := options.keys() - OPTIONS:
+            raise TypeError(f"{function.__name__}() on a GPU: no option {', '.join(unknown)}")
         args = _plain(args)
         result = function(*args, **{name: _plain(value) for name, value in options.items()})
         counters.synchronisations += synchronisations

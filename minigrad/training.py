@@ -42,6 +42,7 @@ def fit(model, x, y, loss, optimizer, *, epochs, batch_size=32, shuffle=None, on
     rng = None if shuffle is None else backend.host_rng(shuffle)
     batches = minibatches(x, y, batch_size)
     history = History()
+    ones = None
     for epoch in range(1, epochs + 1):
         start = time.perf_counter()
         model.train()
@@ -51,7 +52,8 @@ def fit(model, x, y, loss, optimizer, *, epochs, batch_size=32, shuffle=None, on
         for x_batch, y_batch in batches:
             optimizer.zero_grad()
             value = loss(model, x_batch, y_batch)
-            value.backward(xp.ones_like(value.data))
+            ones = xp.ones_like(value.data) if ones is None else ones
+            value.backward(ones)
             optimizer.step()
             total = total + value.data * (x_batch.shape[-2] / rows)
         history.losses.append(backend.to_numpy(total))

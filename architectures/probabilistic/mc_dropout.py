@@ -38,7 +38,7 @@ class MonteCarloDropout(nn.Module):
     """Inverted dropout that stays on in evaluation mode."""
 
     def __init__(self, rate, *, rng):
-        self.rate = rate
+        self.rate = functional.check_dropout_rate(rate)
         self.rng = device_rng(rng)
 
     def forward(self, x):

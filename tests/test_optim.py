@@ -1,0 +1,177 @@
+"""Optimizers against the same update in a few lines of NumPy, and the flat array behind them."""
+
+import numpy as np
+import pytest
+
+from minigrad import Tensor
+from minigrad.optim import SGD, Adam, AdamW
+
+# The references: update(p, g, state, t) returns the new p, for step t = 1, 2, ...
+
+
+def sgd(p, g, state, t, lr=1e-2, momentum=0.0, nesterov=False, weight_decay=0.0):
+    g = g + weight_decay * p
+    v = state["v"] = momentum * state.get("v", 0) + g
+    return p - lr * (g + momentum * v if nesterov else v)
+
+
+def adam(p, g, state, t, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
+    g = g + weight_decay * p
+    m = state["m"] = betas[0] * state.get("m", 0) + (1 - betas[0]) * g
+    v = state["v"] = betas[1] * state.get("v", 0) + (1 - betas[1]) * g**2
+    return p - lr * (m / (1 - betas[0] ** t)) / (np.sqrt(v / (1 - betas[1] ** t)) + eps)
+
+
+def adamw(p, g, state, t, lr=1e-3, weight_decay=1e-2, **options):
+    return adam(p, g, state, t, lr=lr, **options) - lr * weight_decay * p
+
+
+@pytest.mark.parametrize(
+    "optimizer, reference, options",
+    [
+        (SGD, sgd, {}),
+        (SGD, sgd, {"lr": 0.1}),
+        (SGD, sgd, {"lr": 0.1, "momentum": 0.9}),
+        (SGD, sgd, {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
+        (SGD, sgd, {"lr": 0.1, "momentum": 0.5, "nesterov": True, "weight_decay": 0.1}),
+        (SGD, sgd, {"weight_decay": 0.3}),
+        (Adam, adam, {}),
+        (Adam, adam, {"lr": 0.1, "betas": (0.5, 0.9), "eps": 1e-2}),
+        (Adam, adam, {"weight_decay": 0.3}),
+        (AdamW, adamw, {}),
+        (AdamW, adamw, {"lr": 0.1, "betas": (0.5, 0.9), "weight_decay": 0.3}),
+    ],
+    ids=lambda x: x.__name__ if callable(x) else str(x),
+)
+def test_several_steps_against_the_reference(optimizer, reference, options):
+    rng = np.random.default_rng(0)
+    shapes = [(2, 3), (), (1, 4)]
+    parameters = [Tensor(rng.standard_normal(shape), requires_grad=True) for shape in shapes]
+    expected = [p.data.copy() for p in parameters]
+    states = [{} for _ in shapes]
+    ours = optimizer(parameters, **options)
+    for t in range(1, 8):
+        gradients = [rng.standard_normal(shape) * 10.0 ** rng.integers(-3, 3) for shape in shapes]
+        ours.zero_grad()
+        for p, g in zip(parameters, gradients):
+            (p * g).sum().backward()
+        ours.step()
+        expected = [reference(*row, t, **options) for row in zip(expected, gradients, states)]
+    for p, e in zip(parameters, expected):
+        np.testing.assert_allclose(p.data, e, rtol=1e-10)
+
+
+def test_adam_finds_the_minimum_of_rosenbrocks_valley():
+    p = Tensor([-1.0, 1.5], requires_grad=True)
+    adam = Adam([p], lr=0.05)
+    for _ in range(800):
+        adam.zero_grad()
+        ((1 - p[0]) ** 2 + 10 * (p[1] - p[0] ** 2) ** 2).backward()
+        adam.step()
+    np.testing.assert_allclose(p.data, [1, 1], atol=1e-2)
+
+
+def two_parameters():
+    return [Tensor(np.ones(shape, "float32"), requires_grad=True) for shape in [(2, 3), (4,)]]
+
+
+def test_parameters_and_gradients_are_views_of_flat_arrays():
+    parameters = two_parameters()
+    optimizer = SGD(parameters)
+    assert optimizer.values.shape == optimizer.gradients.shape == (10,)
+    optimizer.values[:] = np.arange(10)
+    assert parameters[0].data.tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert parameters[1].data.tolist() == [6, 7, 8, 9]
+    (parameters[1] * 2).sum().backward()
+    assert optimizer.gradients.tolist() == [0] * 6 + [2] * 4
+    optimizer.zero_grad()
+    assert parameters[1].grad.tolist() == [0] * 4
+
+
+@pytest.mark.parametrize("optimizer", [SGD, Adam, AdamW])
+def test_dtype_and_shape_stay(optimizer):
+    parameters = two_parameters()
+    ours = optimizer(parameters, lr=np.float64(0.1))
+    parameters[0].sum().backward()
+    ours.step()
+    assert [p.dtype for p in parameters] == ["float32", "float32"]
+    assert [p.shape for p in parameters] == [(2, 3), (4,)]
+
+
+def test_a_parameter_outside_the_loss_has_the_gradient_0():
+    used, unused = two_parameters()
+    optimizer = SGD([used, unused], lr=1.0)
+    used.sum().backward()
+    optimizer.step()
+    assert (used.data == 0).all() and (unused.data == 1).all()
+
+
+def test_a_gradient_set_to_none_counts_as_0():
+    used, other = two_parameters()
+    optimizer = SGD([used, other], lr=1.0)
+    (used.sum() + other.sum()).backward()
+    other.grad = None
+    optimizer.step()
+    assert (used.data == 0).all() and (other.data == 1).all()
+    other.sum().backward()  # into the flat array again
+    assert optimizer.gradients[6:].tolist() == [1] * 4
+
+
+def test_a_gradient_of_ones_own_is_used():
+    p, _ = parameters = two_parameters()
+    optimizer = SGD(parameters, lr=1.0)
+    p.grad = np.full((2, 3), 0.25, "float32")
+    optimizer.step()
+    assert (p.data == 0.75).all()
+
+
+def test_gradients_set_to_none_before_backward_train_all_the_same():
+    (p, _), (q, _) = pairs = two_parameters(), two_parameters()
+    for pair, clear in zip(pairs, (lambda x: setattr(x, "grad", None), lambda x: None)):
+        optimizer = Adam(pair)
+        for _ in range(3):
+            optimizer.zero_grad()
+            clear(pair[0])
+            (pair[0] ** 2).sum().backward()
+            optimizer.step()
+    np.testing.assert_array_equal(p.data, q.data)
+
+
+def test_replaced_data_is_an_error_that_says_what_to_do():
+    parameters = two_parameters()
+    optimizer = SGD(parameters)
+    parameters[1].data = np.zeros(4, "float32")
+    with pytest.raises(RuntimeError, match=r"shape \(4,\) has got another array.*data\[\.\.\.\]"):
+        optimizer.step()
+
+
+def test_mixed_dtypes_are_an_error_that_names_them():
+    parameters = [Tensor(np.ones(2, dtype), requires_grad=True) for dtype in ("float32", "float64")]
+    with pytest.raises(ValueError, match=r"\['float32', 'float64'\]"):
+        SGD(parameters)
+
+
+@pytest.mark.parametrize("parameters", [[], [Tensor([1.0])]], ids=["none", "frozen"])
+def test_nothing_to_optimize_is_an_error(parameters):
+    with pytest.raises(ValueError, match="nothing to optimize"):
+        Adam(parameters)
+
+
+def test_frozen_parameters_are_left_out():
+    free, frozen = two_parameters()
+    frozen.requires_grad = False
+    assert SGD([free, frozen]).values.shape == (6,)
+
+
+def test_nesterov_needs_momentum():
+    with pytest.raises(ValueError, match="momentum > 0"):
+        SGD(two_parameters(), nesterov=True)
+
+
+def test_the_learning_rate_may_change_between_steps():
+    (p, _) = parameters = two_parameters()
+    optimizer = SGD(parameters, lr=1.0)
+    p.sum().backward()
+    optimizer.lr = 0.25
+    optimizer.step()
+    assert (p.data == 0.75).all()
