@@ -46,7 +46,16 @@ class Tensor:
         TypeError: `requires_grad` for integers or booleans, which have no derivative.
     """
 
-    __slots__ = ("data", "grad", "requires_grad", "op", "edges", "order", "__weakref__")
+    __slots__ = (
+        "data",
+        "grad",
+        "grad_home",
+        "requires_grad",
+        "op",
+        "edges",
+        "order",
+        "__weakref__",
+    )
 
     # Tells NumPy and CuPy to leave ``array * tensor`` to Tensor.__rmul__.
     __array_ufunc__ = None
@@ -59,6 +68,7 @@ class Tensor:
                 "convert it first, for example with .astype('float32')"
             )
         self.grad = None
+        self.grad_home = None  # where an optimizer wants the gradient to be written, if one does
         self.requires_grad = requires_grad
         self.op = None
         self.edges = ()
@@ -180,10 +190,11 @@ def op(rule):
         for x in inputs:
             arrays.append(x.data if isinstance(x, Tensor) else x)
         try:
-            value, *vjps = rule(*arrays, **options)
+            outputs = rule(*arrays, **options)  # (value, vjp of the first input, ...)
         except Exception as error:
             error.add_note(f"in op {name}({_describe(arrays)})")
             raise
+        value = outputs[0]
         if _detecting_nan:
             _require_finite(value, f"op {name}({_describe(arrays)})")
         # Tensor.__init__ would check what is known here, at 0.3 us a time.
@@ -194,9 +205,9 @@ def op(rule):
         result.order = next(_serial)
         result.edges = edges = []
         if _state.recording:
-            for x, vjp in zip(inputs, vjps):
-                if isinstance(x, Tensor) and x.requires_grad and vjp is not None:
-                    edges.append((x, vjp))
+            for i, x in enumerate(inputs, 1):
+                if isinstance(x, Tensor) and x.requires_grad and i < len(outputs) and outputs[i]:
+                    edges.append((x, outputs[i]))
         result.requires_grad = bool(edges)
         return result
 
@@ -268,10 +279,13 @@ def _pass_on(waiting):
 
 def _accumulate(leaf, g):
     """Add to the leaf's own gradient array, which it shares with nobody: g may be a view."""
-    if leaf.grad is None:
-        leaf.grad = xp.array(g)
-    else:
+    if leaf.grad is not None:
         leaf.grad += g
+    elif leaf.grad_home is not None:
+        leaf.grad_home[...] = g
+        leaf.grad = leaf.grad_home
+    else:
+        leaf.grad = xp.array(g)
 
 
 def _fit(g, array):

@@ -1,7 +1,7 @@
 """Optimizers. All parameters live in one flat array, of which each parameter is a view.
 
 So a step is a handful of array operations however many parameters there are, and as many kernel
-launches on a GPU. The gradients are views of a second flat array: backward adds into it directly.
+launches on a GPU. The gradients are views of a second flat array: backward writes them there.
 """
 
 import math
@@ -34,12 +34,14 @@ class Optimizer:
         for p in self.parameters:
             begin, end = end, end + p.size
             p.data = self.values[begin:end].reshape(p.shape)
-            p.grad = self.gradients[begin:end].reshape(p.shape)
-            self.views.append((p, p.data, p.grad))
+            p.grad = None
+            p.grad_home = self.gradients[begin:end].reshape(p.shape)
+            self.views.append((p, p.data, p.grad_home))
 
     def zero_grad(self):
-        """Set all gradients to 0: before each backward, which adds to them."""
-        self.gradients.fill(0)
+        """Forget all gradients: before each backward, which adds to those that are there."""
+        for p in self.parameters:
+            p.grad = None
 
     def step(self):
         """Move the parameters by the gradients that backward has left."""
@@ -49,9 +51,8 @@ class Optimizer:
                     f"a parameter of shape {p.shape} has got another array since the optimizer was "
                     "made: write into it (p.data[...] = values) or make a new optimizer"
                 )
-            if p.grad is not grad:  # somebody set it to None or to an array of their own
+            if p.grad is not grad:  # the loss did not depend on p, or p.grad was set by hand
                 grad[...] = 0 if p.grad is None else p.grad
-                p.grad = grad
         self.update(self.values, self.gradients)
 
     def update(self, p, g):

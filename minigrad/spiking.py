@@ -118,15 +118,19 @@ def lif(
         # With d[t] = dL/dU[t] (which is dL/dI[t] too) and h[t] = the surrogate at U[t] - threshold,
         #   d[t] = g[t] h[t] + (beta - threshold h[t]) d[t+1],
         # where the second term in the bracket is the way through the reset.
-        h = derivative(membrane - threshold, slope)
-        d = g * h
+        # The membrane has done its duty: its array becomes h, and then d.
+        u = membrane
+        u -= threshold
+        h = derivative(u, slope)
+        keep = None if detach_reset else by_time(beta - threshold * h)[::-1]
+        h *= g
+        d = by_time(h)[::-1]
         if detach_reset:
-            for later, now in pairwise(by_time(d)[::-1]):
+            for later, now in pairwise(d):
                 now += beta * later
         else:
-            keep = beta - threshold * h
-            for (later, _), (now, k) in pairwise(zip(by_time(d)[::-1], by_time(keep)[::-1])):
+            for (later, _), (now, k) in pairwise(zip(d, keep)):
                 now += k * later
-        return d
+        return h
 
     return spikes, vjp

@@ -4,6 +4,7 @@ One table, CASES, holds the gradient cases of every op; `test_every_op_has_a_cas
 that is not in it.
 """
 
+import functools
 import importlib
 import pkgutil
 
@@ -12,6 +13,7 @@ import pytest
 
 import architectures
 import minigrad
+from architectures.feedforward.tabnet import residual
 from minigrad import Tensor, backend, functional, ops
 from minigrad.engine import OPS
 from minigrad.gradcheck import NOT_A_TRUE_GRADIENT, gradcheck
@@ -276,6 +278,14 @@ CASES = {
         (functional.linear, (6, 2, 3, 4), (2, 4, 5), (2, 1, 5)),
         (functional.linear, (0, 4), (4, 2), (1, 2)),
     ],
+    "residual": binary(residual),
+    "attention": [
+        (functools.partial(functional.attention, beta=0.7), (3, 4), (5, 4), (5, 2)),
+        (functools.partial(functional.attention, beta=0.7), (2, 3, 4), (5, 4), (5, 2)),
+        (functools.partial(functional.attention, beta=0.7), (2, 3, 4), (2, 5, 4), (2, 5, 2)),
+        (functools.partial(functional.attention, beta=0.7), (3, 4), (2, 5, 4), (2, 5, 2)),
+        (functools.partial(functional.attention, beta=0.7), (0, 4), (5, 4), (5, 2)),
+    ],
     "dropout": unary(lambda x: functional.dropout(x, 0.4, backend.device_rng(7))),
     "layer_norm": [
         (functional.layer_norm, (3, 4), (1, 4), (1, 4)),
@@ -517,6 +527,14 @@ VALUES = {
         (3, 4),
     ),
     "linear": (functional.linear, lambda x, w, b: x @ w + b, (2, 3, 4), (2, 4, 5), (2, 1, 5)),
+    "residual": (residual, lambda h, y: (h + y) / np.sqrt(2), (3, 4), (4,)),
+    "attention": (
+        lambda q, k, v: functional.attention(q, k, v, beta=0.5),
+        lambda q, k, v: np_softmax(0.5 * q @ np.swapaxes(k, -1, -2), -1) @ v,
+        (2, 3, 4),
+        (2, 5, 4),
+        (2, 5, 2),
+    ),
     "dropout": (lambda x: functional.dropout(x, 0.0, backend.device_rng(0)), np.copy, (3, 4)),
     "layer_norm": (
         functional.layer_norm,

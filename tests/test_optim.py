@@ -85,7 +85,7 @@ def test_parameters_and_gradients_are_views_of_flat_arrays():
     (parameters[1] * 2).sum().backward()
     assert optimizer.gradients.tolist() == [0] * 6 + [2] * 4
     optimizer.zero_grad()
-    assert parameters[1].grad.tolist() == [0] * 4
+    assert parameters[1].grad is None
 
 
 @pytest.mark.parametrize("optimizer", [SGD, Adam, AdamW])

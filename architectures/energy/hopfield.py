@@ -34,7 +34,7 @@ from ..base import Architecture
 
 def update(xi, patterns, beta):
     """Eq. 3, one step of retrieval: (..., B, d), (..., K, d) -> (..., B, d)."""
-    return functional.softmax(beta * (xi @ patterns.mT)) @ patterns
+    return functional.attention(xi, patterns, patterns, beta)
 
 
 def energy(xi, patterns, beta):
@@ -96,9 +96,8 @@ class Hopfield(Architecture):
         xi = self._split_heads(self.query(x))
         for _ in range(self.update_steps):
             xi = update(xi, self.keys, self.beta)
-        association = functional.softmax(self.beta * (xi @ self.keys.mT))  # (..., B, K)
         values = self.keys if self.values is None else self.values
-        return self._merge_heads(association @ values)
+        return self._merge_heads(functional.attention(xi, self.keys, values, self.beta))
 
     def _split_heads(self, x):
         """(..., B, d) -> (..., heads, B, d / heads): a head is one more leading axis."""

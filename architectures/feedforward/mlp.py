@@ -22,30 +22,14 @@ from minigrad.backend import host_rng
 from ..base import Architecture
 
 
-class Layer(nn.Module):
-    """One hidden layer with all that may surround it."""
+class Residual(nn.Module):
+    """layers(x) + x P; P is None for the identity, or a Linear."""
 
-    def __init__(self, inputs, outputs, *, activation, dropout, layer_norm, residual, rng):
-        self.linear = nn.Linear(inputs, outputs, rng=rng)
-        self.norm = nn.LayerNorm(outputs) if layer_norm else None
-        self.activation = functional.activation(activation)
-        self.dropout = nn.Dropout(dropout, rng=rng) if dropout else None
-        self.residual = residual
-        if residual and inputs != outputs:
-            self.projection = nn.Linear(inputs, outputs, bias=False, rng=rng)
-        else:
-            self.projection = None
+    def __init__(self, layers, projection):
+        self.layers, self.projection = layers, projection
 
     def forward(self, x):
-        h = self.linear(x)
-        if self.norm:
-            h = self.norm(h)
-        h = self.activation(h)
-        if self.dropout:
-            h = self.dropout(h)
-        if self.residual:
-            h = h + (self.projection(x) if self.projection else x)
-        return h
+        return self.layers(x) + (self.projection(x) if self.projection else x)
 
 
 class MLP(Architecture):
@@ -77,18 +61,19 @@ class MLP(Architecture):
     ):
         rng = host_rng(rng)
         sizes = [input_size, *hidden_sizes]
-        self.layers = [
-            Layer(
-                inputs,
-                outputs,
-                activation=activation,
-                dropout=dropout,
-                layer_norm=layer_norm,
-                residual=residual,
-                rng=rng,
-            )
-            for inputs, outputs in pairwise(sizes)
-        ]
+        self.layers = []
+        for inputs, outputs in pairwise(sizes):
+            layer = [nn.Linear(inputs, outputs, rng=rng)]
+            if layer_norm:
+                layer.append(nn.LayerNorm(outputs))
+            layer.append(functional.activation(activation))
+            if dropout:
+                layer.append(nn.Dropout(dropout, rng=rng))
+            if residual:
+                same = inputs == outputs
+                projection = None if same else nn.Linear(inputs, outputs, bias=False, rng=rng)
+                layer = [Residual(nn.Sequential(*layer), projection)]
+            self.layers += layer
         self.output_size = sizes[-1]
 
     def forward(self, x):
