@@ -1,0 +1,140 @@
+"""minigrad against the same training step written by hand, on the same start and the same data."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import cycle, islice
+from statistics import median
+
+import numpy as np
+
+import by_hand
+from architectures import classifier
+from contest import OPTIONS
+from minigrad import data, optim
+from minigrad.backend import xp
+from task import draw
+
+from .clock import race
+
+LEARNING_RATE = 1e-2
+TRAIN_ROWS = 800
+CHECKED_STEPS = 20
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Network:
+    """What is trained, twice."""
+
+    label: str
+    architecture: str
+    options: dict
+    by_hand: type
+    training_set: Callable  # () -> x (N, D), y (N,)
+    batch_size: int = 32
+
+
+class Disagreement(RuntimeError):
+    """The two steps do not compute the same thing: their times must not be compared."""
+
+
+def small_task():
+    """The comparison's: 800 points in the plane, five classes."""
+    x, y = draw(seed=0)
+    return x[:TRAIN_ROWS], y[:TRAIN_ROWS]
+
+
+def wide_task(rows=2048, features=256, classes=10):
+    """Ten Gaussian clusters that overlap, in many dimensions."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(classes, size=rows)
+    centres = 0.1 * rng.standard_normal((classes, features))
+    x = (centres[y] + rng.standard_normal((rows, features))).astype(np.float32)
+    return x, y
+
+
+WIDE = {"hidden_sizes": (1024, 1024), "dropout": 0.0}
+NETWORKS = {
+    "mlp": Network("MLP", "mlp", OPTIONS["mlp"], by_hand.MLP, small_task),
+    "snn": Network("SNN", "snn", OPTIONS["snn"], by_hand.SNN, small_task),
+    "hopfield": Network("Hopfield", "hopfield", OPTIONS["hopfield"], by_hand.Hopfield, small_task),
+    "tabnet": Network("TabNet", "tabnet", OPTIONS["tabnet"], by_hand.TabNet, small_task),
+    "wide": Network("wide MLP", "mlp", WIDE, by_hand.MLP, wide_task, batch_size=512),
+}
+
+
+def minigrad_step(model):
+    """step(x, y): one minibatch forward, backward and Adam; returns the loss."""
+    model.train()
+    optimizer = optim.Adam(model.parameters(), lr=LEARNING_RATE)
+
+    def step(x, y):
+        optimizer.zero_grad()
+        loss = model.loss(x, y)
+        loss.backward(xp.ones_like(loss.data))
+        optimizer.step()
+        return loss.data
+
+    return step
+
+
+def opponents(network, dtype=np.float32):
+    """[(step, minibatches)]: by hand, then minigrad. Every call starts anew."""
+    x, y = network.training_set()
+    model = classifier(
+        network.architecture,
+        y.max() + 1,
+        x.shape[-1],
+        train_rows=len(y),
+        rng=0,
+        **network.options,
+    )
+    for parameter in model.parameters():
+        parameter.data = parameter.data.astype(dtype)
+    hand = network.by_hand([p.data for p in model.parameters()], lr=LEARNING_RATE)
+    batches = data.minibatches(x.astype(dtype), y, network.batch_size)
+    return [(hand.step, batches), (minigrad_step(model), batches)]
+
+
+def require_agreement(title, names, sides):
+    """The largest relative difference between the first side's first losses and the others'.
+
+    Raises:
+        Disagreement: a difference above TOLERANCE.
+    """
+    losses = [
+        [float(step(x, y)) for x, y in islice(cycle(batches), CHECKED_STEPS)]
+        for step, batches in sides
+    ]
+    largest = 0.0
+    for name, others in zip(names[1:], losses[1:]):
+        for i, (expected, loss) in enumerate(zip(losses[0], others), start=1):
+            difference = abs(loss - expected) / abs(expected) if expected else abs(loss)
+            if not difference <= TOLERANCE:
+                raise Disagreement(
+                    f"{title}, step {i}: the loss is {expected:.8g} {names[0]} and {loss:.8g} in "
+                    f"{name}: they compute different things, so their times are not compared"
+                )
+            largest = max(largest, difference)
+    return largest
+
+
+def duel(network, rounds, seconds):
+    """Times and ratios of the two steps; medians over the rounds.
+
+    That they agree is checked in float64, which tells a wrong gradient from rounding: Adam's first
+    steps are as long as the learning rate however small the gradient. So three of TabNet's 78,453
+    parameters, with gradients of 1e-8, make two float32 runs differ by 1e-4 after a single step.
+    """
+    difference = require_agreement(
+        network.label, ("by hand", "minigrad"), opponents(network, np.float64)
+    )
+    times = race(lambda: opponents(network), rounds, seconds)
+    ratios = [ours / hand for hand, ours in times]
+    return {
+        "by_hand_seconds": median(hand for hand, _ in times),
+        "minigrad_seconds": median(ours for _, ours in times),
+        "ratio": median(ratios),
+        "ratios": ratios,
+        "largest_loss_difference": difference,
+    }

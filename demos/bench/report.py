@@ -1,0 +1,100 @@
+"""The figures as text: each function prints its part and returns what goes into the JSON file."""
+
+from minigrad import backend
+
+
+def duel_heading(rounds):
+    print(f"One training step (forward, backward, Adam); one BLAS thread, medians of {rounds}")
+    print(f"{'network':<12}{'by hand':>12}{'minigrad':>12}{'ratio':>8}{'min - max':>14}", end="")
+    print(f"{'losses agree to':>18}")
+
+
+def duel(label, result):
+    spread = f"{min(result['ratios']):.2f} - {max(result['ratios']):.2f}"
+    print(
+        f"{label:<12}{time(result['by_hand_seconds']):>12}{time(result['minigrad_seconds']):>12}"
+        f"{result['ratio']:>8.2f}{spread:>14}{result['largest_loss_difference']:>18.0e}",
+        flush=True,
+    )
+    return result
+
+
+def peers(results, missing):
+    print("The MLP's training step; one thread")
+    for label, result in results.items():
+        print(f"{label:<18}{time(result['seconds']):>12}{result['ratio']:>8.2f}")
+    for label in missing:
+        print(f"{label:<18} not installed: skipped")
+    return results
+
+
+def recorder(result):
+    print("\nA chain of 100 products of two (32, 64) arrays, both tracked: forward and backward")
+    print(f"{'raw NumPy':<12}{time(result['raw_seconds']):>12} per operation")
+    print(f"{'minigrad':<12}{time(result['recorded_seconds']):>12} per operation")
+    return result
+
+
+def curve_heading():
+    print(f"\n{'A step against':<16}{'from':>6}{'to':>6}  {'straight line':<36}worst point off it")
+
+
+def curve(description, result):
+    sizes = result["sizes"]
+    line = f"{time(result['fixed'])} + {time(result['each'])} per {description.each}"
+    off = 100 * result["deviation"]
+    print(f"{description.title:<16}{sizes[0]:>6}{sizes[-1]:>6}  {line:<36}{off:.1f} %", flush=True)
+    return result
+
+
+def memory(result):
+    print("\nPeak memory of a step of the MLP against the batch")
+    print(f"{'batch':<12}" + "".join(f"{n:>12,}" for n in result["sizes"]))
+    for side in ("by_hand", "minigrad"):
+        row = "".join(f"{n / 1024:>8,.0f} KiB" for n in result[f"{side}_bytes"])
+        print(f"{side.replace('_', ' '):<12}{row}")
+    return result
+
+
+def replicas(counts, times):
+    """One row for each architecture, one column for each number of replicas."""
+    print(f"\nA training step of R replicas at once, on the {backend.device().upper()}")
+    print(f"{'R':<12}" + "".join(f"{n:>12,}" for n in counts) + f"{'last / first':>14}")
+    for name, seconds in times.items():
+        row = "".join(f"{time(t):>12}" for t in seconds)
+        print(f"{name:<12}{row}{seconds[-1] / seconds[0]:>14.1f}")
+    return {"replica_counts": list(counts), "replica_step_seconds": times}
+
+
+def training(times):
+    print("\nTraining by the comparison's recipe: ten epochs, one replica")
+    for name, seconds in times.items():
+        print(f"{name:<12}{time(seconds):>12}")
+    print(f"{'all':<12}{time(sum(times.values())):>12}")
+    return times
+
+
+def process(times):
+    print("\nA fresh process that trains the MLP for ten epochs")
+    for job, seconds in times.items():
+        print(f"{job:<22}{time(seconds):>12}")
+    return times
+
+
+def launches(counts):
+    print("One training step on a GPU, counted by the stand-in for CuPy")
+    print(f"{'architecture':<14}{'kernel launches':>16}{'synchronisations':>18}")
+    for name, (kernels, synchronisations) in counts.items():
+        print(f"{name:<14}{kernels:>16}{synchronisations:>18}")
+    return {
+        name: {"launches": kernels, "synchronisations": synchronisations}
+        for name, (kernels, synchronisations) in counts.items()
+    }
+
+
+def time(seconds):
+    """Three figures and the unit that fits: 63.1 us, 1.46 ms, 2.30 s."""
+    units = {"s": 1, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+    unit = next((u for u, scale in units.items() if abs(seconds) >= scale), "ns")
+    number = seconds / units[unit]
+    return f"{number:.{2 if abs(number) < 10 else 1 if abs(number) < 100 else 0}f} {unit}"

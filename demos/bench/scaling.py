@@ -1,0 +1,213 @@
+"""How the cost of a training step grows, and what the recorder adds to each operation."""
+
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from architectures import Classifier, classifier, list_architectures
+from by_hand import MLP
+from contest import OPTIONS
+from minigrad import Tensor, backend, fit, nn, optim
+
+from .clock import seconds_per_call
+from .duel import LEARNING_RATE, TRAIN_ROWS, minigrad_step, small_task
+
+FEATURES, CLASSES, BATCH = 2, 5, 32
+
+
+# --- the recorder ----------------------------------------------------------------------------
+
+
+def recorder(seconds, operations=100):
+    """Seconds per operation of a chain of products, forward and backward: recorded, and raw."""
+    rng = np.random.default_rng(0)
+    a = Tensor(rng.standard_normal((32, 64), dtype=np.float32), requires_grad=True)
+    b = Tensor(np.full((32, 64), 1.0001, np.float32), requires_grad=True)
+    ones = np.ones((32, 64), np.float32)
+
+    def recorded():
+        x = a
+        for _ in range(operations):
+            x = x * b
+        x.backward(ones)
+
+    def raw():
+        x, inputs = a.data, []
+        for _ in range(operations):
+            inputs.append(x)
+            x = x * b.data
+        g, gb = ones, np.zeros_like(ones)
+        for x in reversed(inputs):
+            gb += g * x
+            g = g * b.data
+        return g, gb
+
+    return {
+        "recorded_seconds": seconds_per_call(recorded, seconds, samples=15) / operations,
+        "raw_seconds": seconds_per_call(raw, seconds, samples=15) / operations,
+    }
+
+
+# --- curves ----------------------------------------------------------------------------------
+
+
+def training_step(name, options, batch=BATCH, replicas=None):
+    """A call that trains the architecture on one random minibatch, of each replica."""
+    rng = np.random.default_rng(0)
+    lead = () if replicas is None else (replicas,)
+    x = rng.standard_normal((*lead, batch, FEATURES), dtype=np.float32)
+    y = rng.integers(CLASSES, size=(*lead, batch))
+    model = classifier(name, CLASSES, FEATURES, train_rows=TRAIN_ROWS, rng=0, **options)
+    if replicas is not None:
+        model = nn.stack([model] * replicas)
+    step = minigrad_step(model)
+    x, y = backend.asarray(x), backend.asarray(y)
+    return lambda: step(x, y)
+
+
+def mlp(*hidden_sizes, **size):
+    return training_step("mlp", {"hidden_sizes": hidden_sizes, "dropout": 0.0}, **size)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The time of a step against one size, everything else held."""
+
+    title: str
+    size: str  # what is counted
+    each: str  # one of them
+    sizes: tuple
+    step: Callable  # of a size
+
+
+CURVES = {
+    "depth": Curve(
+        title="MLP: depth",
+        size="hidden layers of 64",
+        each="layer",
+        sizes=(1, 8, 16, 24, 32),
+        step=lambda n: mlp(*[64] * n),
+    ),
+    "width": Curve(
+        title="MLP: width",
+        size="neurons in one hidden layer",
+        each="neuron",
+        sizes=(64, 512, 1024, 1536, 2048),
+        step=mlp,
+    ),
+    "batch": Curve(
+        title="MLP: batch",
+        size="rows",
+        each="row",
+        sizes=(32, 256, 512, 768, 1024),
+        step=lambda n: mlp(64, 32, batch=n),
+    ),
+    "timesteps": Curve(
+        title="SNN: time",
+        size="timesteps",
+        each="timestep",
+        sizes=(5, 25, 50, 75, 100),
+        step=lambda n: training_step("snn", OPTIONS["snn"] | {"num_timesteps": n}),
+    ),
+    "replicas": Curve(
+        title="MLP: replicas",
+        size="replicas at once",
+        each="replica",
+        sizes=(1, 8, 16, 24, 32),
+        step=lambda n: mlp(64, 32, replicas=n),
+    ),
+}
+
+
+def curve(name, seconds, sweeps=7):
+    """The seconds of a step at each size, and the straight line through them.
+
+    Of several samples the fastest, the one that was least disturbed, counts: this is about the
+    shape of the curve, not about what the machine was doing besides.
+    """
+    sizes = CURVES[name].sizes
+    steps = [CURVES[name].step(n) for n in sizes]
+    times = [seconds_per_call(step, seconds) for step in steps]
+    for _ in range(sweeps):
+        for i, step in enumerate(steps):
+            times[i] = min(times[i], seconds_per_call(step, seconds / sweeps, samples=1))
+    return {"sizes": list(sizes), "seconds": times, **straight_line(sizes, times)}
+
+
+def straight_line(sizes, values):
+    """Least squares: value = fixed + each * size, and how far from it the worst point is."""
+    each, fixed = np.polyfit(sizes, values, 1)
+    deviation = np.abs(np.polyval([each, fixed], sizes) - values).max() / max(values)
+    return {"fixed": float(fixed), "each": float(each), "deviation": float(deviation)}
+
+
+def memory(sizes=CURVES["batch"].sizes):
+    """The peak of a step's arrays against the batch, in bytes: minigrad's, and by hand."""
+    rng = np.random.default_rng(0)
+    result = {"sizes": list(sizes), "minigrad_bytes": [], "by_hand_bytes": []}
+    for n in sizes:
+        x = rng.standard_normal((n, FEATURES), dtype=np.float32)
+        y = rng.integers(CLASSES, size=n)
+        model = classifier("mlp", CLASSES, FEATURES, train_rows=n, rng=0, **OPTIONS["mlp"])
+        hand = MLP([p.data for p in model.parameters()])
+        result["minigrad_bytes"].append(peak(minigrad_step(model), x, y))
+        result["by_hand_bytes"].append(peak(hand.step, x, y))
+    return result | straight_line(sizes, result["minigrad_bytes"])
+
+
+def peak(step, x, y):
+    """The most that the step had allocated at any time, above what there was before."""
+    step(x, y)
+    tracemalloc.start()
+    step(x, y)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return most
+
+
+# --- architectures ---------------------------------------------------------------------------
+
+
+def replicas(counts, seconds):
+    """{architecture: seconds of a step at each number of replicas}, on the device in use."""
+    return {
+        name: [
+            seconds_per_call(training_step(name, OPTIONS[name], replicas=n), seconds)
+            for n in counts
+        ]
+        for name in list_architectures()
+    }
+
+
+def training():
+    """{architecture: seconds}: ten epochs of the comparison's shared recipe, one replica."""
+    x, y = small_task()
+    result = {}
+    for name in list_architectures():
+        model = classifier(name, CLASSES, FEATURES, train_rows=TRAIN_ROWS, rng=0, **OPTIONS[name])
+        optimizer = optim.Adam(model.parameters(), lr=LEARNING_RATE)
+        history = fit(model, x, y, Classifier.loss, optimizer, epochs=10, batch_size=BATCH)
+        result[name] = sum(history.seconds)
+    return result
+
+
+def launches():
+    """{architecture: (kernel launches, host synchronisations) of a step}, as CuPy would do it.
+
+    Counted by the stand-in for CuPy, which needs no GPU.
+    """
+    from minigrad import strict
+
+    backend.activate(strict, "strict")
+    try:
+        result = {}
+        for name in list_architectures():
+            step = training_step(name, OPTIONS[name])
+            with strict.counting() as counters:
+                step()
+            result[name] = (counters.launches, counters.synchronisations)
+        return result
+    finally:
+        backend.use("cpu")

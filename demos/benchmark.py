@@ -1,0 +1,178 @@
+"""How far minigrad is from training steps written by hand in NumPy, and how its cost grows.
+
+    python demos/benchmark.py                       # everything, in about a minute
+    python demos/benchmark.py --only mlp,recorder --quick
+    python demos/benchmark.py --peers               # PyTorch, JAX, MyGrad, autograd, if installed
+    python demos/benchmark.py --launches            # GPU kernels per training step, without a GPU
+    python demos/benchmark.py --device gpu          # a step's time at 1 to 1,024 replicas
+
+The hand-written steps are in by_hand/: reading one beside its architecture, whose backward pass is
+the one line ``loss.backward()``, is the other half of the lesson. The measurements are in bench/.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+
+# Before NumPy is imported: one BLAS thread, so that what is compared is the work.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["MKL_NUM_THREADS"] = "1"
+
+import numpy as np
+
+import minigrad
+from bench import report, scaling
+from bench.duel import NETWORKS, Disagreement, duel
+from bench.peers import missing, peers
+from bench.process import fresh_process
+from minigrad import backend
+
+PARTS = ("recorder", "curves", "memory", "replicas", "training", "process")
+REPLICAS = (1, 10, 64, 256, 1024)
+
+
+def main(arguments=None):
+    """Measure, print, draw; return the exit status."""
+    options = parse(arguments)
+    try:
+        backend.use(options.device or "cpu")
+        results = measure(options)
+    except (backend.DeviceError, Disagreement) as error:
+        print(f"benchmark.py: {error}", file=sys.stderr)
+        return 2 if isinstance(error, backend.DeviceError) else 1
+    if not options.no_plots and not results.keys().isdisjoint(("duels", "curves")):
+        from bench.pictures import draw_all  # here, since Matplotlib takes its time to import
+
+        options.out.mkdir(parents=True, exist_ok=True)
+        for path in draw_all(results, options.out):
+            print(f"wrote {path}")
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps({"machine": machine(), **results}, indent=1) + "\n")
+        print(f"wrote {options.json}")
+    return 0
+
+
+def measure(options):
+    """Everything that the options ask for, printed as it comes: {part: result}."""
+    seconds, rounds = (0.02, 3) if options.quick else (0.15, options.rounds)
+    if options.launches:
+        return {"launches": report.launches(scaling.launches())}
+    if options.device:
+        counts = REPLICAS[:2] if options.quick else REPLICAS
+        times = scaling.replicas(counts, seconds)
+        return {"device": backend.device()} | report.replicas(counts, times)
+    if options.peers:
+        return {"peers": report.peers(peers(rounds, seconds), missing())}
+
+    results = {}
+    networks = [name for name in NETWORKS if name in options.only]
+    if networks:
+        report.duel_heading(rounds)
+        results["duels"] = {
+            name: report.duel(NETWORKS[name].label, duel(NETWORKS[name], rounds, seconds))
+            for name in networks
+        }
+    if "recorder" in options.only:
+        results["recorder"] = report.recorder(scaling.recorder(seconds))
+    if "curves" in options.only:
+        report.curve_heading()
+        results["curves"] = {
+            name: report.curve(scaling.CURVES[name], scaling.curve(name, seconds))
+            for name in scaling.CURVES
+        }
+    if "memory" in options.only:
+        results["memory"] = report.memory(scaling.memory())
+    if "replicas" in options.only:
+        counts = (1, 16)
+        results |= report.replicas(counts, scaling.replicas(counts, seconds))
+    if "training" in options.only:
+        results["training"] = report.training(scaling.training())
+    if "process" in options.only:
+        results["process"] = report.process(fresh_process(rounds))
+    return results
+
+
+def machine():
+    """What the figures depend on."""
+    return {
+        "minigrad": minigrad.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "blas_threads": 1,
+    }
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(
+        prog="benchmark.py",
+        description=__doc__.partition("\n")[0],
+        epilog=f"networks: {', '.join(NETWORKS)}; other parts: {', '.join(PARTS)}",
+    )
+    parser.add_argument(
+        "--only",
+        type=names,
+        default=(*NETWORKS, *PARTS),
+        metavar="NAME,NAME",
+        help="only these networks and parts (default: all)",
+    )
+    parser.add_argument(
+        "--rounds",
+        type=positive_integer,
+        default=9,
+        metavar="N",
+        help="of which the medians are reported (default: 9)",
+    )
+    parser.add_argument("--quick", action="store_true", help="short and imprecise: to see it work")
+    instead = parser.add_argument_group("instead of all that").add_mutually_exclusive_group()
+    instead.add_argument(
+        "--peers", action="store_true", help="the MLP's step in other frameworks that are installed"
+    )
+    instead.add_argument(
+        "--launches",
+        action="store_true",
+        help="kernel launches and host synchronisations of a step, counted without a GPU",
+    )
+    instead.add_argument(
+        "--device",
+        choices=("cpu", "gpu"),
+        help=f"a step's time there, of {', '.join(map(str, REPLICAS))} replicas at once",
+    )
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "--out",
+        type=Path,
+        default=Path("out/benchmark"),
+        metavar="DIR",
+        help="where the pictures go (default: out/benchmark)",
+    )
+    group.add_argument("--no-plots", action="store_true", help="no pictures")
+    group.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    return parser.parse_args(arguments)
+
+
+def names(text):
+    chosen = text.split(",")
+    known = (*NETWORKS, *PARTS)
+    for name in chosen:
+        if name not in known:
+            raise argparse.ArgumentTypeError(
+                f"unknown name {name!r}: choose from {', '.join(known)}"
+            )
+    return chosen
+
+
+def positive_integer(text):
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,184 @@
+"""The head-to-head comparison: every architecture, one task, one recipe, one ranking.
+
+    python demos/compare.py                              # all architectures, ten replicas
+    python demos/compare.py --only mlp,snn --epochs 50
+    python demos/compare.py --data iris.csv --target species
+
+Reading order of what is behind it: task, contest, ranking, report, figures.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+
+# Before NumPy is imported: one BLAS thread. The matrices are too small to be worth sharing (two
+# threads gain nothing), several --jobs would fight for the cores, and how a sum is split among
+# threads decides how it is rounded.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import results
+from architectures import lookup
+from contest import Recipe, contest, entries
+from minigrad import backend
+from options import parse
+from progress import Progress, describe, title
+from report import data_summary, protocol_table, table, takeaways
+from tables import DataError, task_from_file
+from task import rings_and_clusters
+
+
+def main(arguments=None):
+    """Run the comparison; return the exit status."""
+    options = parse(arguments)
+    seeds = tuple(range(options.seed, options.seed + options.replicas))
+    try:
+        device = backend.use(options.device)
+        task = load(options, seeds)
+        options.out.mkdir(parents=True, exist_ok=True)
+    except (backend.DeviceError, DataError) as error:
+        return refuse(error)
+    except OSError as error:
+        return refuse(f"cannot write to {options.out}: {error.strerror}")
+    recipe = Recipe(
+        seeds=seeds,
+        epochs=options.epochs,
+        learning_rate=options.lr,
+        batch_size=options.batch_size,
+        reshuffle=options.reshuffle,
+        device=device,
+        boundaries=not options.no_plots and len(task.feature_names) == 2,
+        animate=options.animate,
+    )
+    protocols = ("shared", "native") if options.protocol == "both" else (options.protocol,)
+    if not options.quiet:
+        if options.device == "auto" and device == "cpu":
+            print(f"{backend.why_no_gpu()}: training on the CPU")
+        print(data_summary(task, recipe))
+        print(contenders(options.only))
+
+    outcomes, failed, interrupted = compete(
+        entries(options.only, protocols, task, recipe), options.jobs, options.quiet
+    )
+
+    summary = results.collect(
+        outcomes, task, recipe, options.protocol, failed=failed, interrupted=interrupted
+    )
+    results.write_json(options.out / "results.json", summary)
+    results.write_csv(options.out / "results.csv", summary)
+    announce(outcomes, task, options.quiet)
+    if outcomes and not options.no_plots and not interrupted:
+        draw(outcomes, task, options)
+    if not options.quiet:
+        print(f"\nEverything is in {options.out}{os.sep}")
+    for name, problem in failed.items():
+        print(f"{name} failed: {problem}", file=sys.stderr)
+    if interrupted:
+        print("interrupted: what had finished is kept", file=sys.stderr)
+        return 130
+    return 1 if failed else 0
+
+
+def compete(all_entries, jobs, quiet):
+    """({protocol: [Outcome]}, {name: what went wrong}, whether Ctrl-C ended it)."""
+    jobs = min(jobs, len(all_entries))
+    progress = None if quiet else Progress(len(all_entries), sys.stdout, jobs)
+    outcomes, failed = {}, {}
+    try:
+        with processes(jobs) as executor:
+            for entry, result in contest(all_entries, executor, progress and progress.epoch):
+                if progress:
+                    progress.finished(entry, result)
+                if isinstance(result, Exception):
+                    failed[title(entry)] = describe(result)
+                else:
+                    outcomes.setdefault(entry.recipe.protocol, []).append(result)
+    except KeyboardInterrupt:
+        return outcomes, failed, True
+    return outcomes, failed, False
+
+
+@contextmanager
+def processes(n):
+    """An executor with n processes; None for n = 1."""
+    if n == 1:
+        yield None
+        return
+    # Spawned, not forked: a CUDA context does not survive a fork. Ctrl-C is for this process, which
+    # then ends the others.
+    pool = ProcessPoolExecutor(
+        n,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    )
+    try:
+        yield pool
+    except KeyboardInterrupt:
+        for child in multiprocessing.active_children():
+            child.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def load(options, seeds):
+    """The Task: rings and clusters, or that of --data."""
+    if options.data is None:
+        return rings_and_clusters(seeds)
+    task = task_from_file(options.data, options.target, seeds)
+    if options.animate and len(task.feature_names) != 2:
+        raise DataError(
+            f"--animate needs two features, {options.data} has {len(task.feature_names)}"
+        )
+    return task
+
+
+def contenders(names):
+    families = {lookup(name).family for name in names}
+    return (
+        f"{len(names)} architecture{'s' * (len(names) > 1)} from "
+        f"{len(families)} famil{'ies' if len(families) > 1 else 'y'}\n"
+    )
+
+
+def announce(outcomes, task, quiet):
+    """Print the tables, and what they say."""
+    for protocol, finished in outcomes.items():
+        heading = f"\n{protocol} protocol" if len(outcomes) > 1 else ""
+        print(f"{heading}\n{table(finished, task)}")
+        if not quiet:
+            print("\nKey takeaways")
+            for sentence in takeaways(finished, task):
+                print(f"- {sentence}")
+    if len(outcomes) > 1:
+        print(f"\n{protocol_table(*outcomes.values())}")
+
+
+def draw(outcomes, task, options):
+    """All pictures; a folder for each protocol if there are several."""
+    from figures import draw_all  # here, since Matplotlib takes its time to import
+
+    for protocol, finished in outcomes.items():
+        folder = options.out / protocol if len(outcomes) > 1 else options.out
+        folder.mkdir(exist_ok=True)
+        draw_all(finished, task, folder, boundaries=options.boundaries, animate=options.animate)
+
+
+def refuse(problem):
+    """Say in one line why there is nothing to run; return the exit status."""
+    print(f"compare.py: {problem}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="replace")  # a terminal without "±" gets "?"
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:  # before the contest or after it: there is nothing to keep
+        sys.exit(130)
+    except BrokenPipeError:  # whoever read the output has left, as in "| head"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -1,0 +1,151 @@
+"""The command line of compare.py."""
+
+import argparse
+import math
+from pathlib import Path
+
+from architectures import list_architectures, list_families, lookup
+
+EXAMPLES = """\
+examples:
+  python demos/compare.py                          the comparison: rings and clusters
+  python demos/compare.py --replicas 1             one run of each, as quick as it gets
+  python demos/compare.py --only mlp,tabnet --epochs 50 --jobs 2
+  python demos/compare.py --protocol both          one recipe for all, then each by its own paper
+  python demos/compare.py --data iris.csv --target species
+"""
+
+
+def parse(arguments):
+    """The options; whatever is wrong with them ends the program with status 2."""
+    families = "; ".join(
+        f"{family}: {', '.join(names)}" for family, names in list_families().items()
+    )
+    parser = argparse.ArgumentParser(
+        prog="compare.py",
+        description="Train architectures on one task by one recipe and rank them.\n"
+        f"They are, by family: {families}.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    group = parser.add_argument_group("who competes, and how")
+    group.add_argument(
+        "--only",
+        type=architecture_names,
+        default=list_architectures(),
+        metavar="NAME,NAME",
+        help="only these architectures (default: all)",
+    )
+    group.add_argument(
+        "--protocol",
+        choices=("shared", "native", "both"),
+        default="shared",
+        help="shared: the same objective, cross-entropy, for all; native: each the objective of "
+        "its own paper; both: one after the other, and the difference (default: shared)",
+    )
+    group.add_argument(
+        "--replicas",
+        type=positive_integer,
+        default=10,
+        metavar="R",
+        help="train R of each at once, with seeds SEED, SEED+1, ...; replica k is what a run with "
+        "--replicas 1 and its seed gives, to rounding (where noise is drawn while training, or "
+        "with --reshuffle, a run of the same distribution) (default: 10)",
+    )
+    group.add_argument(
+        "--epochs", type=positive_integer, default=10, metavar="N", help="(default: 10)"
+    )
+    group.add_argument(
+        "--lr", type=positive_number, default=1e-2, metavar="X", help="Adam's (default: 0.01)"
+    )
+    group.add_argument(
+        "--batch-size", type=positive_integer, default=32, metavar="N", help="(default: 32)"
+    )
+    group.add_argument(
+        "--reshuffle", action="store_true", help="draw new batches in every epoch (default: keep)"
+    )
+    group.add_argument(
+        "--seed",
+        type=natural_number,
+        default=42,
+        metavar="SEED",
+        help="of the data and the initial weights (default: 42)",
+    )
+
+    group = parser.add_argument_group("your own data, instead of rings and clusters")
+    group.add_argument(
+        "--data",
+        type=Path,
+        metavar="FILE",
+        help="a .csv file with a header, or an .npz file with arrays x (N, D) and y (N,)",
+    )
+    group.add_argument("--target", metavar="COLUMN", help="the column of the CSV with the classes")
+
+    group = parser.add_argument_group("where it runs, and what comes out")
+    group.add_argument(
+        "--device",
+        choices=("auto", "cpu", "gpu"),
+        default="cpu",
+        help="auto: the GPU if there is one (default: cpu)",
+    )
+    group.add_argument(
+        "--jobs",
+        type=positive_integer,
+        default=1,
+        metavar="N",
+        help="train in N processes; the results are the same (default: 1)",
+    )
+    group.add_argument(
+        "--out", type=Path, default=Path("out"), metavar="DIR", help="for all files (default: out)"
+    )
+    group.add_argument("--no-plots", action="store_true", help="numbers only, no pictures")
+    group.add_argument(
+        "--boundaries",
+        type=positive_integer,
+        default=4,
+        metavar="N",
+        help="draw the decision boundaries of the best N (default: 4)",
+    )
+    group.add_argument(
+        "--animate", action="store_true", help="and a GIF of all boundaries forming, epoch by epoch"
+    )
+    group.add_argument("--quiet", action="store_true", help="print the table, nothing else")
+
+    options = parser.parse_args(arguments)
+    if options.target is not None and options.data is None:
+        parser.error("--target needs --data FILE.csv")
+    if options.animate and options.no_plots:
+        parser.error("--animate draws pictures: leave out --no-plots")
+    return options
+
+
+def architecture_names(text):
+    names = list(dict.fromkeys(text.split(",")))
+    try:
+        for name in names:
+            lookup(name)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(error) from None
+    return names
+
+
+def natural_number(text):
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
+    return int(text)
+
+
+def positive_integer(text):
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
+def positive_number(text):
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value

@@ -1,0 +1,47 @@
+"""One colour for each class and for each family, the same in every picture.
+
+Classes have Okabe & Ito's colours, families Tol's "muted" ones: no colour is in both, and within
+each set people with any of the common colour deficiencies can tell them apart. Classes also differ
+by marker.
+"""
+
+from matplotlib import colormaps
+from matplotlib.colors import to_rgb
+
+CLASSES = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442")
+FAMILIES = {
+    "feedforward": "#332288",
+    "probabilistic": "#882255",
+    "energy": "#999933",
+    "neuromorphic": "#44AA99",
+}
+MARKERS = "osD^vPX"
+INK = "#222222"
+CEILING = "#666666"
+
+STYLE = {
+    "font.size": 12,
+    "axes.titlesize": 13,
+    "axes.labelsize": 12,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": INK,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "figure.dpi": 120,
+    "savefig.dpi": 120,
+}
+
+
+def class_colours(n):
+    """n colours as (red, green, blue): beyond the palette's length, steps along viridis."""
+    if n <= len(CLASSES):
+        return [to_rgb(colour) for colour in CLASSES[:n]]
+    return [colormaps["viridis"](k / (n - 1))[:3] for k in range(n)]
+
+
+def marker(c):
+    return MARKERS[c % len(MARKERS)]

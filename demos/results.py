@@ -1,0 +1,102 @@
+"""The contest as data: results.json and results.csv."""
+
+import csv
+import io
+import json
+import math
+import os
+from statistics import fmean
+
+import minigrad
+from minigrad import backend
+from minigrad.backend import xp
+from ranking import half_width, rank
+
+SCHEMA = 1
+
+
+def collect(outcomes, task, recipe, protocol, *, failed, interrupted):
+    """The whole contest as numbers, lists and dicts.
+
+    outcomes: {protocol: [Outcome]}. failed: {name: what went wrong}.
+    """
+    train, test = task.y_train.shape[-1], task.y_test.shape[-1]
+    return {
+        "schema": SCHEMA,
+        "minigrad": minigrad.__version__,
+        "device": backend.device(),
+        "array_module": xp.__name__,
+        "dtype": str(task.x_train.dtype),
+        "protocol": protocol,
+        "epochs": recipe.epochs,
+        "batch_size": recipe.batch_size,
+        "learning_rate": recipe.learning_rate,
+        "reshuffle": recipe.reshuffle,
+        "seeds": list(recipe.seeds),
+        "data": {
+            "name": task.name,
+            "train": train,
+            "test": test,
+            "classes": len(task.class_names),
+            "features": len(task.feature_names),
+            "batches": -(-train // recipe.batch_size),
+        },
+        "bayes_accuracy": task.bayes_accuracy,
+        "interrupted": interrupted,
+        "failed": failed,
+        "results": [
+            result(place, tie, outcome)
+            for ranked in outcomes.values()
+            for place, tie, outcome in rank(ranked)
+        ],
+    }
+
+
+def result(place, tie, outcome):
+    """One line of a ranking."""
+    return {
+        "rank": place,
+        "tied_with_above": tie,
+        "name": outcome.name,
+        "label": outcome.label,
+        "family": outcome.family,
+        "protocol": outcome.protocol,
+        "accuracy": outcome.accuracy,
+        "accuracy_mean": fmean(outcome.accuracy),
+        "accuracy_ci95": half_width(outcome.accuracy),
+        "train_seconds": outcome.train_seconds,
+        "parameters": outcome.parameters,
+        "final_loss": finite(outcome.loss_history[:, -1].tolist()),
+        "loss_history": [finite(losses) for losses in outcome.loss_history.tolist()],
+        "extra": outcome.extra,
+    }
+
+
+def finite(values):
+    """JSON knows neither NaN nor infinity: a loss that diverged becomes null."""
+    return [value if math.isfinite(value) else None for value in values]
+
+
+def write_json(path, results):
+    write_atomically(path, json.dumps(results, indent=1, allow_nan=False) + "\n")
+
+
+def write_csv(path, results):
+    """The scalars of each result, one result a line."""
+    rows = [
+        {key: value for key, value in line.items() if not isinstance(value, list | dict)}
+        for line in results["results"]
+    ]
+    text = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    write_atomically(path, text.getvalue())
+
+
+def write_atomically(path, text):
+    """Whoever reads `path` sees the old file or the new one, never a part."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)

@@ -1,0 +1,126 @@
+"""MC Dropout: masks that differ, keep the expectation and stay on at prediction."""
+
+import numpy as np
+import pytest
+from small_models import reseed, set_generators
+
+from architectures import build, classifier
+from architectures.probabilistic.mc_dropout import MonteCarloDropout
+from minigrad import Tensor, functional, nn
+
+
+class Recorder:
+    """A generator that keeps what it has drawn."""
+
+    def __init__(self, seed):
+        self.rng, self.drawn = np.random.default_rng(seed), []
+
+    def random(self, shape, dtype):
+        self.drawn.append(self.rng.random(shape).astype(dtype))
+        return self.drawn[-1]
+
+
+def points(*shape):
+    return np.random.default_rng(0).standard_normal(shape).astype("float32")
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_masks_differ_between_passes_samples_and_replicas(training):
+    net = build("mc_dropout", 2, (16,), output_size=3, dropout_rate=0.5, rng=0).train(training)
+    x = np.ones((1, 2), "float32")
+    assert not np.array_equal(net(Tensor(x)).numpy(), net(Tensor(x)).numpy())
+    samples = net(Tensor(np.broadcast_to(x, (6, 1, 2)))).numpy()
+    assert len(np.unique(samples[:, 0, 0])) == 6
+    clones = nn.stack([net, net, net])
+    assert len(np.unique(clones(Tensor(x)).numpy()[:, 0, 0])) == 3
+    rows = net(Tensor(x.repeat(6, axis=0))).numpy()
+    assert len(np.unique(rows[:, 0])) == 6
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_masks_keep_the_expectation_in_evaluation_too(training):
+    dropout = MonteCarloDropout(0.2, rng=0).train(training)
+    x = np.broadcast_to(points(1, 5), (20_000, 1, 5))
+    y = dropout(Tensor(x)).numpy()
+    np.testing.assert_allclose((y == 0).mean(axis=0), 0.2, atol=0.015)
+    np.testing.assert_allclose(y[y != 0], (x / 0.8)[y != 0], rtol=1e-6)
+    error = np.abs(x[0]) * np.sqrt(0.2 / 0.8 / len(x))
+    assert (np.abs(y.mean(axis=0) - x[0]) < 4.5 * error).all()
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_the_whole_network_with_known_masks(native):
+    options = {"hidden_sizes": (6, 5), "output_size": 4, "dropout_rate": 0.3}
+    model = classifier("mc_dropout", 3, 2, train_rows=10, native=native, **options, rng=0)
+    set_generators(model, Recorder)
+    x = points(7, 4, 2)
+    logits = model(Tensor(x)).numpy()
+    masks = [(u >= 0.3) / 0.7 for u in model.backbone.dropout.rng.drawn]
+    assert [mask.shape for mask in masks] == [(7, 4, 6), (7, 4, 5)] + [(7, 4, 4)] * native
+    *hidden, last, head = (p.data for p in model.parameters() if p.shape[0] > 1)
+    h = x
+    for weight, mask in zip(hidden, masks):
+        h = np.maximum(h @ weight, 0) * mask
+    h = h @ last
+    if native:
+        h = h * masks[2]
+    np.testing.assert_allclose(logits, h @ head, atol=1e-5)
+
+
+def test_nothing_is_dropped_from_the_input_nor_from_the_features():
+    net = build("mc_dropout", 2, (), output_size=3, dropout_rate=0.9, rng=0)
+    x = Tensor(points(50, 2))
+    np.testing.assert_array_equal(net(x).numpy(), net(x).numpy())
+
+
+def test_without_dropout_there_is_no_noise():
+    model = classifier("mc_dropout", 3, 2, train_rows=10, dropout_rate=0.0, rng=0)
+    x = points(5, 2)
+    parts = model.backbone.uncertainty(model, x)
+    np.testing.assert_allclose(parts["epistemic"].numpy(), 0, atol=1e-6)
+    expected = functional.softmax(model(Tensor(x))).numpy()
+    np.testing.assert_allclose(model.predict_proba(x).numpy(), expected, atol=1e-6)
+
+
+def test_native_objective_adds_the_weight_decay_of_the_prior():
+    model = classifier("mc_dropout", 3, 2, train_rows=40, native=True, dropout_rate=0.3, rng=0)
+    for p in model.parameters():
+        p.data += 0.5
+    x, y = Tensor(points(8, 2)), np.arange(8) % 3
+    cross_entropy = functional.cross_entropy(reseed(model)(x), y).item()
+    squares = sum((p.data.astype("float64") ** 2).sum() for p in model.parameters())
+    expected = cross_entropy + 0.1**2 * (1 - 0.3) / (2 * 40) * squares
+    assert reseed(model).loss(x, y).item() == pytest.approx(expected, rel=1e-6)
+    assert squares * 0.1**2 * 0.7 / 80 > 0.1
+
+
+def test_prediction_averages_the_softmax_over_masks():
+    model = classifier("mc_dropout", 3, 2, train_rows=10, dropout_rate=0.5, samples=6, rng=0)
+    x = points(5, 2) * 5
+    logits = reseed(model)(Tensor(np.broadcast_to(x, (6, 5, 2)))).numpy().astype("float64")
+    p = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    proba = reseed(model).predict_proba(x).numpy()
+    np.testing.assert_allclose(proba, p.mean(axis=0), atol=1e-6)
+    mean = np.exp(logits.mean(axis=0))
+    assert np.abs(proba - mean / mean.sum(axis=-1, keepdims=True)).max() > 0.001
+
+
+def test_predictions_differ_from_draw_to_draw_and_settle_with_more():
+    def spread(samples):
+        model = classifier("mc_dropout", 3, 2, train_rows=10, samples=samples, rng=0)
+        x = points(5, 2) * 5
+        return np.std([model.predict_proba(x).numpy() for _ in range(40)], axis=0).mean()
+
+    few, many = spread(4), spread(100)
+    assert few > 0 and 3.5 < few / many < 7  # sqrt(100 / 4) = 5
+
+
+def test_uncertainty_is_that_of_the_samples():
+    model = classifier("mc_dropout", 3, 2, train_rows=10, dropout_rate=0.5, rng=0)
+    x = points(5, 2) * 5
+    parts = {k: v.numpy() for k, v in reseed(model).backbone.uncertainty(model, x).items()}
+    np.testing.assert_allclose(parts["mean"], reseed(model).predict_proba(x).numpy(), rtol=1e-6)
+    entropy = -(parts["mean"] * np.log(parts["mean"])).sum(axis=-1)
+    np.testing.assert_allclose(parts["total"], entropy, rtol=1e-5)
+    assert (parts["epistemic"] > 0.001).all()
+    np.testing.assert_allclose(parts["aleatoric"] + parts["epistemic"], entropy, rtol=1e-5)

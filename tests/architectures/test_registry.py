@@ -1,0 +1,253 @@
+"""What all architectures have in common: names, options, shapes and true gradients."""
+
+import numpy as np
+import pytest
+from small_models import (
+    CLASSES,
+    EVERY,
+    FEATURES,
+    OPTIONS,
+    ROWS,
+    reseed,
+    small_classifier,
+    small_data,
+    to_float64,
+)
+
+from architectures import (
+    ARCHITECTURES,
+    Architecture,
+    Classifier,
+    build,
+    classifier,
+    list_architectures,
+    list_families,
+)
+from architectures.energy.hopfield import AssociativeMemory
+from minigrad import Tensor, nn
+
+# --- the registry ----------------------------------------------------------------------------
+
+
+def test_eight_architectures_in_four_families():
+    assert list_architectures() == list(OPTIONS)
+    assert list_families() == {
+        "feedforward": ["mlp", "tabnet"],
+        "probabilistic": ["bayesian", "mc_dropout"],
+        "energy": ["ebm", "hopfield"],
+        "neuromorphic": ["snn", "ann2snn"],
+    }
+
+
+def test_an_unknown_name_lists_those_that_exist():
+    with pytest.raises(ValueError, match=r"'mpl'.*mlp, tabnet, .*ann2snn"):
+        build("mpl", 2)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_an_unknown_option_lists_those_that_exist(name):
+    with pytest.raises(TypeError, match=rf"{name}: .*hiden.*its options are input_"):
+        build(name, 2, hiden=3)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_missing_input_size_is_said(name):
+    with pytest.raises(TypeError, match=rf"{name}: .*input_"):
+        build(name)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_name_for_tables_and_a_docstring_with_paper_and_symbols(name):
+    architecture = ARCHITECTURES[name]
+    text = __import__(architecture.__module__, fromlist=["_"]).__doc__
+    assert issubclass(architecture, Architecture) and architecture.label
+    assert "symbol" in text and any(f" {year}" in text or f"{year}." in text for year in YEARS)
+
+
+YEARS = range(1986, 2022)
+
+
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("ann2snn", {"percentile": 0}),
+        ("ann2snn", {"percentile": 101}),
+        ("hopfield", {"hidden_dim": 6, "num_heads": 4}),
+        ("mlp", {"activation": "rleu"}),
+        ("snn", {"surrogate": "sigmoid"}),
+        ("tabnet", {"num_steps": 0}),
+        ("tabnet", {"n_shared": 0, "n_independent": 0}),
+    ],
+)
+def test_bad_options_are_refused_with_their_value(name, options):
+    with pytest.raises(ValueError, match=str(list(options.values())[-1])):
+        build(name, 2, **options)
+
+
+# Parameters of the backbone and the linear head, counted by hand from the layers.
+COUNTS = {
+    "mlp": (OPTIONS["mlp"], 3 * 8 + 8 + 8 * 6 + 6 + (6 * 4 + 4)),
+    "bayesian": (OPTIONS["bayesian"], 2 * (3 * 8 + 8 + 8 * 6 + 6) + (6 * 4 + 4)),
+    "mc_dropout": (OPTIONS["mc_dropout"], 3 * 8 + 8 + 8 * 6 + 6 + 6 * 6 + 6 + (6 * 4 + 4)),
+    "ebm": (OPTIONS["ebm"], 3 * 8 + 8 + 8 * 6 + 6 + 6 + 1 + (4 + 4)),
+    "hopfield": (OPTIONS["hopfield"], 3 * 6 + 6 + 2 * 5 * 6 + (6 * 4 + 4)),
+    "snn": (OPTIONS["snn"], 3 * 8 + 8 + 8 * 6 + 6 + 6 * 6 + 6 + (6 * 4 + 4)),
+    "ann2snn": (OPTIONS["ann2snn"], 3 * 8 + 3 * 8 + 8 * 6 + 3 * 6 + 6 * 6 + 6 + (6 * 4 + 4)),
+    # w = 8; input norm; 2 shared matrices; 3 transformers of 2 matrices and 4 norms; 2 attentions.
+    "tabnet": (
+        OPTIONS["tabnet"],
+        6 + (3 * 16 + 8 * 16) + 3 * (2 * 8 * 16 + 4 * 32) + 2 * (4 * 3 + 6) + (4 * 4 + 4),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_the_number_of_parameters(name):
+    _, count = COUNTS[name]
+    assert sum(p.size for p in small_classifier(name).parameters()) == count
+
+
+@pytest.mark.parametrize("name, native", EVERY)
+def test_shapes_with_and_without_leading_axes(name, native):
+    model = small_classifier(name, native).eval()
+    for lead in ((), (2,), (2, 3)):
+        x, _ = small_data(*lead)
+        x = x.astype("float32")
+        backbone = model.backbone
+        assert model(Tensor(x)).shape == (*lead, ROWS, CLASSES)
+        if not native:
+            assert backbone(Tensor(x)).shape == (*lead, ROWS, backbone.output_size)
+        for finished in (model, model.finish(x)):
+            proba = finished.predict_proba(x)
+            assert proba.shape == (*lead, ROWS, CLASSES) and proba.dtype == "float32"
+            np.testing.assert_allclose(proba.numpy().sum(axis=-1), 1, rtol=1e-5)
+            assert not proba.requires_grad
+
+
+@pytest.mark.parametrize("name", ["mlp", "tabnet", "ebm", "hopfield", "snn", "ann2snn"])
+def test_a_prediction_depends_on_its_point_alone(name):
+    options = {"dropout": 0.5} if name in ("mlp", "tabnet") else {}
+    model = small_classifier(name, **options)
+    x = small_data()[0].astype("float32")
+    model(Tensor(x))
+    together, alone = model.train().predict_proba(x), model.train().predict_proba(x[:1])
+    np.testing.assert_allclose(alone.numpy(), together.numpy()[:1], atol=1e-6)
+
+
+@pytest.mark.parametrize("name, native", EVERY)
+def test_the_loss_has_one_value_for_each_of_what_leads(name, native):
+    model = small_classifier(name, native)
+    x, y = small_data()
+    assert model.loss(Tensor(x.astype("float32")), y).shape == ()
+    stacked = nn.stack([small_classifier(name, native, seed) for seed in range(2)])
+    x, y = small_data(2)
+    assert stacked.loss(Tensor(x.astype("float32")), y).shape == (2,)
+
+
+@pytest.mark.parametrize("name, native", EVERY)
+def test_the_seed_determines_model_noise_and_prediction(name, native):
+    x, y = small_data()
+    x = Tensor(x.astype("float32"))
+
+    def everything(seed):
+        model = small_classifier(name, native, seed)
+        loss = model.loss(x, y)
+        loss.backward()
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        return [loss.data, *gradients, model.finish(x).predict_proba(x).data]
+
+    once, again, other = everything(1), everything(1), everything(2)
+    assert all(np.array_equal(a, b) for a, b in zip(once, again))
+    assert not np.array_equal(once[-1], other[-1])
+
+
+# --- gradients -------------------------------------------------------------------------------
+# Of whole models, by central differences along a random direction of each parameter and of x.
+
+
+def check_gradients(model, x, y):
+    x = Tensor(x, requires_grad=True)
+    check_derivatives(model, [("x", x)], lambda: model.loss(x, y))
+
+
+def check_derivatives(model, inputs, function, step=1e-6, tolerance=1e-6):
+    to_float64(model).train()
+
+    def loss():
+        reseed(model)
+        return function()
+
+    loss().backward()
+    rng = np.random.default_rng(1)
+    for name, tensor in [*inputs, *model.named_parameters()]:
+        assert tensor.grad is not None, f"{name}: no gradient arrived"
+        direction = rng.standard_normal(tensor.shape)
+        values = tensor.data
+        tensor.data = values + step * direction
+        ahead = loss().item()
+        tensor.data = values - step * direction
+        behind = loss().item()
+        tensor.data = values
+        numerical, analytical = (ahead - behind) / (2 * step), (tensor.grad * direction).sum()
+        assert abs(numerical - analytical) <= tolerance * (1 + abs(numerical)), (
+            f"{name}: {numerical:.9g} by differences, {analytical:.9g} by backward"
+        )
+
+
+def fix_negatives(model):
+    """The negatives are samples, through which no gradient flows: here they stay where they are."""
+    negatives = np.random.default_rng(3).standard_normal((ROWS, FEATURES))
+    model.backbone.chains.advance = lambda energy, count: negatives
+    return model
+
+
+SOFT = {"soft": True, "detach_reset": False}
+GRADIENT_CASES = [
+    ("mlp", {}),
+    ("mlp", {"dropout": 0.3, "layer_norm": True, "residual": True, "activation": "gelu"}),
+    ("tabnet", {}),
+    ("tabnet", {"relaxation_factor": 1.0, "n_shared": 0, "dropout": 0.2}),
+    ("bayesian", {"prior_sigma": 0.7, "posterior_rho": -1.0}),
+    ("mc_dropout", {}),
+    ("ebm", {}),
+    ("hopfield", {}),
+    ("hopfield", {"tied": True, "num_heads": 1, "beta": 2.0, "update_steps": 2}),
+    ("snn", SOFT),
+    ("snn", SOFT | {"surrogate": "arctan", "threshold": 0.7, "slope": 3.0}),
+    ("ann2snn", {}),
+]
+
+
+@pytest.mark.parametrize("native", [False, True])
+@pytest.mark.parametrize("name, options", GRADIENT_CASES)
+def test_gradients(name, options, native):
+    model = small_classifier(name, native, **options)
+    if name == "ebm":
+        fix_negatives(model)
+    check_gradients(model, *small_data())
+
+
+def test_gradients_of_the_associative_memory():
+    memory = AssociativeMemory(FEATURES, num_patterns=5, hidden_dim=6, num_heads=2, rng=0)
+    model = Classifier(memory, CLASSES, train_rows=50, rng=1)
+    check_gradients(model, *small_data())
+
+
+def test_gradients_of_tabnet_with_its_own_last_layer():
+    tabnet = build("tabnet", FEATURES, hidden_size=4, num_steps=2, num_classes=3, rng=0)
+    model = Classifier(tabnet, CLASSES, train_rows=50, native=True, rng=1)
+    check_gradients(model, *small_data())
+
+
+def test_gradients_of_the_density_model():
+    model = fix_negatives(small_classifier("ebm"))
+    energy_model, (x, _) = model.backbone, small_data()
+    check_derivatives(energy_model, [], lambda: energy_model.contrastive_divergence(x))
+
+
+def test_a_classifier_draws_backbone_and_head_from_one_seed():
+    one = classifier("mlp", 3, 2, train_rows=9, rng=5).state_dict()
+    rng = np.random.default_rng(5)
+    backbone = build("mlp", 2, rng=rng)
+    two = Classifier(backbone, 3, train_rows=9, rng=rng).state_dict()
+    assert one.keys() == two.keys() and all(np.array_equal(one[k], two[k]) for k in one)

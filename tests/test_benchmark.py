@@ -1,0 +1,139 @@
+"""The benchmark: what it compares is the same, what it measures is what it says."""
+
+import json
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+import benchmark
+import by_hand
+from architectures import list_architectures
+from bench import clock, duel, peers, process, report, scaling
+from bench.duel import NETWORKS
+from minigrad import backend
+
+
+@pytest.mark.parametrize("name", ["mlp", "snn", "hopfield", "tabnet"])
+def test_the_hand_written_step_computes_what_minigrad_computes(name):
+    sides = duel.opponents(NETWORKS[name], np.float64)
+    assert duel.require_agreement(name, ("by hand", "minigrad"), sides) < 1e-8
+
+
+@pytest.mark.parametrize("name", ["mlp", "snn", "hopfield", "tabnet"])
+def test_a_step_stays_in_float32(name):
+    (step, batches), _ = duel.opponents(NETWORKS[name])
+    network = step.__self__
+    assert step(*batches[0]).dtype == np.float32
+    assert network.flat.dtype == network.flat_grad.dtype == network.mean.dtype == np.float32
+
+
+class WrongMLP(by_hand.MLP):
+    """Its first bias goes the wrong way."""
+
+    def backpropagate(self, x, y):
+        loss = super().backpropagate(x, y)
+        self.grads[1] *= -1
+        return loss
+
+
+def test_a_disagreement_is_refused_by_name_step_and_losses(monkeypatch, capsys):
+    monkeypatch.setitem(NETWORKS, "mlp", replace(NETWORKS["mlp"], by_hand=WrongMLP))
+    assert benchmark.main(["--only", "mlp", "--quick", "--no-plots"]) == 1
+    output = capsys.readouterr()
+    assert "MLP, step 2: the loss is" in output.err
+    assert "minigrad" in output.err
+    assert "us" not in output.out  # no time is reported
+
+
+def test_a_run_leaves_table_pictures_and_json(tmp_path, capsys):
+    out, figures = tmp_path / "pictures", tmp_path / "new" / "figures.json"
+    arguments = ["--only", "mlp,recorder", "--quick", "--out", str(out), "--json", str(figures)]
+    assert benchmark.main(arguments) == 0
+    assert "MLP " in capsys.readouterr().out
+    assert [path.name for path in out.iterdir()] == ["ratios.png"]
+    results = json.loads(figures.read_text())
+    assert results.keys() == {"machine", "duels", "recorder"}
+    assert len(results["duels"]["mlp"]["ratios"]) == 3
+
+
+def test_launches_of_all_architectures_without_a_synchronisation(capsys):
+    assert benchmark.main(["--launches"]) == 0
+    rows = capsys.readouterr().out.splitlines()[2:]
+    assert [row.split()[0] for row in rows] == list_architectures()
+    assert all(int(row.split()[1]) > 0 and row.split()[2] == "0" for row in rows)
+    assert backend.device() == "cpu"
+
+
+@pytest.mark.parametrize("arguments", [["--only", "mlp,rnn"], ["--rounds", "0"]])
+def test_wrong_options_are_refused(arguments, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        benchmark.main(arguments)
+    assert arguments[1].split(",")[-1] in capsys.readouterr().err
+
+
+def test_no_gpu_is_one_line_and_status_2(monkeypatch, capsys):
+    monkeypatch.setattr(backend, "why_no_gpu", lambda: "no GPU: none was plugged in")
+    assert benchmark.main(["--device", "gpu"]) == 2
+    assert capsys.readouterr().err == "benchmark.py: no GPU: none was plugged in\n"
+
+
+def test_sides_take_turns_and_every_round_starts_anew():
+    calls, starts = [], []
+
+    def start():
+        starts.append(len(calls))
+        return [
+            (lambda x, y: calls.append("a"), [(0, 0)]),
+            (lambda x, y: calls.append("b"), [(0, 0)]),
+        ]
+
+    times = clock.race(start, rounds=3, seconds=1e-9)
+    assert len(times) == len(starts) == 3
+    assert calls == ["a", "b"] * (len(calls) // 2)
+    assert all(b - a >= 4 for a, b in pairwise([*starts, len(calls)]))  # one pass is not timed
+
+
+def test_peers_that_are_not_installed_are_named(monkeypatch, capsys):
+    monkeypatch.setattr(peers, "PEERS", {"no_such_framework": ("Fictitious", None)})
+    result = peers.peers(rounds=1, seconds=0.0001)
+    assert list(result) == ["by hand", "minigrad"]
+    report.peers(result, peers.missing())
+    assert "Fictitious         not installed: skipped" in capsys.readouterr().out
+
+
+def test_straight_line():
+    line = scaling.straight_line([0, 1, 2, 3], [1.0, 3.0, 5.0, 7.0])
+    assert line == pytest.approx({"fixed": 1.0, "each": 2.0, "deviation": 0.0})
+    assert scaling.straight_line([0, 1, 2], [0.0, 0.0, 3.0])["deviation"] == pytest.approx(1 / 3)
+
+
+def test_peak_is_what_was_held_at_once():
+    def step(x, y):
+        np.ones(500_000, np.uint8)  # gone before the next
+        a, b = np.ones(300_000, np.uint8), np.ones(400_000, np.uint8)
+        return a, b
+
+    assert scaling.peak(step, None, None) == pytest.approx(700_000, abs=20_000)
+
+
+def test_recorder_and_curve_give_positive_times():
+    assert all(seconds > 0 for seconds in scaling.recorder(1e-3).values())
+    result = scaling.curve("replicas", 1e-3, sweeps=1)
+    assert len(result["seconds"]) == len(result["sizes"]) == 5
+
+
+def test_fresh_processes_run_and_by_hand_needs_no_minigrad():
+    process.run(process.MINIGRAD)
+    process.run(process.BY_HAND + "\nimport sys\nassert 'minigrad' not in sys.modules\n")
+
+
+def test_time_has_three_figures_and_a_unit():
+    assert [report.time(t) for t in (63.14e-6, 1.456e-3, 2.3, 71.3e-9, 123e-6)] == [
+        "63.1 us",
+        "1.46 ms",
+        "2.30 s",
+        "71.3 ns",
+        "123 us",
+    ]

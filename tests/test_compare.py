@@ -1,0 +1,171 @@
+"""The command: its files, its pictures, its exit status."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import compare
+import contest
+from architectures import list_architectures
+from minigrad import backend
+
+DEMOS = Path(compare.__file__).parent
+QUICK = ["--only", "mlp", "--replicas", "2", "--epochs", "1", "--no-plots"]
+
+
+def run(tmp_path, *arguments):
+    status = compare.main([*QUICK, "--out", str(tmp_path), *arguments])
+    return status, json.loads((tmp_path / "results.json").read_text())
+
+
+def without_times(found):
+    for line in found["results"]:
+        del line["train_seconds"]
+    return found
+
+
+def test_a_run(tmp_path, capsys):
+    status, found = run(tmp_path / "new" / "folder", "--seed", "3")
+    assert status == 0
+    assert found["seeds"] == [3, 4] and found["epochs"] == 1 and not found["interrupted"]
+    assert [line["name"] for line in found["results"]] == ["mlp"]
+    said = capsys.readouterr().out
+    for part in (
+        "800 train / 200 test, 5 classes, 25 batches",
+        "1 architecture from 1 family",
+        "[1/1] MLP: ",
+        "  #1    MLP",
+        "Key takeaways",
+    ):
+        assert part in said
+    assert (tmp_path / "new" / "folder" / "results.csv").exists()
+
+
+def test_a_seed_names_the_result_bit_by_bit_also_in_processes(tmp_path):
+    arguments = ["--only", "mlp,mc_dropout"]
+    _, once = run(tmp_path, *arguments)
+    _, twice = run(tmp_path, *arguments)
+    _, processes = run(tmp_path, *arguments, "--jobs", "2")
+    _, other = run(tmp_path, *arguments, "--seed", "7")
+    assert without_times(once) == without_times(twice) == without_times(processes)
+    assert without_times(other)["results"] != once["results"]
+
+
+def test_both_protocols(tmp_path, capsys):
+    status, found = run(tmp_path, "--protocol", "both")
+    assert status == 0
+    assert [line["protocol"] for line in found["results"]] == ["shared", "native"]
+    said = capsys.readouterr().out
+    assert "shared protocol" in said and "native protocol" in said and "Difference" in said
+
+
+def test_quiet_prints_the_table_and_nothing_else(tmp_path, capsys):
+    assert run(tmp_path, "--quiet")[0] == 0
+    said = capsys.readouterr().out.strip()
+    assert said.startswith("====") and "takeaways" not in said and "[1/1]" not in said
+
+
+def test_your_own_data(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    rows = [f"{a},{b},{'yes' if a > b else 'no'}" for a, b in rng.normal(size=(60, 2))]
+    (tmp_path / "own.csv").write_text("\n".join(["a,b,answer", *rows]))
+    status, found = run(tmp_path, "--data", str(tmp_path / "own.csv"), "--target", "answer")
+    assert status == 0
+    assert found["data"]["name"] == "own.csv" and found["data"]["classes"] == 2
+    assert found["bayes_accuracy"] is None
+    assert "Bayes" not in capsys.readouterr().out
+
+
+def refused(capsys, *arguments):
+    """What stderr says when the program refuses its options or its data."""
+    try:
+        status = compare.main(list(arguments))
+    except SystemExit as end:  # argparse
+        status = end.code
+    assert status == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--only", "mlp,transformer"], f"choose one of {', '.join(list_architectures())}"),
+        (["--epochs", "0"], "'0' is not a whole number from 1 on"),
+        (["--replicas", "1.5"], "'1.5' is not a whole number from 1 on"),
+        (["--batch-size", "-1"], "'-1' is not a whole number from 1 on"),
+        (["--jobs", "all"], "'all' is not a whole number from 1 on"),
+        (["--seed", "-1"], "'-1' is not a whole number from 0 on"),
+        (["--lr", "0"], "'0' is not a number above 0"),
+        (["--lr", "nan"], "'nan' is not a number above 0"),
+        (["--device", "tpu"], "'auto', 'cpu', 'gpu'"),
+        (["--protocol", "own"], "'shared', 'native', 'both'"),
+        (["--target", "y"], "--target needs --data"),
+        (["--animate", "--no-plots"], "leave out --no-plots"),
+        (["--fast"], "unrecognized arguments: --fast"),
+    ],
+)
+def test_wrong_options_are_refused_with_what_is_right(capsys, arguments, complaint):
+    assert complaint in refused(capsys, *arguments)
+
+
+def test_wrong_data_are_refused_in_one_line(tmp_path, capsys):
+    table = tmp_path / "data.csv"
+    table.write_text("a,b,c,y\n1,2,3,u\n1,2,x,u\n")
+    says = refused(capsys, "--data", str(table), "--target", "y")
+    assert says == f"compare.py: {table}, line 3, column 'c': 'x' is not a number\n"
+    table.write_text("a,b,c,y\n" + "1,2,3,u\n3,4,5,v\n" * 4)
+    says = refused(capsys, "--data", str(table), "--target", "y", "--animate")
+    assert says == f"compare.py: --animate needs two features, {table} has 3\n"
+    says = refused(capsys, "--out", str(table))
+    assert says.startswith(f"compare.py: cannot write to {table}: ")
+
+
+@pytest.mark.skipif(not backend.why_no_gpu(), reason="there is a GPU")
+def test_without_a_gpu(tmp_path, capsys):
+    assert refused(capsys, "--device", "gpu") == f"compare.py: {backend.why_no_gpu()}\n"
+    assert run(tmp_path, "--device", "auto")[1]["device"] == "cpu"
+    assert f"{backend.why_no_gpu()}: training on the CPU\n" in capsys.readouterr().out
+
+
+def train_but(name, error, monkeypatch):
+    train = contest.train
+
+    def replaced(entry, on_epoch=None):
+        if entry.name == name:
+            raise error
+        return train(entry, on_epoch)
+
+    monkeypatch.setattr(contest, "train", replaced)
+
+
+def test_a_failure_is_reported_at_the_end(tmp_path, capsys, monkeypatch):
+    train_but("hopfield", RuntimeError("it forgot"), monkeypatch)
+    status, found = run(tmp_path, "--only", "hopfield,mlp")
+    assert status == 1
+    assert found["failed"] == {"Hopfield": "RuntimeError: it forgot"}
+    assert [line["name"] for line in found["results"]] == ["mlp"]
+    assert capsys.readouterr().err == "Hopfield failed: RuntimeError: it forgot\n"
+
+
+def test_ctrl_c_keeps_what_is_finished(tmp_path, capsys, monkeypatch):
+    train_but("hopfield", KeyboardInterrupt(), monkeypatch)
+    status, found = run(tmp_path, "--only", "mlp,hopfield,snn")
+    assert status == 130
+    assert found["interrupted"]
+    assert [line["name"] for line in found["results"]] == ["mlp"]
+    assert "  #1    MLP" in capsys.readouterr().out
+
+
+def test_matplotlib_is_imported_for_pictures_only():
+    code = f"import sys; sys.path.insert(0, {str(DEMOS)!r}); import compare; print(*sys.modules)"
+    path = os.pathsep.join([str(DEMOS.parent), os.environ.get("PYTHONPATH", "")])
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+        env=os.environ | {"PYTHONPATH": path},
+    )  # fmt: skip
+    assert "numpy" in found.stdout.split() and "matplotlib" not in found.stdout.split()

@@ -1,0 +1,191 @@
+"""Training the contenders: replicas, executors, noise, failures."""
+
+import os
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+
+import architectures
+import contest as module
+from architectures import list_architectures
+from architectures.feedforward.mlp import MLP
+from contest import Entry, Recipe, contest, entries, grid_points, predict, train
+from task import rings_and_clusters
+
+SEEDS = (5, 6, 7)
+RECIPE = Recipe(seeds=SEEDS, epochs=2)
+
+
+def small_task(seeds=SEEDS, train=96, test=40):
+    task = rings_and_clusters(seeds)
+    return replace(
+        task,
+        x_train=task.x_train[:, :train],
+        y_train=task.y_train[:, :train],
+        x_test=task.x_test[:, :test],
+        y_test=task.y_test[:, :test],
+    )
+
+
+TASK = small_task()
+
+
+def same(a, b):
+    return (
+        np.array_equal(a.loss_history, b.loss_history)
+        and np.array_equal(a.predictions, b.predictions)
+        and np.array_equal(a.accuracy_history, b.accuracy_history)
+    )
+
+
+@pytest.mark.parametrize("name", ["mlp", "tabnet", "ebm", "hopfield", "ann2snn"])
+def test_a_replica_is_the_single_run_with_its_seed(name):
+    together = train(Entry(name, TASK, RECIPE))
+    alone = train(Entry(name, small_task(SEEDS[1:2]), replace(RECIPE, seeds=SEEDS[1:2])))
+    np.testing.assert_allclose(together.loss_history[1], alone.loss_history[0], rtol=1e-3)
+    assert (together.predictions[1] == alone.predictions[0]).mean() > 0.95
+    assert together.parameters == alone.parameters
+
+
+@pytest.mark.parametrize("name", list_architectures())
+@pytest.mark.parametrize("protocol", ["shared", "native"])
+def test_a_run_is_reproducible_and_looking_changes_nothing(name, protocol, monkeypatch):
+    monkeypatch.setattr(module, "GRID", 20)
+    monkeypatch.setattr(module, "FRAME", 10)
+    recipe = replace(RECIPE, protocol=protocol)
+    first = train(Entry(name, TASK, recipe))
+    again = train(Entry(name, TASK, replace(recipe, animate=True, boundaries=True)))
+    assert same(first, again)
+    assert first.loss_history.shape == first.accuracy_history.shape == (3, 2)
+    assert first.predictions.shape == (3, 40)
+    accuracy = (first.predictions == TASK.y_test).mean(axis=-1)
+    assert np.array_equal(first.accuracy, accuracy)
+    assert again.grid.shape == (20, 20, 5)
+    assert [frame.shape for frame in again.frames] == [(10, 10, 5)] * 2
+    np.testing.assert_allclose(again.grid.sum(axis=-1), 1, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"reshuffle": True}, {"learning_rate": 1e-3}, {"batch_size": 20}, {"protocol": "native"}],
+)
+def test_the_recipe_is_followed(option):
+    plain = train(Entry("ebm", TASK, RECIPE))
+    assert not same(plain, train(Entry("ebm", TASK, replace(RECIPE, **option))))
+
+
+def test_passes_do_not_change_a_prediction(monkeypatch):
+    seen = {}
+
+    def remember(model, x, recipe):
+        seen["model"] = model
+        return predict(model, x, recipe)
+
+    monkeypatch.setattr(module, "predict", remember)
+    train(Entry("bayesian", TASK, RECIPE))
+    x = np.stack([grid_points((-5, 5, -5, 5), 20)] * 3)
+    whole = predict(seen["model"], x, RECIPE)
+    monkeypatch.setattr(module, "ROWS_PER_PASS", 100)
+    np.testing.assert_allclose(predict(seen["model"], x, RECIPE), whole, atol=1e-5)
+
+
+def test_many_replicas_are_tested_in_parts_and_only_some_after_every_epoch(monkeypatch):
+    whole = train(Entry("ann2snn", TASK, RECIPE))
+    monkeypatch.setattr(module, "REPLICAS_PER_PASS", 2)
+    monkeypatch.setattr(module, "WATCHED", 1)
+    parts = train(Entry("ann2snn", TASK, RECIPE))
+    assert np.array_equal(parts.predictions, whole.predictions)
+    assert np.array_equal(parts.accuracy_history, whole.accuracy_history[:1])
+    assert parts.accuracy[:1] == parts.accuracy_history[:, -1].tolist()
+
+
+class Converting(MLP):
+    """What it predicts with after training is another network than what was trained."""
+
+    label = "Converting"
+
+    def finish(self, model, x_train):
+        class Constant(type(model)):
+            def predict_proba(self, x):
+                p = super().predict_proba(x)
+                p.data[...] = np.eye(5)[2]
+                return p
+
+        converted = Constant(self, 5, train_rows=1)
+        converted.head = model.head
+        return converted
+
+
+def test_the_accuracy_before_a_conversion_is_kept(monkeypatch):
+    monkeypatch.setitem(architectures.ARCHITECTURES, "converting", Converting)
+    monkeypatch.setitem(module.OPTIONS, "converting", module.OPTIONS["mlp"])
+    converted = train(Entry("converting", TASK, RECIPE))
+    plain = train(Entry("mlp", TASK, RECIPE))
+    assert (converted.predictions == 2).all()
+    assert converted.extra == {"accuracy_before_conversion": plain.accuracy}
+    assert plain.extra == {}
+
+
+class Broken(MLP):
+    label = "Broken"
+
+    def forward(self, x):
+        raise RuntimeError("this one is broken")
+
+
+def test_a_failure_does_not_lose_the_others(monkeypatch):
+    monkeypatch.setitem(architectures.ARCHITECTURES, "broken", Broken)
+    results = list(contest(entries(["broken", "mlp"], ["shared"], TASK, RECIPE)))
+    assert [entry.name for entry, _ in results] == ["broken", "mlp"]
+    assert str(results[0][1]) == "this one is broken"
+    assert results[1][1].label == "MLP"
+
+
+class Backwards(Executor):
+    """The plainest executor: runs at once, in this process."""
+
+    def submit(self, function, entry):
+        future = Future()
+        try:
+            future.set_result(function(entry))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def compare_with(executor):
+    together = entries(["mlp", "mc_dropout"], ["shared", "native"], TASK, RECIPE)
+    found = {(e.name, e.recipe.protocol): result for e, result in contest(together, executor)}
+    assert len(found) == 4
+    for entry in together:
+        assert same(found[entry.name, entry.recipe.protocol], train(entry))
+
+
+def test_any_executor_serves(monkeypatch):
+    compare_with(Backwards())
+    monkeypatch.setitem(architectures.ARCHITECTURES, "broken", Broken)
+    [(entry, error)] = contest(entries(["broken"], ["shared"], TASK, RECIPE), Backwards())
+    assert entry.name == "broken" and isinstance(error, RuntimeError)
+
+
+def test_processes_give_the_same_bits(monkeypatch):
+    monkeypatch.setitem(os.environ, "OPENBLAS_NUM_THREADS", "1")
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+        compare_with(executor)
+
+
+@pytest.mark.filterwarnings("default")  # Dask's own
+def test_a_dask_cluster_gives_the_same_bits():
+    distributed = pytest.importorskip(
+        "dask.distributed", reason="Dask is not installed: pip install '.[distributed]'"
+    )
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None
+        ) as local,
+        distributed.Client(local) as client,
+    ):
+        compare_with(client.get_executor())

@@ -1,0 +1,77 @@
+"""The pictures: which there are, and that they show the numbers."""
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from PIL import Image
+
+import contest
+import figures
+from contest import Entry, Recipe, train
+from palette import CLASSES, FAMILIES, class_colours
+from panels import projection
+from tables import task_from_file
+from task import rings_and_clusters
+
+ALWAYS = {"data.png", "accuracy.png", "curves.png", "confusion.png", "summary.png"}
+
+
+@pytest.fixture(autouse=True)
+def small_grids(monkeypatch):
+    monkeypatch.setattr(contest, "GRID", 12)
+    monkeypatch.setattr(contest, "FRAME", 8)
+
+
+def compete(task, seeds, names=("mlp", "ebm"), **options):
+    recipe = Recipe(seeds=seeds, epochs=2, **options)
+    return [train(Entry(name, task, recipe)) for name in names]
+
+
+def draw(outcomes, task, folder, **options):
+    figures.draw_all(outcomes, task, folder, **{"boundaries": 4, "animate": False} | options)
+    return {path.name for path in folder.iterdir()}
+
+
+def test_the_pictures_of_rings_and_clusters(tmp_path):
+    seeds = (0, 1)
+    task = rings_and_clusters(seeds)
+    outcomes = compete(task, seeds, boundaries=True, animate=True)
+    files = draw(outcomes, task, tmp_path, animate=True)
+    assert files == ALWAYS | {"boundaries.png", "bayes.png", "training.gif"}
+    for name in files:
+        with Image.open(tmp_path / name) as picture:
+            assert min(picture.size) > 200
+            assert len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 20
+    with Image.open(tmp_path / "training.gif") as animation:
+        assert animation.n_frames == 2
+
+
+@pytest.mark.parametrize(("features", "classes"), [(1, 2), (5, 9)])
+def test_the_pictures_of_other_data(tmp_path, features, classes):
+    rng = np.random.default_rng(0)
+    y = np.arange(90) % classes
+    np.savez(tmp_path / "data.npz", x=rng.normal(size=(90, features)) + y[:, None], y=y)
+    task = task_from_file(tmp_path / "data.npz", None, (0,))
+    folder = tmp_path / "out"
+    folder.mkdir()
+    assert draw(compete(task, (0,), names=("mlp",)), task, folder) == ALWAYS
+    assert projection(task)[0].shape == (90, 2)
+
+
+def test_the_bars_are_the_accuracies_sorted_in_the_colours_of_the_families():
+    seeds = (0, 1)
+    task = rings_and_clusters(seeds)
+    ranked = sorted(compete(task, seeds), key=lambda outcome: -np.mean(outcome.accuracy))
+    [axes] = figures.accuracies(ranked, task).axes
+    bars = sorted(axes.patches, key=lambda bar: bar.get_y())
+    widths = [bar.get_width() for bar in bars]
+    np.testing.assert_allclose(widths, [100 * np.mean(one.accuracy) for one in ranked])
+    assert axes.get_xlim() == (0, 100)
+    colours = [bar.get_facecolor()[:3] for bar in bars]
+    assert colours == [to_rgb(FAMILIES[one.family]) for one in ranked]
+
+
+def test_every_class_and_every_family_has_a_colour_of_its_own():
+    assert len({*CLASSES, *FAMILIES.values()}) == len(CLASSES) + len(FAMILIES)
+    for n in (2, 7, 8, 30):
+        assert len(set(class_colours(n))) == n

@@ -1,0 +1,251 @@
+"""Words, numbers and files of a contest, from invented outcomes."""
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import results
+from contest import Entry, Outcome, Recipe
+from progress import Progress, describe
+from report import confusion, data_summary, listed, protocol_table, table, takeaways
+from task import rings_and_clusters
+
+TASK = rings_and_clusters((0, 1, 2))
+RECIPE = Recipe(seeds=(0, 1, 2), epochs=4)
+FAMILIES = {"mlp": "feedforward", "ebm": "energy", "hopfield": "energy", "snn": "neuromorphic"}
+
+
+def outcome(name, wrong, *, seconds=1.0, parameters=100, rise=0.0, task=TASK):
+    """An Outcome whose replica k takes class 4 for class 1 in `wrong[k]` rows."""
+    predictions = task.y_test.copy()
+    for row, n in zip(predictions, wrong):
+        row[np.flatnonzero(row == 4)[:n]] = 1
+    accuracy = 1 - np.array(wrong)[:, None] / task.y_test.shape[1]
+    return Outcome(
+        name=name,
+        label=name.upper(),
+        family=FAMILIES[name],
+        protocol="shared",
+        parameters=parameters,
+        loss_history=np.repeat([[0.9, 0.5, 0.3, 0.2]], len(wrong), axis=0),
+        accuracy=accuracy[:, 0].tolist(),
+        accuracy_history=accuracy + np.array([-3 * rise, -2 * rise, -rise, 0]) / 100,
+        predictions=predictions,
+        train_seconds=seconds,
+    )
+
+
+FOUR = [
+    outcome("ebm", [30, 20, 25], seconds=3.0, parameters=50),
+    outcome("mlp", [5, 6, 4], seconds=0.5, parameters=2437),
+    outcome("hopfield", [5, 5, 6], rise=0.5),
+    outcome("snn", [9, 9, 10]),
+]
+
+
+def test_data_summary():
+    lines = data_summary(TASK, RECIPE).splitlines()
+    assert lines[0] == "800 train / 200 test, 5 classes, 25 batches"
+    assert "seeds 0 to 2" in lines[1]
+    assert len(data_summary(TASK, replace(RECIPE, seeds=(4,))).splitlines()) == 1
+
+
+def test_the_table_is_ranked_and_marks_ties():
+    lines = table(FOUR, TASK).splitlines()
+    rows = [line.split() for line in lines if line.startswith("  #")]
+    assert [row[:3] for row in rows] == [
+        ["#1", "MLP", "feedforward"],
+        ["#2", "=", "HOPFIELD"],
+        ["#3", "SNN", "neuromorphic"],
+        ["#4", "EBM", "energy"],
+    ]
+    assert rows[0][3:6] == ["97.5", "±", "1.2"]
+    assert rows[3][7:] == ["10.2", "3.00", "s", "50"]
+    assert any("Bayes-optimal" in line and "97.7 %" in line for line in lines)
+    assert all(len(line) <= 100 and line == line.rstrip() for line in lines)
+
+
+def test_footnotes_tell_what_the_table_does_not_show():
+    odd = outcome("snn", [1, 2, 3])
+    odd.extra["accuracy_before_conversion"] = [0.5, 0.5, 0.5]
+    odd.loss_history[1, -1] = np.nan
+    text = table([odd], TASK)
+    assert "SNN: 50.0 ± 0.0 % before its conversion." in text
+    assert "SNN: the loss of 1 of 3 replicas diverged" in text
+
+
+def test_takeaways_follow_the_numbers():
+    said = "\n".join(takeaways(FOUR, TASK))
+    assert "MLP reaches 97.5 ± 1.2 %, 0.2 points below the 97.7 %" in said
+    assert "; HOPFIELD cannot be told from it" in said
+    assert "Of 3 single runs, 2 would have put MLP first" in said
+    assert "Architecture matters more than family: inside the energy family" in said
+    assert "EBM trains 6 times as long as MLP and ranks #4 against #1" in said
+    assert "100 % of all mistakes take class 1 and class 4 for each other" in said
+    assert "HOPFIELD (+1.0). Try more --epochs" in said
+
+    other = [outcome("snn", [0, 0, 0]), outcome("mlp", [8, 9, 10]), outcome("ebm", [9, 8, 10])]
+    said = "\n".join(takeaways(other, TASK))
+    assert "SNN reaches 100.0 ± 0.0 %, at the level of the 97.7 %" in said
+    assert "no other comes close" in said
+    assert "3 would have put SNN first" in said and "0 would not" in said
+    assert "Nobody gained half a point" in said
+
+    other = [
+        outcome("hopfield", [1, 2, 1]),
+        outcome("ebm", [2, 2, 1]),
+        outcome("mlp", [30, 31, 29]),
+    ]
+    assert "Architecture matters less than family: inside the energy" in takeaways(other, TASK)[2]
+
+
+def test_takeaways_of_one_replica_and_of_one_architecture():
+    task = rings_and_clusters((0,))
+    pair = [outcome("mlp", [4], task=task), outcome("snn", [6], task=task)]
+    said = "\n".join(takeaways(pair, task))
+    assert "one standard error is 1.0 points: 1 of the other 1 lie within two of MLP" in said
+    perfect = outcome("mlp", [0], task=task)
+    assert "Nobody makes a mistake." in takeaways([perfect], task)
+
+
+def test_protocol_table():
+    native = [outcome("mlp", [5, 6, 4]), outcome("ebm", [3, 4, 4])]
+    rows = [line for line in protocol_table(FOUR, native).splitlines() if "±" in line]
+    assert rows[0].split()[0] == "EBM" and rows[0].endswith("+10.7 ± 6.8")
+    assert rows[1].split()[0] == "MLP" and rows[1].endswith("+0.0 =")
+    assert len(rows) == 2
+
+
+def test_confusion_counts_true_classes_down():
+    counts = confusion(FOUR[0].predictions, TASK)
+    assert counts.sum() == 600
+    assert counts[4, 1] == 75 and counts[1, 4] == 0
+    assert confusion(FOUR[0].predictions, TASK, replicas=[0])[4, 1] == 30
+
+
+def test_listed():
+    assert listed(["a"]) == "a"
+    assert listed(["a", "b", "c"]) == "a, b and c"
+
+
+# --- as data ---------------------------------------------------------------------------------
+
+
+def collect(outcomes=FOUR, **state):
+    state = {"failed": {}, "interrupted": False} | state
+    return results.collect({"shared": outcomes}, TASK, RECIPE, "shared", **state)
+
+
+def test_the_schema():
+    found = json.loads(json.dumps(collect()))
+    assert list(found) == [
+        *("schema", "minigrad", "device", "array_module", "dtype", "protocol", "epochs"),
+        *("batch_size", "learning_rate", "reshuffle", "seeds", "data", "bayes_accuracy"),
+        *("interrupted", "failed", "results"),
+    ]
+    assert found["schema"] == 1 and found["array_module"] == "numpy" and found["seeds"] == [0, 1, 2]
+    assert found["data"] == {
+        "name": "rings and clusters",
+        "train": 800,
+        "test": 200,
+        "classes": 5,
+        "features": 2,
+        "batches": 25,
+    }
+    first, second, *_ = found["results"]
+    assert (first["name"], first["rank"], first["tied_with_above"]) == ("mlp", 1, False)
+    assert (second["name"], second["rank"], second["tied_with_above"]) == ("hopfield", 2, True)
+    assert first["accuracy"] == [0.975, 0.97, 0.98]
+    assert first["accuracy_mean"] == pytest.approx(0.975)
+    assert first["accuracy_ci95"] == pytest.approx(4.3027 * 0.005 / 3**0.5)
+    assert first["final_loss"] == [0.2] * 3 and len(first["loss_history"][0]) == 4
+    assert first["parameters"] == 2437 and first["train_seconds"] == 0.5 and first["extra"] == {}
+
+
+def test_a_diverged_loss_is_null_in_json(tmp_path):
+    odd = outcome("mlp", [1, 2, 3])
+    odd.loss_history[1] = [1, np.inf, np.nan, np.nan]
+    results.write_json(tmp_path / "results.json", collect([odd]))
+    [line] = json.loads((tmp_path / "results.json").read_text())["results"]
+    assert line["final_loss"] == [0.2, None, 0.2]
+    assert line["loss_history"][1] == [1, None, None, None]
+
+
+def test_csv(tmp_path):
+    results.write_csv(tmp_path / "results.csv", collect())
+    head, first, *others = (tmp_path / "results.csv").read_text().splitlines()
+    assert head.startswith("rank,tied_with_above,name,label,family,protocol,accuracy_mean")
+    assert first.startswith("1,False,mlp,MLP,feedforward,shared,0.975")
+    assert len(others) == 3
+    results.write_csv(tmp_path / "none.csv", collect([]))
+    assert (tmp_path / "none.csv").read_text() == ""
+
+
+def test_writing_is_atomic(tmp_path, monkeypatch):
+    path = tmp_path / "results.json"
+    path.write_text("old")
+
+    def full(self, text, encoding):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="no space left"):
+        results.write_json(path, collect())
+    assert path.read_text() == "old"
+
+
+# --- progress --------------------------------------------------------------------------------
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def run_progress(stream):
+    progress = Progress(2, stream)
+    entry = Entry("mlp", TASK, RECIPE)
+    for epoch in (1, 2):
+        progress.epoch(entry, epoch, 0.5 / epoch, 0.9)
+    progress.finished(entry, FOUR[1])
+    progress.finished(replace(entry, recipe=replace(RECIPE, protocol="native")), ValueError("oh"))
+    return stream.getvalue()
+
+
+def test_progress_elsewhere_is_plain_lines():
+    assert run_progress(io.StringIO()).splitlines() == [
+        "[1/2] MLP: 97.5 ± 1.2 % accuracy in 0.50 s",
+        "[2/2] MLP (native): failed: ValueError: oh",
+    ]
+
+
+def test_progress_on_a_terminal_is_one_line_that_updates(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    live, *lines = run_progress(Terminal()).split("\n")
+    updates = live.split("\r")
+    assert updates[1].startswith("[1/2] MLP: epoch 1/4, loss 0.500, accuracy 90.0 %, 0 s left")
+    assert updates[3].startswith("[1/2] MLP: epoch 2/4, loss 0.250")
+    assert updates[5].isspace()  # wiped
+    assert updates[-1] == "[1/2] MLP: 97.5 ± 1.2 % accuracy in 0.50 s"
+    assert max(map(len, updates)) < 60
+    assert len(lines) == 2
+
+
+def test_progress_says_that_other_processes_run():
+    stream = Terminal()
+    progress = Progress(2, stream, processes=2)
+    progress.finished(Entry("mlp", TASK, RECIPE), FOUR[1])
+    assert [line[:37] for line in stream.getvalue().split("\r") if "training" in line] == [
+        "[0/2] training in 2 processes ...    ",
+        "[1/2] training in 2 processes ...    ",
+    ]
+
+
+def test_an_error_is_one_line_with_its_notes():
+    error = ValueError("shapes differ")
+    error.add_note("in op linear")
+    assert describe(error) == "ValueError: shapes differ; in op linear"

@@ -1,0 +1,82 @@
+"""The pictures of what each architecture is known for: they draw, and their numbers are right."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+
+import signatures
+from architectures import list_architectures
+from minigrad import Tensor, backend
+from signature import ann2snn, ebm, hopfield, mlp, tabnet, uncertainty
+
+TINY = {
+    ann2snn: {"REPLICAS": 2, "TIMESTEPS": 16, "REPORTED": (1, 16)},
+    ebm: {"GRID": 21, "CHAINS": 20, "STEPS": 10, "SAMPLE_STEPS": 10},
+    mlp: {"GRID": 31, "WIDTHS": (3, 2)},
+    tabnet: {"ROWS": 200, "TEST_ROWS": 100},
+    uncertainty: {"GRID": 11, "SAMPLES": 3},
+}
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    for module, constants in TINY.items():
+        for name, value in constants.items():
+            monkeypatch.setattr(module, name, value)
+
+
+def test_every_architecture_has_a_picture():
+    assert list(signatures.PICTURES) == list_architectures()
+
+
+@pytest.mark.parametrize("name", [name for name in signatures.PICTURES if name != "hopfield"])
+def test_picture_is_drawn_and_its_numbers_are_numbers(name, tiny, tmp_path):
+    figure, numbers = signatures.PICTURES[name](epochs=1)
+    figure.savefig(tmp_path / "picture.png", dpi=30)
+    assert re.search(r"\d\.\d", numbers)
+    assert not re.search(r"\b(nan|inf)\b", numbers)
+
+
+def test_command_writes_what_was_asked_for(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(signatures.STYLE, "savefig.dpi", 30)
+    assert signatures.main(["--only", "hopfield", "--out", str(tmp_path / "new")]) == 0
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["hopfield.png"]
+    line = capsys.readouterr().out.splitlines()[0]
+    before, after = re.match(r"Hopfield: norm 8: error (\S+) -> (\S+) in one step", line).groups()
+    assert float(before) > 3 > 1e-12 > float(after)
+
+
+def test_unknown_name_is_refused(capsys):
+    with pytest.raises(SystemExit) as stop:
+        signatures.main(["--only", "mpl"])
+    assert stop.value.code == 2
+    assert "unknown architecture 'mpl'" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not backend.why_no_gpu(), reason="there is a GPU")
+def test_missing_gpu_is_one_line(tmp_path, capsys):
+    assert signatures.main(["--device", "gpu", "--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith("signatures.py: no GPU: ")
+
+
+def test_tabnet_rows_are_decided_by_the_feature_that_the_switch_names():
+    x, y = tabnet.table(np.random.default_rng(0), 500)
+    for row, label in zip(x, y):
+        a, b = row[1] + row[2], row[3] + row[4]
+        assert label == ((a if row[0] < 0 else b) > 0)
+
+
+def test_letters_have_norm_8_and_are_all_different():
+    letters = hopfield.letters()
+    np.testing.assert_array_equal(np.linalg.norm(letters, axis=-1), 8)
+    assert len(np.unique(letters, axis=0)) == 8
+
+
+def test_log_partition_of_a_gaussian():
+    class Gaussian:
+        def energy(self, x):
+            return Tensor((x.data**2).sum(axis=-1) / 2 + 3)
+
+    assert ebm.log_partition(Gaussian()) == pytest.approx(math.log(2 * math.pi) - 3, abs=1e-5)
