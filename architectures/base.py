@@ -13,6 +13,13 @@ through four methods, so that whoever trains and compares them needs no ``if``:
 from minigrad import Tensor, functional, nn, no_grad
 
 
+def check_positive(**options):
+    """Raise a ValueError that names the first option that is not above 0."""
+    for name, value in options.items():
+        if not value > 0:
+            raise ValueError(f"{name} must be above 0, not {value}")
+
+
 class Architecture(nn.Module):
     """Base class of the backbones. Subclasses set `output_size` and may override the four methods.
 

@@ -9,7 +9,7 @@ import math
 
 from .backend import xp
 from .engine import op
-from .ops import product_over_rows, restore_axes, tanh
+from .ops import drop_axes, product_over_rows, tanh
 
 
 def once(function):
@@ -133,10 +133,7 @@ def logsumexp(x, axis=-1, keepdims=False):
     exps = xp.exp(x - largest)
     total = exps.sum(axis=axis, keepdims=True)
     y = xp.log(total) + largest
-    return (
-        y if keepdims else xp.squeeze(y, axis=axis),
-        lambda g: restore_axes(g, axis, keepdims) * exps / total,
-    )
+    return drop_axes(y, axis, keepdims), lambda g: g.reshape(y.shape) * exps / total
 
 
 @op

@@ -8,7 +8,6 @@ Names follow NumPy, so ``sum``, ``max``, ``min`` and ``abs`` hide Python's own i
 """
 
 import itertools
-import math
 
 from . import backend
 from .backend import xp
@@ -175,67 +174,53 @@ def where(condition, x, y):
 
 
 # --- reductions ------------------------------------------------------------------------------
-# `axis` is None (all), a number or a tuple of them, as in NumPy.
+# `axis` is None (all), a number or a tuple of them, as in NumPy. Each rule first keeps the axes,
+# with length one: g in that shape broadcasts against x.
 
 
-def restore_axes(g, axis, keepdims):
-    """Put back, with length one, the axes that a reduction removed."""
-    return g if keepdims or axis is None else xp.expand_dims(g, axis)
-
-
-def length(shape, axis):
-    """How many elements a reduction over `axis` combines."""
-    if axis is None:
-        return math.prod(shape)
-    return math.prod(shape[a] for a in (axis if isinstance(axis, tuple) else (axis,)))
+def drop_axes(y, axis, keepdims):
+    return y if keepdims else y.squeeze(axis)
 
 
 @op
 def sum(x, axis=None, keepdims=False):
-    shape = x.shape
-    return x.sum(axis=axis, keepdims=keepdims), lambda g: xp.broadcast_to(
-        restore_axes(g, axis, keepdims), shape
-    )
+    y, shape = x.sum(axis=axis, keepdims=True), x.shape
+    return drop_axes(y, axis, keepdims), lambda g: xp.broadcast_to(g.reshape(y.shape), shape)
 
 
 @op
 def mean(x, axis=None, keepdims=False):
-    shape, n = x.shape, length(x.shape, axis)
-    return x.mean(axis=axis, keepdims=keepdims), lambda g: xp.broadcast_to(
-        restore_axes(g, axis, keepdims) / n, shape
-    )
+    y, shape = x.sum(axis=axis, keepdims=True), x.shape
+    n = x.size / (y.size or 1)
+    y = y / n
+    return drop_axes(y, axis, keepdims), lambda g: xp.broadcast_to(g.reshape(y.shape) / n, shape)
 
 
 @op
 def var(x, axis=None, keepdims=False):
     """The population variance, as the mean of squared deviations (never E[x^2] - E[x]^2)."""
     deviation = x - x.mean(axis=axis, keepdims=True)
-    n = length(x.shape, axis)
-
-    def vjp(g):
-        # d/dx_i mean_j (x_j - m)^2 = 2 (x_i - m) / n; through m comes 0, as deviations sum to 0.
-        return restore_axes(g, axis, keepdims) * deviation * (2 / n)
-
-    return xp.square(deviation).mean(axis=axis, keepdims=keepdims), vjp
+    y = xp.square(deviation).mean(axis=axis, keepdims=True)
+    n = x.size / (y.size or 1)
+    # d/dx_i mean_j (x_j - m)^2 = 2 (x_i - m) / n; through m comes 0, as deviations sum to 0.
+    return drop_axes(y, axis, keepdims), lambda g: g.reshape(y.shape) * 2 * deviation / n
 
 
 def _extremum(x, y, axis, keepdims):
-    """The vjp of max and min: equal extrema share the gradient equally."""
-    chosen = x == restore_axes(y, axis, keepdims)
+    """The value and vjp of max and min; equal extrema share the gradient equally."""
+    chosen = x == y
     count = chosen.sum(axis=axis, keepdims=True)
-    return lambda g: restore_axes(g, axis, keepdims) * chosen / count
+    return drop_axes(y, axis, keepdims), lambda g: g.reshape(y.shape) * chosen / count
 
 
 @op
 def max(x, axis=None, keepdims=False):
-    y = x.max(axis=axis, keepdims=keepdims)
-    return y, _extremum(x, y, axis, keepdims)
+    return _extremum(x, x.max(axis=axis, keepdims=True), axis, keepdims)
 
 
 @op
 def min(x, axis=None, keepdims=False):
-    y = x.min(axis=axis, keepdims=keepdims)
-    return y, _extremum(x, y, axis, keepdims)
+    return _extremum(x, x.min(axis=axis, keepdims=True), axis, keepdims)
 
 
 @op

@@ -17,25 +17,28 @@ from itertools import pairwise, repeat
 from .backend import xp
 from .engine import op
 
+# The surrogate derivatives h(u), given as 1 / h(u) and computed in place of u = U - threshold: what
+# is needed is g h = g / (1 / h), and these are the largest arrays of a spiking network.
+
 
 def fast_sigmoid(u, slope):
-    """1 / (1 + slope |u|)^2 (Zenke & Ganguli 2018), in place of u: one array instead of five."""
+    """(1 + slope |u|)^2 (Zenke & Ganguli 2018), in place of u."""
     xp.abs(u, out=u)
     u *= slope
     u += 1
     u *= u
-    return xp.reciprocal(u, out=u)
+    return u
 
 
 def arctan(u, slope):
-    """1 / (1 + (slope u)^2) (Fang et al. 2021, up to scale), in place of u."""
+    """1 + (slope u)^2 (Fang et al. 2021, up to scale), in place of u."""
     u *= slope
     u *= u
     u += 1
-    return xp.reciprocal(u, out=u)
+    return u
 
 
-# name: (the surrogate derivative, its antiderivative), of u = U - threshold; the slope at 0 is 1.
+# name: (1 / h, the antiderivative of h). The slope h(0) is 1.
 SURROGATES = {
     "fast_sigmoid": (fast_sigmoid, lambda u, slope: 0.5 + u / (1 + slope * xp.abs(u))),
     "arctan": (arctan, lambda u, slope: 0.5 + xp.arctan(slope * u) / slope),
@@ -51,9 +54,9 @@ def check_surrogate(name):
 @op
 def spike(u, surrogate="fast_sigmoid", slope=10.0, soft=False):
     """1 where u > 0, else 0. Its vjp is g times the surrogate derivative at u."""
-    derivative, smooth = SURROGATES[surrogate]
+    inverse, smooth = SURROGATES[surrogate]
     value = smooth(u, slope) if soft else (u > 0).astype(u.dtype)
-    return value, lambda g: g * derivative(u.copy(), slope)
+    return value, lambda g: g / inverse(u.copy(), slope)
 
 
 def by_time(x):
@@ -109,7 +112,7 @@ def lif(
         detach_reset: treat the reset as a constant in backward.
         soft: fire the surrogate's antiderivative instead of a step.
     """
-    derivative, smooth = SURROGATES[surrogate]
+    inverse, smooth = SURROGATES[surrogate]
     membrane, spikes = lif_trace(
         current, steps, beta, threshold, smooth=(lambda u: smooth(u, slope)) if soft else None
     )
@@ -118,19 +121,19 @@ def lif(
         # With d[t] = dL/dU[t] (which is dL/dI[t] too) and h[t] = the surrogate at U[t] - threshold,
         #   d[t] = g[t] h[t] + (beta - threshold h[t]) d[t+1],
         # where the second term in the bracket is the way through the reset.
-        # The membrane has done its duty: its array becomes h, and then d.
-        u = membrane
-        u -= threshold
-        h = derivative(u, slope)
-        keep = None if detach_reset else by_time(beta - threshold * h)[::-1]
-        h *= g
-        d = by_time(h)[::-1]
+        # The membrane has done its duty: its array becomes 1/h, and then d.
+        d = membrane
+        d -= threshold
+        inverse(d, slope)
+        keep = None if detach_reset else by_time(beta - threshold / d)[::-1]
+        xp.divide(g, d, out=d)
+        backwards = by_time(d)[::-1]
         if detach_reset:
-            for later, now in pairwise(d):
+            for later, now in pairwise(backwards):
                 now += beta * later
         else:
-            for (later, _), (now, k) in pairwise(zip(d, keep)):
+            for (later, _), (now, k) in pairwise(zip(backwards, keep)):
                 now += k * later
-        return h
+        return d
 
     return spikes, vjp

@@ -11,7 +11,7 @@ Energy-Based Model and You Should Treat it Like One" (JEM), ICLR 2020.
     x+, x-     data; negatives, sampled from the model  (..., B, D)
 
     d/dtheta (-log p(x+)) = dE(x+)/dtheta - E_{x- ~ p}[dE(x-)/dtheta]     (Du & Mordatch, Eq. 2)
-    E(x) = -log sum_y exp f(x)[y],   p(y | x) = softmax(f(x))            (JEM, Eqs. 3 to 6)
+    E(x) = -log sum_y exp f(x)[y],   p(y | x) = softmax(f(x))            (JEM, Eqs. 4 to 7)
 
 So the contrast E(x+) - E(x-) has the gradient of the negative log-likelihood, if the negatives come
 from the model: they are persistent Langevin chains (langevin.py). A small penalty on the squared
@@ -73,6 +73,10 @@ class EBM(Architecture):
 
     def energy(self, x):
         """E(x): (..., B, D) -> (..., B)."""
+        if self.readout is None:
+            raise RuntimeError(
+                "this EBM is the body of a joint model: its energy is -logsumexp of the logits"
+            )
         return self(x)[..., 0]
 
     def contrastive_divergence(self, x):
@@ -97,6 +101,7 @@ class EBM(Architecture):
     def native_head(self, num_classes, rng):
         """f(x): one energy for each class takes the place of the scalar."""
         self.readout = None
+        self.output_size = self.body.output_size
         return nn.Linear(self.body.output_size, num_classes, rng=rng)
 
     def native_loss(self, model, x, y):

@@ -29,7 +29,7 @@ from minigrad import functional, init, nn
 from minigrad.backend import host_rng
 from minigrad.engine import Tensor
 
-from ..base import Architecture
+from ..base import Architecture, check_positive
 
 
 def update(xi, patterns, beta):
@@ -74,6 +74,7 @@ class Hopfield(Architecture):
         *,
         rng=None,
     ):
+        check_positive(num_patterns=num_patterns, hidden_dim=hidden_dim, num_heads=num_heads)
         if hidden_dim % num_heads:
             raise ValueError(f"num_heads={num_heads} does not divide hidden_dim={hidden_dim}")
         rng = host_rng(rng)

@@ -71,10 +71,10 @@ class PersistentChains(nn.Module):
 
     def advance(self, energy, count):
         """Move the next `count` chains (all, if there are fewer); their new points, an array."""
-        if self.turn + count > self.chains.shape[-2]:
-            self.turn = 0
-        chains = self.chains[..., self.turn : self.turn + count, :]
-        self.turn += count
+        total = self.chains.shape[-2]
+        first = min(self.turn, max(total - count, 0))  # the last ones may move again, none is left
+        chains = self.chains[..., first : first + count, :]
+        self.turn = first + count if first + count < total else 0
 
         low, high = self.box
         fresh = low + (high - low) * self.rng.random(chains.shape, dtype=chains.dtype)

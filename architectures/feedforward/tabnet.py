@@ -41,7 +41,7 @@ from minigrad.backend import host_rng
 from minigrad.functional import once
 from minigrad.ops import concatenate, log, split, stack
 
-from ..base import Architecture
+from ..base import Architecture, check_positive
 
 
 class GhostBatchNorm(nn.BatchNorm):
@@ -112,7 +112,7 @@ class TabNet(Architecture):
         input_size: D.
         hidden_size: H = n_d = n_a.
         num_steps: decision steps.
-        relaxation_factor: gamma; 1 lets a feature be used in one step only.
+        relaxation_factor: gamma; with 1 a feature that was used up has the logit 0 from then on.
         n_shared, n_independent: layers of each feature transformer; at least one in all.
         virtual_batch_size: rows of a virtual batch.
         momentum: of the running statistics, the weight of the newest batch.
@@ -141,11 +141,7 @@ class TabNet(Architecture):
         *,
         rng=None,
     ):
-        if n_shared + n_independent < 1 or num_steps < 1:
-            raise ValueError(
-                "TabNet needs a step and a layer, not "
-                f"num_steps={num_steps}, n_shared={n_shared}, n_independent={n_independent}"
-            )
+        check_positive(num_steps=num_steps, transformer_layers=n_shared + n_independent)
         rng = host_rng(rng)
         width = 2 * hidden_size
 

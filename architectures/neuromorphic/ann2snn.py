@@ -15,14 +15,15 @@ Efficient Event-Driven Networks for Image Classification", Frontiers in Neurosci
 Train h_l = relu(BN(h_{l-1} W_l + b_l)). Then, layer by layer:
 
     fold     W' = W gamma / sqrt(v + eps),  b' = (b - m) gamma / sqrt(v + eps) + c
-    scale    lambda_l = a high percentile of h_l on the training data        (Rueckauer, Eq. 6)
+    scale    lambda_l = a high percentile of h_l on the training data      (Rueckauer et al.)
              W~ = W' lambda_{l-1} / lambda_l,  b~ = b' / lambda_l,  lambda_0 = 1
     spike    V[t] = V[t-1] + S_{l-1}[t] W~ + b~ - S[t-1],  S[t] = 1 where V[t] > 1
 
-An integrate-and-fire neuron with reset by subtraction fires at the rate of its mean input, so the
-rates approach the activations h_l / lambda_l with an error below 1/T. Starting from half a
-threshold turns rounding down into rounding to the nearest, which halves the error. The input is a
-constant current; the last, linear layer does not spike, it averages its input over time.
+An integrate-and-fire neuron with reset by subtraction fires at the rate of its mean input: under a
+constant current, as in the first layer, the rate is the activation h_l / lambda_l, where that is
+below 1, with an error below 1/T. Starting from half a threshold turns rounding down into rounding
+to the nearest, which halves the error. Later layers see spikes that arrive unevenly, at a few times
+that error, which still falls as 1/T. The last, linear layer does not spike: it averages over time.
 
 Deviation: the percentile is 99.9 by default, as in Rueckauer et al.; Diehl et al. took the maximum.
 """
@@ -35,7 +36,7 @@ from minigrad.backend import host_rng, xp
 from minigrad.engine import Tensor
 from minigrad.spiking import lif_trace
 
-from ..base import Architecture
+from ..base import Architecture, check_positive
 from .snn import synaptic_current
 
 
@@ -86,6 +87,9 @@ class ANN2SNN(Architecture):
     ):
         if not 0 < percentile <= 100:
             raise ValueError(f"percentile lies in (0, 100], not {percentile}")
+        check_positive(
+            spiking_layers=len(hidden_sizes), num_timesteps=num_timesteps, threshold=threshold
+        )
         rng = host_rng(rng)
         sizes = [input_size, *hidden_sizes]
         self.layers = [ReLULayer(n, m, rng=rng) for n, m in pairwise(sizes)]

@@ -31,7 +31,7 @@ from minigrad.backend import host_rng
 from minigrad.engine import Tensor
 from minigrad.spiking import check_surrogate, lif, lif_trace
 
-from ..base import Architecture
+from ..base import Architecture, check_positive
 
 
 class SNN(Architecture):
@@ -70,6 +70,9 @@ class SNN(Architecture):
         *,
         rng=None,
     ):
+        check_positive(
+            spiking_layers=len(hidden_sizes), num_timesteps=num_timesteps, tau=tau, slope=slope
+        )
         rng = host_rng(rng)
         sizes = [input_size, *hidden_sizes]
         self.layers = [nn.Linear(n, m, rng=rng) for n, m in pairwise(sizes)]

@@ -31,7 +31,7 @@ from minigrad.backend import device_rng, host_rng, xp
 from minigrad.engine import Tensor
 from minigrad.ops import log
 
-from ..base import Architecture
+from ..base import Architecture, check_positive
 from ..uncertainty import decompose, sample_proba
 
 
@@ -105,6 +105,7 @@ class Bayesian(Architecture):
         *,
         rng=None,
     ):
+        check_positive(prior_sigma=prior_sigma, samples=samples)
         rng = host_rng(rng)
         sizes = [input_size, *hidden_sizes, output_size]
         self.prior_sigma, self.posterior_rho = prior_sigma, posterior_rho

@@ -28,7 +28,7 @@ from itertools import pairwise
 from minigrad import functional, nn
 from minigrad.backend import device_rng, host_rng
 
-from ..base import Architecture
+from ..base import Architecture, check_positive
 from ..uncertainty import decompose, sample_proba
 
 LENGTH_SCALE = 0.1
@@ -75,6 +75,7 @@ class MCDropout(Architecture):
         *,
         rng=None,
     ):
+        check_positive(samples=samples)
         rng = host_rng(rng)
         sizes = [input_size, *hidden_sizes]
         self.hidden = [nn.Linear(n, m, rng=rng) for n, m in pairwise(sizes)]

@@ -67,11 +67,13 @@ def minigrad_step(model):
     """step(x, y): one minibatch forward, backward and Adam; returns the loss."""
     model.train()
     optimizer = optim.Adam(model.parameters(), lr=LEARNING_RATE)
+    first = model.parameters()[0]
+    ones = xp.ones(first.shape[:-2], first.dtype)  # one for each replica, as fit starts from
 
     def step(x, y):
         optimizer.zero_grad()
         loss = model.loss(x, y)
-        loss.backward(xp.ones_like(loss.data))
+        loss.backward(ones)
         optimizer.step()
         return loss.data
 

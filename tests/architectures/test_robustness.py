@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from small_models import CLASSES, EVERY, FEATURES, OPTIONS, small_classifier, small_data
 
+from architectures import build, classifier
 from minigrad import Tensor, optim
 
 
@@ -88,3 +89,30 @@ def test_points_far_from_the_training_data(name):
         finished = model.finish(x)
         assert_finite(finished.predict_proba(1e3 * x).numpy(), "probabilities")
         assert finished.predict_proba(np.zeros((1, FEATURES), "float32")).shape == (1, CLASSES)
+
+
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("snn", {"hidden_sizes": ()}),
+        ("snn", {"num_timesteps": 0}),
+        ("snn", {"tau": -1.0}),
+        ("ann2snn", {"hidden_sizes": ()}),
+        ("ann2snn", {"num_timesteps": 0}),
+        ("bayesian", {"samples": 0}),
+        ("bayesian", {"prior_sigma": 0}),
+        ("mc_dropout", {"samples": 0}),
+        ("hopfield", {"num_heads": 0}),
+        ("tabnet", {"num_steps": 0}),
+        ("tabnet", {"n_shared": 0, "n_independent": 0}),
+    ],
+)
+def test_an_option_that_must_be_positive_says_so(name, options):
+    with pytest.raises(ValueError, match="must be above 0, not"):
+        build(name, 2, **options)
+
+
+def test_the_body_of_a_joint_model_has_no_scalar_energy():
+    model = classifier("ebm", 3, 2, train_rows=10, native=True, rng=0)
+    with pytest.raises(RuntimeError, match="logsumexp"):
+        model.backbone.energy(np.zeros((1, 2), "float32"))
