@@ -4,7 +4,8 @@ An architecture is a backbone: it maps points (..., B, D) to features (..., B, o
 Classifier puts a head on it. Everything that one architecture does differently from another goes
 through four methods, so that whoever trains and compares them needs no ``if``:
 
-    native_head       the head that its paper would use, instead of a linear layer
+    native_head       the head that its paper would use, instead of a linear layer (it may change
+                      the backbone, too)
     native_loss       the objective of its paper, instead of the plain cross-entropy
     predict_proba     how class probabilities are made (one pass, or an average over samples)
     finish            what follows training (a conversion), given the training data
@@ -77,7 +78,7 @@ class Classifier(nn.Module):
         return functional.cross_entropy(self(x), y)
 
     def predict_proba(self, x):
-        """Class probabilities (..., B, C) in evaluation mode, without a graph."""
+        """Class probabilities (..., B, C), no graph; the model is left in evaluation mode."""
         self.eval()
         with no_grad():
             return self.backbone.predict_proba(self, Tensor(x))

@@ -13,6 +13,24 @@ from minigrad import Tensor, functional, no_grad
 from minigrad.backend import xp
 from minigrad.ops import broadcast_to
 
+from .base import Architecture
+
+
+class SamplingArchitecture(Architecture):
+    """A backbone with random weights or masks: it predicts the average over `samples` passes."""
+
+    samples = 1
+
+    def predict_proba(self, model, x):
+        return sample_proba(model, x, self.samples).mean(axis=0)
+
+    def uncertainty(self, model, x):
+        """Total, aleatoric and epistemic uncertainty of each point, see `decompose`.
+
+        `model` is the Classifier around this backbone; it is left in evaluation mode.
+        """
+        return decompose(sample_proba(model.eval(), x, self.samples))
+
 
 def sample_proba(model, x, samples):
     """Softmax outputs of `samples` passes at once: (..., B, D) -> (S, ..., B, C).

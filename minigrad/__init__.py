@@ -1,6 +1,7 @@
 """minigrad: reverse-mode automatic differentiation on NumPy or CuPy, written to be read.
 
-Reading order: backend, engine, ops, functional, nn, optim, training, gradcheck.
+Reading order: backend, engine, ops, functional, spiking, init, nn, optim, data, training,
+gradcheck; strict is CuPy's stand-in where there is no GPU.
 """
 
 from . import backend, data, functional, init, nn, ops, optim

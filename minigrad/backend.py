@@ -46,12 +46,6 @@ class DeviceError(RuntimeError):
 xp = ArrayModule(numpy)
 _device = "cpu"
 
-# A training step frees arrays that the next one needs again. Linux's allocator (glibc's malloc)
-# returns blocks of megabytes to the system and has to fetch them page by page, until it has once
-# seen a block as large being freed. This one, never touched, teaches it to keep up to 64 MB: 16
-# replicas of the spiking network then take 6.9 ms a step instead of 10.8.
-numpy.empty(31 << 20, "uint8")
-
 
 def use(device):
     """Choose where new arrays live: ``"cpu"``, ``"gpu"`` or ``"auto"``; return the device in use.
@@ -159,8 +153,12 @@ def device_rng(rng):
 
 
 def add_at(target, index, values):
-    """``target[index] += values`` where an element named twice is added to twice (scatter-add).
-
-    The one step of this project that the Python array API standard cannot express.
-    """
+    """``target[index] += values`` where an element named twice is added to twice (scatter-add)."""
     xp.add.at(target, index, values)
+
+
+# A training step frees arrays that the next one needs again. Linux's allocator (glibc's malloc)
+# returns blocks of megabytes to the system and has to fetch them page by page, until it has once
+# seen a block as large being freed. This one, never touched, teaches it to keep up to 64 MB: 16
+# replicas of the spiking network then take 6.9 ms a step instead of 10.8.
+numpy.empty(31 << 20, "uint8")

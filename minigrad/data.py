@@ -1,4 +1,4 @@
-"""Splitting data and cutting it into minibatches; leading axes (replicas) are kept."""
+"""Splitting data and cutting it into minibatches."""
 
 import numpy
 
@@ -6,7 +6,7 @@ from . import backend
 
 
 def train_test_split(x, y, test_share=0.2, *, rng=None):
-    """Shuffle the rows and cut: (x_train, y_train, x_test, y_test), of NumPy arrays.
+    """Shuffle the rows of x (N, D), y (N,) and cut: (x_train, y_train, x_test, y_test), in NumPy.
 
     Stratified: each class gives the same share of its rows to the test set, rounded, and keeps at
     least one row on each side.
@@ -29,6 +29,8 @@ def train_test_split(x, y, test_share=0.2, *, rng=None):
 
 def minibatches(x, y, batch_size, *, order=None):
     """[(x, y)] of at most `batch_size` rows each: x (..., N, D), y (..., N), in the given order."""
+    if batch_size < 1:
+        raise ValueError(f"a batch has at least one row, not {batch_size}")
     if order is not None:
         x, y = x[..., order, :], y[..., order]
     starts = range(0, x.shape[-2], batch_size)

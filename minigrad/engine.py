@@ -36,6 +36,10 @@ from .backend import xp
 class Tensor:
     """An array that remembers how it was computed.
 
+    A leaf is a Tensor that you make; a result is one that an op makes. Only leaves keep their
+    gradient, a plain array, in ``.grad``. Operators make new Tensors, never write into ``.data``:
+    to change a leaf write ``w.data -= lr * w.grad``, once no graph that holds it is needed.
+
     Args:
         data: an array of the current backend, a NumPy array (moved to the device), a number or a
             (nested) list of numbers. Numbers and lists become float32; arrays keep their dtype and
@@ -121,6 +125,12 @@ class Tensor:
     def __bool__(self):
         return bool(self.data)
 
+    def __float__(self):
+        return float(self.item())
+
+    def __format__(self, spec):
+        return format(self.item(), spec) if spec else repr(self)
+
     def __array__(self, *args, **kwargs):
         raise TypeError("a Tensor is not silently turned into a NumPy array: call .numpy()")
 
@@ -177,9 +187,10 @@ def detect_nan():
 def op(rule):
     """Make ``rule(*arrays, **options) -> value, vjp_0, vjp_1, ...`` a function of Tensors.
 
-    The vjps belong to the positional arguments in order. ``None``, or leaving the last ones out,
-    says that an argument has no derivative (a condition, a shape). A vjp may return its gradient
-    with the axes that broadcasting added; the engine sums them away.
+    The vjps belong to the positional arguments in order; Tensors are given by position. ``None``
+    says that there is no derivative, by design (a condition); a Tensor that requires a gradient
+    where no vjp is left is an error. A vjp may return its gradient with the axes that broadcasting
+    added; the engine sums them away.
     """
     name = rule.__name__
     new = object.__new__
@@ -188,7 +199,13 @@ def op(rule):
     def apply(*inputs, **options):
         arrays = []
         for x in inputs:
-            arrays.append(x.data if isinstance(x, Tensor) else x)
+            if isinstance(x, Tensor):
+                x = x.data
+            elif isinstance(x, float):
+                x = float(x)  # a numpy.float64, which is a float too, would make all of it float64
+            arrays.append(x)
+        if options:
+            _refuse_tensors(name, options)
         try:
             outputs = rule(*arrays, **options)  # (value, vjp of the first input, ...)
         except Exception as error:
@@ -206,8 +223,11 @@ def op(rule):
         result.edges = edges = []
         if _state.recording:
             for i, x in enumerate(inputs, 1):
-                if isinstance(x, Tensor) and x.requires_grad and i < len(outputs) and outputs[i]:
-                    edges.append((x, outputs[i]))
+                if isinstance(x, Tensor) and x.requires_grad:
+                    if i == len(outputs):
+                        raise TypeError(f"op {name} has no gradient for argument {i}: detach() it")
+                    if outputs[i] is not None:
+                        edges.append((x, outputs[i]))
         result.requires_grad = bool(edges)
         return result
 
@@ -261,6 +281,7 @@ def _pass_on(waiting):
         array = parent.data
         try:
             contribution = vjp(g)
+            # "is": equal dtypes are nearly always the same object, and _fit takes care of the rest.
             if contribution.shape != array.shape or contribution.dtype is not array.dtype:
                 contribution = _fit(contribution, array)
         except Exception as error:
@@ -278,7 +299,10 @@ def _pass_on(waiting):
 
 
 def _accumulate(leaf, g):
-    """Add to the leaf's own gradient array, which it shares with nobody: g may be a view."""
+    """Add to the leaf's own gradient array: g may be a view, or another Tensor's gradient too.
+
+    With an optimizer that array is the same in every step: copy it to keep it.
+    """
     if leaf.grad is not None:
         leaf.grad += g
     elif leaf.grad_home is not None:
@@ -300,6 +324,12 @@ def _fit(g, array):
     if added or stretched:
         g = g.sum(axis=(*range(added), *stretched), keepdims=True)
     return g.reshape(array.shape).astype(array.dtype, copy=False)
+
+
+def _refuse_tensors(name, options):
+    for key, value in options.items():
+        if isinstance(value, Tensor):
+            raise TypeError(f"op {name} takes the Tensor {key!r} by position, not by name")
 
 
 def _require_finite(array, source):

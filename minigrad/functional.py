@@ -63,11 +63,12 @@ def silu(x):
 def gelu(x):
     """x Phi(x) by the tanh approximation of Hendrycks & Gimpel 2016 (NumPy has no erf)."""
     a, b = math.sqrt(2 / math.pi), 0.044715
-    t = xp.tanh(a * (x + b * x * x * x))
+    c = xp.clip(x, -10, 10)  # beyond, the tanh is 1 to the last digit, and x^3 may overflow
+    t = xp.tanh(a * (c + b * c * c * c))
 
     def vjp(g):
         # y = x (1 + t) / 2 and dt/dx = (1 - t^2) a (1 + 3 b x^2).
-        return g * 0.5 * (1 + t + x * (1 - t * t) * a * (1 + 3 * b * x * x))
+        return g * 0.5 * (1 + t + x * (1 - t * t) * a * (1 + 3 * b * c * c))
 
     return 0.5 * x * (1 + t), vjp
 
@@ -163,8 +164,8 @@ def sparsemax(x):
     def vjp(g):
         # On the support p_i = x_i - tau and tau is a mean, so J = I - 1 1^T / |support|; else 0.
         support = p > 0
-        average = (g * support).sum(axis=-1, keepdims=True) / support.sum(axis=-1, keepdims=True)
-        return (g - average.astype(g.dtype)) * support
+        size = support.sum(axis=-1, keepdims=True, dtype=g.dtype)
+        return (g - (g * support).sum(axis=-1, keepdims=True) / size) * support
 
     return p, vjp
 
@@ -187,7 +188,9 @@ def cross_entropy(logits, labels, smoothing=0.0):
     Returns:
         shape logits.shape[:-2]: a scalar, or one loss for each of what leads.
     """
-    *_, batch, classes = logits.shape if logits.ndim > 1 else (1, 1)
+    if logits.ndim < 2 or not hasattr(labels, "dtype"):
+        raise ValueError("cross_entropy needs logits (..., B, C), and an array or Tensor of labels")
+    batch, classes = logits.shape[-2:]
     if labels.dtype.kind == "f":
         target = labels.astype(logits.dtype, copy=False)
     else:
@@ -217,7 +220,12 @@ def cross_entropy(logits, labels, smoothing=0.0):
 
 
 def mse(prediction, target):
-    """Mean squared error over batch and features: (..., B, D) -> (...)."""
+    """Mean squared error over batch and features: (..., B, D), (..., B, D) -> (...).
+
+    `fit` hands out y (..., B): for one output use ``mse(model(x), y[..., None])``.
+    """
+    if prediction.shape[-2:] != target.shape[-2:]:
+        raise ValueError(f"prediction {prediction.shape} and target {target.shape} differ in shape")
     difference = prediction - target
     axes = tuple(range(-min(difference.ndim, 2), 0))
     return (difference * difference).mean(axis=axes)
@@ -230,11 +238,14 @@ def mse(prediction, target):
 def linear(x, weight, bias=None):
     """x @ weight + bias: (..., B, D), (..., D, H), (..., 1, H) -> (..., B, H).
 
-    Fused for speed: one array and one edge instead of two.
+    Fused for speed: one node and one array instead of two.
     """
     y = x @ weight
     if bias is not None:
-        y += bias
+        if bias.ndim > y.ndim:
+            y = y + bias
+        else:
+            y += bias
     return (
         y,
         lambda g: g @ weight.mT,
@@ -323,7 +334,7 @@ def batch_norm(x, gain, bias, running=None, momentum=0.1, eps=1e-5):
     normal *= scale
     if running is not None:
         for average, value in zip(running, (mean, variance)):
-            if value.ndim > average.ndim:  # samples that lead count as one batch
+            if value.ndim > average.ndim:  # more leads here than there: their average
                 value = value.mean(axis=tuple(range(value.ndim - average.ndim)))
             average += momentum * (value - average)
 

@@ -20,7 +20,7 @@ from .engine import Tensor
 # Ops whose vjp is, on purpose, not their derivative, and why.
 NOT_A_TRUE_GRADIENT = {
     "spike": "a step's derivative is 0: a surrogate takes its place (Neftci et al. 2019)",
-    "lif": "its spikes are steps; with soft spikes its gradient is true, and checked",
+    "lif": "its spikes are steps; with soft spikes and no detached reset its gradient is true",
 }
 
 

@@ -19,8 +19,3 @@ def he_normal(shape, rng):
     """N(0, 2 / fan_in): keeps the variance behind a ReLU, which halves it (He et al. 2015)."""
     scale = math.sqrt(2 / shape[-2])
     return scale * backend.host_rng(rng).standard_normal(shape, dtype="float32")
-
-
-def normal(shape, rng, scale=1.0):
-    """N(0, scale^2)."""
-    return scale * backend.host_rng(rng).standard_normal(shape, dtype="float32")

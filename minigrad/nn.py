@@ -1,6 +1,6 @@
 """Modules: layers with parameters, and `stack`, which trains many of them at once.
 
-A module is an ordinary class. Every Tensor that it holds is a parameter, every array a buffer
+A module is an ordinary class. Every leaf Tensor that it holds is a parameter, every array a buffer
 (running statistics), every module (also in lists, tuples and dicts) a child: nothing is registered,
 attributes are walked in the order of their definition.
 """
@@ -116,6 +116,8 @@ def _entries(module):
 def _named(module, kind, prefix="", seen=None):
     seen = set() if seen is None else seen
     for name, value in _entries(module):
+        if isinstance(value, Tensor) and value.op is not None:
+            continue  # a result that somebody kept
         if isinstance(value, kind) and id(value) not in seen:
             seen.add(id(value))
             yield prefix + name, value
@@ -147,7 +149,7 @@ def stack(modules):
     generators) is taken from the first module.
 
     Raises:
-        ValueError: no modules, or modules whose parameters differ in name or shape.
+        ValueError: no modules, or modules that differ in parameters, options or functions.
     """
     modules = list(modules)
     if not modules:
@@ -163,7 +165,7 @@ def stack(modules):
 
 
 def unstack(module, replica):
-    """The one module out of a stack, with parameters of its own."""
+    """One module out of a stack (or several, for a slice), with parameters of its own."""
     return _combine(lambda arrays: arrays[0][replica].copy(), [module], {})
 
 
@@ -180,6 +182,8 @@ def _combine(function, parts, done):
     elif isinstance(first, xp.ndarray):
         new = function(parts)
     elif isinstance(first, (list, tuple)):
+        if any(len(part) != len(first) for part in parts):
+            raise ValueError(f"modules with lists of {[len(part) for part in parts]} entries")
         return type(first)(_combine(function, list(column), done) for column in zip(*parts))
     elif isinstance(first, dict):
         return {key: _combine(function, [part[key] for part in parts], done) for key in first}
@@ -188,19 +192,27 @@ def _combine(function, parts, done):
         for name in vars(first):
             setattr(new, name, _combine(function, [vars(part)[name] for part in parts], done))
     else:
+        if isinstance(first, (int, float, str)) and any(part != first for part in parts):
+            raise ValueError(f"modules with different options: {parts}")
+        if any(_name(part) != _name(first) for part in parts):
+            raise ValueError(f"modules with different functions: {[_name(p) for p in parts]}")
         return first
     done[id(first)] = new
     return new
+
+
+def _name(value):
+    return getattr(value, "__qualname__", None)
 
 
 # --- layers ----------------------------------------------------------------------------------
 
 
 class Linear(Module):
-    """x @ weight + bias: (..., B, D) -> (..., B, H). Glorot-uniform weights, zero bias."""
+    """x @ weight + bias: (..., B, D) -> (..., B, H). `draw`, from init.py, makes the weights."""
 
-    def __init__(self, inputs, outputs, *, bias=True, rng=None):
-        self.weight = Tensor(init.glorot_uniform((inputs, outputs), rng), requires_grad=True)
+    def __init__(self, inputs, outputs, *, bias=True, draw=init.glorot_uniform, rng=None):
+        self.weight = Tensor(draw((inputs, outputs), rng), requires_grad=True)
         self.bias = Tensor(xp.zeros((1, outputs), "float32"), requires_grad=True) if bias else None
 
     def forward(self, x):
@@ -239,11 +251,12 @@ class BatchNorm(Module):
             return functional.batch_norm(
                 x, self.gain, self.bias, running=running, momentum=self.momentum, eps=self.eps
             )
-        scale, shift = self.folded()
-        return x * scale + shift
+        # Not x * scale + shift: where the mean is large, that would cancel its leading digits.
+        scale, _ = self.folded()
+        return (x - self.running_mean) * scale + self.bias
 
     def folded(self):
-        """(scale, shift), each (..., 1, D), with which evaluation is x * scale + shift."""
+        """(scale, shift), each (..., 1, D): in exact numbers evaluation is x * scale + shift."""
         scale = self.gain / xp.sqrt(self.running_var + self.eps)
         return scale, self.bias - scale * self.running_mean
 

@@ -54,7 +54,7 @@ def power(x, y):
         return g * y * x**lower
 
     def vjp_exponent(g):
-        return g * z * xp.log(xp.where(z == 0, 1, x))  # d(x^y)/dy = x^y log x
+        return g * z * xp.log(xp.where((z == 0) | (x == 0), 1, x))  # d(x^y)/dy = x^y log x
 
     return z, vjp_base, vjp_exponent
 
@@ -209,7 +209,7 @@ def var(x, axis=None, keepdims=False):
 def _extremum(x, y, axis, keepdims):
     """The value and vjp of max and min; equal extrema share the gradient equally."""
     chosen = x == y
-    count = chosen.sum(axis=axis, keepdims=True)
+    count = chosen.sum(axis=axis, keepdims=True, dtype=x.dtype)
     return drop_axes(y, axis, keepdims), lambda g: g.reshape(y.shape) * chosen / count
 
 

@@ -16,7 +16,10 @@ class Optimizer:
         parameters: Tensors of one dtype; those that require no gradient are left out.
         lr: the learning rate.
 
-    A parameter that no loss depends on has the gradient 0.
+    A parameter that no loss depends on has the gradient 0: momentum and weight decay still move it.
+
+    Raises:
+        ValueError: no parameters, one given twice, one that an op made, or several dtypes.
     """
 
     def __init__(self, parameters, lr):
@@ -24,6 +27,11 @@ class Optimizer:
         self.lr = lr
         if not self.parameters:
             raise ValueError("no parameter requires a gradient: there is nothing to optimize")
+        if len({id(p) for p in self.parameters}) < len(self.parameters):
+            raise ValueError("a parameter is given twice")
+        made = sorted({p.op for p in self.parameters if p.op is not None})
+        if made:
+            raise ValueError(f"only leaves can be optimized, not results of the ops {made}")
         dtypes = {str(p.dtype) for p in self.parameters}
         if len(dtypes) > 1:
             raise ValueError(f"the parameters must share one dtype, these have {sorted(dtypes)}")
@@ -44,7 +52,10 @@ class Optimizer:
             p.grad = None
 
     def step(self):
-        """Move the parameters by the gradients that backward has left."""
+        """Move the parameters by the gradients that backward has left.
+
+        They change in place: a graph recorded before a step must not be used after it.
+        """
         for p, data, grad in self.views:
             if p.data is not data:
                 raise RuntimeError(
@@ -96,8 +107,9 @@ class Adam(Optimizer):
         self.steps = 0
 
     def update(self, p, g):
-        if self.weight_decay:
-            g = g + self.weight_decay * p
+        self.descend(p, g + self.weight_decay * p if self.weight_decay else g)
+
+    def descend(self, p, g):
         self.steps += 1
         beta1, beta2 = self.betas
         m, v, work = self.mean, self.square, self.work
@@ -120,12 +132,11 @@ class Adam(Optimizer):
 
 class AdamW(Adam):
     """Adam with decoupled weight decay: p <- (1 - lr weight_decay) p, apart from the gradient's
-    step (Loshchilov & Hutter 2019, Algorithm 2)."""
+    step (Loshchilov & Hutter 2019, Algorithm 2, in the form of PyTorch: lr scales the decay)."""
 
     def __init__(self, parameters, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2):
-        super().__init__(parameters, lr, betas, eps)
-        self.decay = weight_decay
+        super().__init__(parameters, lr, betas, eps, weight_decay)
 
     def update(self, p, g):
-        p *= 1 - self.lr * self.decay
-        super().update(p, g)
+        p *= 1 - self.lr * self.weight_decay
+        self.descend(p, g)

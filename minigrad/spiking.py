@@ -4,7 +4,7 @@ A spike is a step, S = 1 where U > threshold and 0 elsewhere. Its derivative is 
 so nothing would ever be learned. Backward uses a surrogate instead, the derivative of a smooth
 function near the step (Neftci, Mostafa & Zenke 2019): these two ops are the only ones in minigrad
 whose vjp is, on purpose, not their derivative. With ``soft=True`` they fire that smooth function's
-values, their gradient is true, and it can be checked.
+values and, if the reset is not detached, their gradient is true and can be checked.
 
     U[t] = beta U[t-1] + I[t] - threshold S[t-1]       leaky integrate-and-fire (LIF)
     S[t] = 1 where U[t] > threshold
@@ -60,7 +60,10 @@ def spike(u, surrogate="fast_sigmoid", slope=10.0, soft=False):
 
 
 def by_time(x):
-    """(T, ...), the slices of (..., T, B, H) in the order of time: a view."""
+    """(T, ...), the slices of (..., T, B, H) in the order of time: a view.
+
+    Several leading axes change places, in all arrays of a scan alike.
+    """
     return x.swapaxes(0, -3)
 
 
@@ -125,15 +128,10 @@ def lif(
         d = membrane
         d -= threshold
         inverse(d, slope)
-        keep = None if detach_reset else by_time(beta - threshold / d)[::-1]
+        keep = repeat(beta) if detach_reset else by_time(beta - threshold / d)[-2::-1]
         xp.divide(g, d, out=d)
-        backwards = by_time(d)[::-1]
-        if detach_reset:
-            for later, now in pairwise(backwards):
-                now += beta * later
-        else:
-            for (later, _), (now, k) in pairwise(zip(backwards, keep)):
-                now += k * later
+        for (later, now), k in zip(pairwise(by_time(d)[::-1]), keep):
+            now += k * later
         return d
 
     return spikes, vjp

@@ -25,7 +25,8 @@ def fit(model, x, y, loss, optimizer, *, epochs, batch_size=32, shuffle=None, on
 
     Args:
         model: a Module; it is in training mode during the epochs and in evaluation mode after.
-        x, y: (..., N, D) and (..., N), NumPy arrays or arrays of the backend; moved once.
+        x, y: (..., N, D) and (..., N), NumPy arrays or arrays of the backend; moved once, and x
+            converted to the parameters' dtype.
         loss: loss(model, x, y) of a minibatch, a Tensor with one value for each of what leads.
         optimizer: an Optimizer of the model's parameters.
         shuffle: a seed or Generator, from which each epoch draws a new order of the rows; without
@@ -36,6 +37,7 @@ def fit(model, x, y, loss, optimizer, *, epochs, batch_size=32, shuffle=None, on
     alone. Nothing waits for the device before the epoch ends.
     """
     x, y = backend.asarray(x), backend.asarray(y)
+    x = x.astype(optimizer.values.dtype, copy=False)
     rows = x.shape[-2]
     if not 0 < rows == y.shape[-1]:
         raise ValueError(f"x has {rows} rows and y {y.shape[-1]}: they must be equally many, not 0")

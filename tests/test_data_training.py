@@ -170,3 +170,21 @@ def test_modes_and_callbacks():
 def test_rows_that_do_not_fit_are_an_error(x, y):
     with pytest.raises(ValueError, match=f"x has {len(x)} rows and y {len(y)}"):
         train(network(0), x, y)
+
+
+def test_a_batch_size_below_one_is_refused():
+    with pytest.raises(ValueError, match="not -1"):
+        minibatches(np.zeros((3, 2)), np.zeros(3), -1)
+
+
+def test_fit_trains_in_the_dtype_of_the_parameters():
+    seen = []
+
+    def loss(model, x, y):
+        seen.append(x.dtype)
+        return functional.cross_entropy(model(x), y)
+
+    model = nn.Linear(2, 3, rng=0)
+    x, y = np.ones((4, 2), int), np.zeros(4, int)
+    fit(model, x, y, loss, optim.SGD(model.parameters()), epochs=1)
+    assert seen == ["float32"]

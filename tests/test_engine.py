@@ -501,3 +501,26 @@ def test_a_gradient_of_another_shape_says_so():
 
         with pytest.raises(ValueError, match=r"shape.*\(3, 4\)"):
             crooked(leaf(3, 4)).sum().backward()
+
+
+def test_an_input_without_a_vjp_is_an_error_not_a_silent_zero():
+    @op
+    def forgetful(x, y):
+        return x + y, lambda g: g
+
+    with pytest.raises(TypeError, match="forgetful has no gradient for argument 2"):
+        forgetful(leaf(3), leaf(3))
+
+
+def test_a_tensor_given_by_name_is_an_error_that_says_so():
+    with pytest.raises(TypeError, match="'weight' by position"):
+        functional.linear(leaf(2, 3), weight=leaf(3, 4))
+
+
+def test_a_numpy_scalar_leaves_float32_alone():
+    assert (leaf(3) * np.sqrt(2)).dtype == (np.float64(2) - leaf(3)).dtype == "float32"
+
+
+def test_a_number_can_be_read_and_printed():
+    x = Tensor(1.25)
+    assert float(x) == 1.25 and f"{x:.1f}" == "1.2" and f"{x}" == repr(x)

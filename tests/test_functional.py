@@ -335,3 +335,20 @@ def test_logits_without_a_batch_axis_are_an_error_that_says_so():
 def test_float64_probabilities_leave_float32_logits_alone():
     z = Tensor(np.zeros((1, 2), "float32"))
     assert functional.cross_entropy(z, np.array([[0.25, 0.75]])).dtype == "float32"
+
+
+def test_mse_of_a_column_and_a_row_is_an_error():
+    with pytest.raises(ValueError, match="differ in shape"):
+        functional.mse(Tensor(np.zeros((3, 1), "float32")), np.zeros(3, "float32"))
+
+
+def test_gelu_of_any_finite_number_is_finite():
+    x = Tensor(np.array([-3e38, -1e20, 1e20, 3e38], "float32"), requires_grad=True)
+    y = functional.gelu(x)
+    y.backward(np.ones(4, "float32"))
+    assert np.isfinite(y.numpy()).all() and x.grad.tolist() == [0, 0, 1, 1]
+
+
+def test_a_list_of_labels_says_what_is_expected():
+    with pytest.raises(ValueError, match="array or Tensor of labels"):
+        functional.cross_entropy(Tensor(np.zeros((2, 3), "float32")), [0, 1])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from architectures import classifier
-from minigrad import Tensor, functional, nn, optim
+from minigrad import Tensor, functional, init, nn, optim
 from minigrad.gradcheck import gradcheck
 
 
@@ -334,3 +334,36 @@ def test_batch_norm_trains_on_data_that_leads_more_than_it():
 def test_a_dropout_rate_out_of_range_is_noticed_when_the_layer_is_made():
     with pytest.raises(ValueError, match="rate"):
         nn.Dropout(1.5)
+
+
+@pytest.mark.parametrize(
+    "modules",
+    [
+        [nn.Sequential(functional.relu), nn.Sequential(functional.tanh)],
+        [nn.Dropout(0.1), nn.Dropout(0.9)],
+        [nn.Sequential(functional.relu), nn.Sequential(functional.relu, functional.relu)],
+    ],
+    ids=["functions", "options", "lengths"],
+)
+def test_only_equal_modules_can_be_stacked(modules):
+    with pytest.raises(ValueError, match="modules with"):
+        nn.stack(modules)
+
+
+def test_a_result_that_a_module_keeps_is_no_parameter():
+    layer = nn.Linear(2, 3, rng=0)
+    layer.last = layer(Tensor(np.ones((4, 2), "float32")))
+    assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
+
+
+def test_batch_norm_evaluates_exactly_far_from_0():
+    norm = nn.BatchNorm(1).eval()
+    norm.running_mean[...], norm.running_var[...] = 2000, 0.01
+    x = np.array([[2000.0], [2000.125]], "float32")
+    expected = (x - 2000) / np.sqrt(0.01 + 1e-5)
+    np.testing.assert_allclose(norm(Tensor(x)).numpy(), expected, rtol=1e-6)
+
+
+def test_initial_weights_can_be_drawn_otherwise():
+    layer = nn.Linear(1000, 50, draw=init.he_normal, rng=0)
+    assert layer.weight.data.std() == pytest.approx(np.sqrt(2 / 1000), rel=0.02)

@@ -734,3 +734,9 @@ def test_take_along_axis_repeats_an_axis_of_length_one():
     x = Tensor(np.ones((1, 3), "float32"), requires_grad=True)
     ops.take_along_axis(x, np.zeros((5, 2), int), axis=1).sum().backward()
     assert x.grad.tolist() == [[10, 0, 0]]
+
+
+def test_zero_to_the_power_of_zero_has_no_slope():
+    x, y = (Tensor(np.zeros(1, "float32"), requires_grad=True) for _ in range(2))
+    (x**y).sum().backward()
+    assert x.grad.tolist() == y.grad.tolist() == [0]

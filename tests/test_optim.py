@@ -175,3 +175,11 @@ def test_the_learning_rate_may_change_between_steps():
     optimizer.lr = 0.25
     optimizer.step()
     assert (p.data == 0.75).all()
+
+
+def test_a_parameter_given_twice_or_made_by_an_op_is_refused():
+    p, _ = two_parameters()
+    with pytest.raises(ValueError, match="twice"):
+        SGD([p, p])
+    with pytest.raises(ValueError, match="multiply"):
+        SGD([p * 2])

@@ -17,8 +17,8 @@ So the contrast E(x+) - E(x-) has the gradient of the negative log-likelihood, i
 from the model: they are persistent Langevin chains (langevin.py). A small penalty on the squared
 energies fixes the constant that Z leaves free and keeps the energies from running away.
 
-Shared protocol: the scalar energy E(x) is the one feature that the head sees, as in the comparison
-that this project re-imagines: five classes must be cut out of one number. Native objective (JEM):
+Shared protocol: the scalar energy E(x) is the one feature that the head sees: all classes must be
+cut out of one number. Native objective (JEM):
 
     cross-entropy(f(x), y) + weight * (mean E(x+) - mean E(x-) + penalty * mean(E(x+)^2 + E(x-)^2))
 
@@ -80,7 +80,10 @@ class EBM(Architecture):
         return self(x)[..., 0]
 
     def contrastive_divergence(self, x):
-        """The objective of the density model, for `fit`: (...,) from data (..., B, D)."""
+        """The objective of the density model, (...,) from data (..., B, D). It moves the chains.
+
+        For `fit`: ``loss=lambda model, x, y: model.contrastive_divergence(x)``.
+        """
         x = Tensor(x)
         return self._contrast(self, self.energy(x), self.energy)
 

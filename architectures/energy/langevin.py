@@ -22,6 +22,9 @@ def langevin(energy, x, steps, step_size, rng, box=None):
         steps, step_size: how many, and their size.
         rng: a generator of the backend.
         box: (low, high), to which every coordinate is clipped.
+
+    Raises:
+        RuntimeError: under no_grad(), where there is no gradient to follow.
     """
     for _ in range(steps):
         point = Tensor(x, requires_grad=True)

@@ -117,8 +117,8 @@ class ANN2SNN(Architecture):
                 before, scale = scale, self._activation_scale(h.data)
                 weight, bias = layer.folded()
                 spiking = copy.copy(layer.linear)
-                spiking.weight = weight * (before * self.threshold / scale)
-                spiking.bias = bias * (self.threshold / scale)
+                spiking.weight = (weight * (before * self.threshold / scale)).detach()
+                spiking.bias = (bias * (self.threshold / scale)).detach()
                 layers.append(spiking)
         return SpikingNetwork(
             layers,
@@ -131,7 +131,7 @@ class ANN2SNN(Architecture):
         )
 
     def _activation_scale(self, h):
-        """lambda: (..., N, H) -> (..., 1, 1). A layer that never fires keeps its scale."""
+        """lambda: (..., N, H) -> (..., 1, 1); 1 where the percentile is 0."""
         scale = xp.percentile(h, self.percentile, axis=(-1, -2), keepdims=True).astype(h.dtype)
         return xp.where(scale > 0, scale, 1)
 

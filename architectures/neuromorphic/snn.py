@@ -48,7 +48,7 @@ class SNN(Architecture):
         slope: of the surrogate, per unit of potential.
         detach_reset: whether backward ignores the way through the reset.
         soft: fire the smooth antiderivative of the surrogate instead of 0 or 1: for checking
-            gradients, since only then there are any.
+            gradients, which are true then (with detach_reset=False).
         rng: a seed or Generator.
     """
 

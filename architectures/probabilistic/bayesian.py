@@ -31,8 +31,8 @@ from minigrad.backend import device_rng, host_rng, xp
 from minigrad.engine import Tensor
 from minigrad.ops import log
 
-from ..base import Architecture, check_positive
-from ..uncertainty import decompose, sample_proba
+from ..base import check_positive
+from ..uncertainty import SamplingArchitecture
 
 
 class BayesianLinear(nn.Module):
@@ -74,7 +74,7 @@ def _constant(shape, value):
     return Tensor(xp.full(shape, value, "float32"), requires_grad=True)
 
 
-class Bayesian(Architecture):
+class Bayesian(SamplingArchitecture):
     """An MLP of BayesianLinear layers, linear at the end.
 
     Args:
@@ -131,13 +131,6 @@ class Bayesian(Architecture):
     def native_loss(self, model, x, y):
         loss = functional.cross_entropy(model(x), y)
         return loss + kl(model) * (self.temperature / model.train_rows)
-
-    def predict_proba(self, model, x):
-        return sample_proba(model, x, self.samples).mean(axis=0)
-
-    def uncertainty(self, model, x):
-        """Total, aleatoric and epistemic uncertainty of each point (see uncertainty.decompose)."""
-        return decompose(sample_proba(model.eval(), x, self.samples))
 
 
 def kl(model):

@@ -12,7 +12,7 @@ Learning", ICML 2016.
 
     h_l = z_l * f(h_{l-1} W_l + b_l)
     p(y | x) = 1/S sum_s softmax(logits with masks z_s)                                Eq. 6
-    native objective = cross-entropy + l^2 (1 - p) / (2 N) * sum (W^2 + b^2)           Eq. 7
+    native objective = cross-entropy + l^2 (1 - p) / (2 N) * sum (W^2 + b^2)     from Eq. 7
 
 Dropout is a variational posterior over the weights: a mask on a layer's inputs switches rows of the
 next weight matrix off. The decay is the KL of that posterior against a Gaussian prior, per point.
@@ -20,35 +20,29 @@ So the masks stay on at prediction, and the spread of the sampled predictions is
 uncertainty. All S masks are drawn in one pass over x with a leading axis of length S.
 
 Deviations: nothing is dropped from the input, where half of two features would be gone too often;
-the decay counts weights and biases alike, with the model precision taken as 1.
+the decay, Eq. 7 solved for it with the model precision 1, counts weights and biases alike; its
+factor 1 - p is that of masks of 0 and 1, while the masks here are inverted.
 """
 
 from itertools import pairwise
 
 from minigrad import functional, nn
-from minigrad.backend import device_rng, host_rng
+from minigrad.backend import host_rng
 
-from ..base import Architecture, check_positive
-from ..uncertainty import decompose, sample_proba
+from ..base import check_positive
+from ..uncertainty import SamplingArchitecture
 
 LENGTH_SCALE = 0.1
 
 
-class MonteCarloDropout(nn.Module):
+class MonteCarloDropout(nn.Dropout):
     """Inverted dropout that stays on in evaluation mode."""
-
-    def __init__(self, rate, *, rng):
-        self.rate = functional.check_dropout_rate(rate)
-        self.rng = device_rng(rng)
 
     def forward(self, x):
         return functional.dropout(x, self.rate, self.rng) if self.rate else x
 
-    def describe(self):
-        return f"rate {self.rate}"
 
-
-class MCDropout(Architecture):
+class MCDropout(SamplingArchitecture):
     """An MLP with dropout after every hidden activation, linear at the end.
 
     Args:
@@ -101,10 +95,3 @@ class MCDropout(Architecture):
         for parameter in model.parameters():
             squares = squares + (parameter * parameter).sum(axis=(-1, -2))
         return functional.cross_entropy(model(x), y) + decay * squares
-
-    def predict_proba(self, model, x):
-        return sample_proba(model, x, self.samples).mean(axis=0)
-
-    def uncertainty(self, model, x):
-        """Total, aleatoric and epistemic uncertainty of each point (see uncertainty.decompose)."""
-        return decompose(sample_proba(model.eval(), x, self.samples))
