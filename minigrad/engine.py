@@ -249,10 +249,12 @@ def backward(root, grad=None):
                 "call .sum().backward() or .backward(grad=...)"
             )
         grad = xp.ones(root.shape, root.dtype)
-    grad = grad.data if isinstance(grad, Tensor) else backend.asarray(grad)
+    elif type(grad) is not xp.ndarray:
+        grad = Tensor(grad).data
     if grad.shape != root.shape:
         raise ValueError(f"grad has shape {grad.shape}, but the Tensor has shape {root.shape}")
-    grad = grad.astype(root.dtype, copy=False)
+    if grad.dtype != root.dtype:
+        grad = grad.astype(root.dtype)
 
     if root.op is None:
         _accumulate(root, grad)
