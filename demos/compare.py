@@ -13,6 +13,7 @@ import signal
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 
 # Before NumPy is imported: one BLAS thread. The matrices are too small to be worth sharing (two
 # threads gain nothing), several --jobs would fight for the cores, and how a sum is split among
@@ -21,7 +22,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import results
 from architectures import lookup
-from contest import Recipe, contest, entries
+from contest import Recipe, contest, entries, has_own_objective
 from minigrad import backend
 from options import parse
 from progress import Progress, describe, title
@@ -62,15 +63,24 @@ def main(arguments=None):
     outcomes, failed, interrupted = compete(
         entries(options.only, protocols, task, recipe), options.jobs, options.quiet
     )
+    if interrupted and not outcomes:
+        print("interrupted: nothing had finished, nothing is written", file=sys.stderr)
+        return 130
+    if options.protocol == "both":
+        outcomes = completed(outcomes)
 
+    results.clear(options.out)
     summary = results.collect(
         outcomes, task, recipe, options.protocol, failed=failed, interrupted=interrupted
     )
     results.write_json(options.out / "results.json", summary)
     results.write_csv(options.out / "results.csv", summary)
     announce(outcomes, task, options.quiet)
-    if outcomes and not options.no_plots and not interrupted:
-        draw(outcomes, task, options)
+    try:
+        if outcomes and not options.no_plots and not interrupted:
+            draw(outcomes, task, options)
+    except KeyboardInterrupt:
+        interrupted = True
     if not options.quiet:
         print(f"\nEverything is in {options.out}{os.sep}")
     for name, problem in failed.items():
@@ -98,6 +108,14 @@ def compete(all_entries, jobs, quiet):
     except KeyboardInterrupt:
         return outcomes, failed, True
     return outcomes, failed, False
+
+
+def completed(outcomes):
+    """The outcomes, those that are the same under both protocols listed under both."""
+    shared, native = outcomes.get("shared", []), outcomes.get("native", [])
+    same = [replace(one, protocol="native") for one in shared if not has_own_objective(one.name)]
+    both = {"shared": shared, "native": native + same}
+    return {protocol: finished for protocol, finished in both.items() if finished}
 
 
 @contextmanager
@@ -177,7 +195,8 @@ if __name__ == "__main__":
     sys.stdout.reconfigure(errors="replace")  # a terminal without "±" gets "?"
     try:
         sys.exit(main())
-    except KeyboardInterrupt:  # before the contest or after it: there is nothing to keep
+    except KeyboardInterrupt:  # before the contest or after it
+        print("interrupted", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:  # whoever read the output has left, as in "| head"
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from architectures import Classifier, classifier, lookup
+from architectures import Architecture, Classifier, classifier, lookup
 from minigrad import backend, fit, nn, optim
 from task import Task
 
@@ -237,9 +237,19 @@ def noise_from(model, seed):
 
 
 def entries(names, protocols, task, recipe):
-    """One Entry for each architecture and protocol."""
+    """One Entry for each architecture and protocol; of two that would train the same, the first."""
     return [
         Entry(name, task, replace(recipe, protocol=protocol))
         for protocol in protocols
         for name in names
+        if protocol == protocols[0] or has_own_objective(name)
     ]
+
+
+def has_own_objective(name):
+    """Whether an architecture trains differently under the native protocol."""
+    own = lookup(name)
+    return (
+        own.native_loss is not Architecture.native_loss
+        or own.native_head is not Architecture.native_head
+    )

@@ -3,13 +3,14 @@
 Data, boundaries and confusions are those of the first replica; accuracies and curves of all.
 """
 
+import warnings
 from functools import partial
 from statistics import fmean
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator
+from matplotlib.ticker import LogLocator, SymmetricalLogLocator
 
 from animation import write_gif
 from contest import GRID
@@ -33,13 +34,15 @@ from ranking import half_width, rank
 def draw_all(outcomes, task, folder, *, boundaries, animate):
     """Write every picture that the task allows into `folder`."""
     ranked = [outcome for _, _, outcome in rank(outcomes)]
-    with rc_context(STYLE):
+    # Names from data are shown as they are: "$" is a dollar, a sign that the font lacks is a box.
+    with rc_context(STYLE | {"text.parse_math": False}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         data(task).savefig(folder / "data.png")
         accuracies(ranked, task).savefig(folder / "accuracy.png")
         curves(ranked, task).savefig(folder / "curves.png")
         confusions(ranked, task).savefig(folder / "confusion.png")
         summary(ranked, task).savefig(folder / "summary.png")
-        if ranked[0].grid is not None:
+        if ranked[0].grid is not None and boundaries:
             decision_boundaries(ranked[:boundaries], task).savefig(folder / "boundaries.png")
         if task.posterior is not None:
             bayes(task).savefig(folder / "bayes.png")
@@ -93,9 +96,9 @@ def interval(task):
 
 def curves(ranked, task):
     """Loss and accuracy by epoch: a family is a colour, its members differ by line and marker."""
-    figure = Figure(figsize=(12, 4.8))
+    figure = Figure(figsize=(13, 4.8))
     left, right = figure.subplots(1, 2)
-    figure.subplots_adjust(0.07, 0.13, 0.83, 0.91, wspace=0.22)
+    figure.subplots_adjust(0.06, 0.13, 0.79, 0.91, wspace=0.2)
     handles, seen = [], {}
     for outcome in ranked:
         member = seen[outcome.family] = seen.get(outcome.family, -1) + 1
@@ -106,14 +109,20 @@ def curves(ranked, task):
             "ms": 4,
         }
         epochs = range(1, outcome.loss_history.shape[-1] + 1)
+        look["markevery"] = -(-len(epochs) // 20)
         left.plot(epochs, outcome.loss_history.mean(axis=0), **look)
         right.plot(epochs, 100 * outcome.accuracy_history.mean(axis=0), **look)
         handles.append(Line2D([], [], label=outcome.label, **look))
-    left.set_yscale("log")
-    left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    if any((outcome.loss_history.mean(axis=0) <= 0).any() for outcome in ranked):
+        left.set_yscale("symlog", linthresh=0.1)  # through 0, where some objectives end
+        left.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=0.1, subs=(1, 2, 5)))
+    else:
+        left.set_yscale("log")
+        left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     left.yaxis.set_major_formatter("{x:g}")
     left.yaxis.set_minor_formatter("")
-    left.set_title("Training loss")
+    differ = " (objectives differ)" if ranked[0].protocol == "native" else ""
+    left.set_title(f"Training loss{differ}")
     watched = len(ranked[0].accuracy_history)
     few = f", first {watched} replicas" if watched < len(task.y_test) else ""
     right.set_title(f"Test accuracy (%){few}")
@@ -185,6 +194,8 @@ def summary(ranked, task):
     """One slide: the task, what came of it, and the ranking around the interesting end."""
     figure = Figure(figsize=(16, 9))
     left = figure.add_gridspec(2, 2, left=0.04, right=0.44, bottom=0.08, top=0.87, hspace=0.26)
+    if ranked[0].grid is None and is_long(short_names(task)):
+        left.update(left=0.08, wspace=0.4)  # room for the names beside the confusions
     for (title, draw), place in zip(highlights(ranked, task), left):
         axes = figure.add_subplot(place)
         draw(axes)
@@ -193,8 +204,9 @@ def summary(ranked, task):
     handles = family_handles(ranked) + standings(main, ranked, task)
     figure.legend(handles=handles, loc="lower right", ncols=5, fontsize=11, columnspacing=1.2)
     plural = "s" * (len(ranked) > 1)
+    how = "each by its own objective" if ranked[0].protocol == "native" else "one recipe"
     figure.suptitle(
-        f"{len(ranked)} architecture{plural}, one task, one recipe",
+        f"{len(ranked)} architecture{plural}, one task, {how}",
         x=0.04,
         y=0.97,
         ha="left",
@@ -208,16 +220,20 @@ def highlights(ranked, task):
     yield f"The task: {task.name}", partial(cloud, task=task)
     if task.posterior is not None:
         best = bayes_probabilities(task, GRID)
-        yield "The best possible", partial(boundary, probabilities=best, task=task)
+        title = f"The best possible: {100 * task.bayes_accuracy:.1f} %"
+        yield title, partial(boundary, probabilities=best, task=task)
     room = 3 if task.posterior is None else 2
     places = list(enumerate(ranked, start=1))
     for place, outcome in places if len(places) <= room else [*places[: room - 1], places[-1]]:
+        which = "first replica: " if len(outcome.accuracy) > 1 else ""
+        accuracy = f"({which}{100 * outcome.accuracy[0]:.1f} %)"
         if outcome.grid is not None:
             draw = partial(boundary, probabilities=outcome.grid, task=task)
-            yield f"#{place}: {outcome.label}", draw
+            yield f"#{place}: {outcome.label}\n{accuracy}", draw
         else:
-            draw = partial(confusion_matrix, outcome=outcome, task=task, down=False, across=False)
-            yield f"#{place}: {outcome.label}, confusion", draw
+            across = not is_long(short_names(task))  # long names would reach into what is below
+            draw = partial(confusion_matrix, outcome=outcome, task=task, down=True, across=across)
+            yield f"#{place}: {outcome.label}, confusion\n{accuracy}", draw
 
 
 def standings(axes, ranked, task):

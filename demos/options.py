@@ -96,15 +96,19 @@ def parse(arguments):
         help="train in N processes; the results are the same (default: 1)",
     )
     group.add_argument(
-        "--out", type=Path, default=Path("out"), metavar="DIR", help="for all files (default: out)"
+        "--out",
+        type=folder,
+        default=Path("out"),
+        metavar="DIR",
+        help="for all files; those of an earlier run are replaced (default: out)",
     )
     group.add_argument("--no-plots", action="store_true", help="numbers only, no pictures")
     group.add_argument(
         "--boundaries",
-        type=positive_integer,
+        type=natural_number,
         default=4,
         metavar="N",
-        help="draw the decision boundaries of the best N (default: 4)",
+        help="draw the decision boundaries of the best N; 0: of none (default: 4)",
     )
     group.add_argument(
         "--animate", action="store_true", help="and a GIF of all boundaries forming, epoch by epoch"
@@ -120,13 +124,19 @@ def parse(arguments):
 
 
 def architecture_names(text):
-    names = list(dict.fromkeys(text.split(",")))
+    names = list(dict.fromkeys(name.strip().lower() for name in text.split(",")))
     try:
         for name in names:
             lookup(name)
     except ValueError as error:
         raise argparse.ArgumentTypeError(error) from None
     return names
+
+
+def folder(text):
+    if not text.strip():
+        raise argparse.ArgumentTypeError("a folder has a name: '.' is the current one")
+    return Path(text)
 
 
 def natural_number(text):

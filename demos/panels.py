@@ -125,7 +125,11 @@ def confusion_matrix(axes, outcome, task, *, down, across):
 
 
 def short_names(task):
-    return [name.removeprefix("class ")[:10] for name in task.class_names]
+    return [shorten(name.removeprefix("class "), 10) for name in task.class_names]
+
+
+def shorten(name, length):
+    return name if len(name) <= length else name[: length - 1] + "…"
 
 
 def is_long(names):
@@ -137,8 +141,8 @@ def class_legend(figure, task, **place):
     if n > MOST_NAMES:
         return
     handles = [
-        Line2D([], [], color=colour, marker=marker(c), ls="", label=task.class_names[c][:20])
-        for c, colour in enumerate(class_colours(n))
+        Line2D([], [], color=colour, marker=marker(c), ls="", label=shorten(name, 20))
+        for c, (name, colour) in enumerate(zip(task.class_names, class_colours(n)))
     ]
     figure.legend(handles=handles, handletextpad=0.2, columnspacing=1.2, **place)
 

@@ -4,8 +4,11 @@ from statistics import fmean
 
 import numpy as np
 
+from contest import has_own_objective
 from progress import percent
 from ranking import half_width, rank, tied
+
+FEW_ROWS = 20  # below, the accuracies are hardly worth comparing
 
 
 def data_summary(task, recipe):
@@ -14,10 +17,13 @@ def data_summary(task, recipe):
     batches = -(-train // recipe.batch_size)
     lines = [f"{train} train / {test} test, {len(task.class_names)} classes, {batches} batches"]
     if len(recipe.seeds) > 1:
+        own = "data" if task.posterior is not None else "split"
         lines.append(
-            f"{len(recipe.seeds)} replicas at once, each with its own data and initial weights: "
+            f"{len(recipe.seeds)} replicas at once, each with its own {own} and initial weights: "
             f"seeds {recipe.seeds[0]} to {recipe.seeds[-1]}"
         )
+    if test < FEW_ROWS:
+        lines.append(f"Only {test} test rows: one row more right is {100 / test:.0f} points.")
     return "\n".join(lines)
 
 
@@ -28,33 +34,33 @@ COLUMNS = "  {:<6}{:<15}{:<16}{:<15}{:>10}{:>9}{:>13}"
 
 def table(outcomes, task):
     """The ranking, best first, under the ceiling where it is known."""
+    known = task.bayes_accuracy is not None
     lines = ["=" * 88]
-    lines.append(
-        COLUMNS.format(
-            "Rank", "Architecture", "Family", "Accuracy", "To ceiling", "Time", "Parameters"
-        ).rstrip()
-    )
+    head = ("Rank", "Architecture", "Family", "Accuracy", "To ceiling" if known else "")
+    lines.append(COLUMNS.format(*head, "Time", "Parameters"))
     lines.append("  " + "-" * 84)
-    if task.bayes_accuracy is not None:
+    if known:
         ceiling = f"{100 * task.bayes_accuracy:.1f} %"
         cells = ("", "Bayes-optimal", "the ceiling", ceiling, "", "", "")
         lines.append(COLUMNS.format(*cells).rstrip())
     for place, tie, outcome in rank(outcomes):
-        gap = "-"
-        if task.bayes_accuracy is not None:
-            gap = f"{100 * (task.bayes_accuracy - fmean(outcome.accuracy)):.1f}"
         lines.append(
             COLUMNS.format(
                 f"#{place} =" if tie else f"#{place}",
                 outcome.label,
                 outcome.family,
                 percent(outcome.accuracy),
-                gap,
+                f"{to_ceiling(outcome, task):.1f}" if known else "",
                 f"{outcome.train_seconds:.2f} s",
                 f"{outcome.parameters:,}",
             )
         )
     return "\n".join([*lines, "=" * 88, *footnotes(outcomes, task)])
+
+
+def to_ceiling(outcome, task):
+    """In points, of the numbers as they are printed: so that a reader's subtraction agrees."""
+    return round(100 * task.bayes_accuracy, 1) - round(100 * fmean(outcome.accuracy), 1)
 
 
 def footnotes(outcomes, task):
@@ -65,6 +71,8 @@ def footnotes(outcomes, task):
         if len(outcomes) > 1:
             yield "  =  cannot be told from the line above (paired over replicas, 95 %)"
         yield f"  Time is for training all {replicas} replicas at once."
+    elif any(tie for _, tie, _ in rank(outcomes)):
+        yield f"  =  equal to the line above on these {rows} points"
     if task.posterior is not None:
         found = (task.posterior(task.x_test).argmax(-1) == task.y_test).mean()
         yield (
@@ -96,6 +104,7 @@ def protocol_table(shared, native):
         for one in shared
         if one.name in own
     }
+    same = {one.label for one in shared if not has_own_objective(one.name)}
     row = "  {:<15}{:<17}{:<17}{:<17}"
     lines = ["=" * 66]
     lines.append(row.format("Architecture", "Shared", "Native", "Difference"))
@@ -104,11 +113,12 @@ def protocol_table(shared, native):
         width = half_width(gain)
         difference = f"{100 * fmean(gain):+.1f}" + (f" ± {100 * width:.1f}" if width else "")
         difference += " =" if tied(after, before) else ""
+        if label in same:
+            difference = "same objective"
         lines.append(row.format(label, percent(before), percent(after), difference))
     lines.append("=" * 66)
-    lines.append(
-        "  Difference: native - shared, in points, paired over replicas; = means: may be 0"
-    )
+    paired = ", paired over replicas; = means: may be 0" if len(shared[0].accuracy) > 1 else ""
+    lines.append(f"  Difference: native - shared, in points{paired}")
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -117,10 +127,13 @@ def protocol_table(shared, native):
 
 def takeaways(outcomes, task):
     """What this run shows, sentence by sentence, from its own numbers."""
-    ranked = [outcome for _, _, outcome in rank(outcomes)]
+    places = {outcome.name: place for place, _, outcome in rank(outcomes)}
+    ranked = [outcome for _, _, outcome in rank(outcomes) if not diverged(outcome)]
+    if not ranked:
+        return ["Every loss diverged: this run shows nothing else."]
     says = [winner(ranked, task)]
     if len(ranked) > 1:
-        says += [luck(ranked, task), families(ranked), cost(ranked)]
+        says += [luck(ranked, task), families(ranked), cost(ranked, places)]
     says += [hardest_pair(ranked, task), still_learning(ranked)]
     return [sentence for sentence in says if sentence]
 
@@ -129,14 +142,20 @@ def winner(ranked, task):
     first, *others = ranked
     says = f"{first.label} reaches {percent(first.accuracy)}"
     if task.bayes_accuracy is not None:
-        gap = 100 * (task.bayes_accuracy - fmean(first.accuracy))
+        gap = to_ceiling(first, task)
         ceiling = f"the {100 * task.bayes_accuracy:.1f} % that are possible"
         says += f", {gap:.1f} points below {ceiling}" if gap > 0 else f", at the level of {ceiling}"
     if not others:
         return says + "."
+    single = len(first.accuracy) == 1
     equals = [other.label for other in others if tied(first.accuracy, other.accuracy)]
+    if equals and single:
+        rows, s = task.y_test.shape[-1], "s" * (len(equals) == 1)
+        return f"{says}; {listed(equals)} equal{s} it on these {rows} points."
     if equals:
         return f"{says}; {listed(equals)} cannot be told from it."
+    if single:  # whether that is luck, the next sentence says
+        return says + "."
     return f"{says}, and no other comes close enough to be confused with it."
 
 
@@ -154,6 +173,10 @@ def luck(ranked, task):
         )
     best = np.max([outcome.accuracy for outcome in ranked], axis=0)
     wins = int((np.array(first.accuracy) == best).sum())
+    if wins == replicas:
+        return (
+            f"All {replicas} single runs would have put {first.label} first (alone or with others)."
+        )
     return (
         f"Of {replicas} single runs, {wins} would have put {first.label} first (alone or with "
         f"others), {replicas - wins} would not: a ranking from one run is partly luck."
@@ -171,22 +194,25 @@ def families(ranked):
     within, between = spreads[widest], max(means) - min(means)
     if len(means) == 1 or within == 0:
         return ""
-    return (
-        f"Architecture matters {'more' if within > between else 'less'} than family: inside the "
-        f"{widest} family accuracies differ by {within:.1f} points, between the means of the "
-        f"families by {between:.1f}."
+    says = (
+        f"inside the {widest} family accuracies differ by {within:.1f} points, between the means "
+        f"of the families by {between:.1f}."
     )
+    if within >= 2 * between:
+        return f"Architecture matters more than family: {says}"
+    if between >= 2 * within:
+        return f"Family matters more than architecture: {says}"
+    return says.capitalize()
 
 
-def cost(ranked):
-    """Whether size or time buys accuracy."""
-    place = {outcome.name: k for k, outcome in enumerate(ranked, start=1)}
+def cost(ranked, place):
+    """Whether size or time buys accuracy; place: {name: rank}."""
     fast = min(ranked, key=lambda outcome: outcome.train_seconds)
     slow = max(ranked, key=lambda outcome: outcome.train_seconds)
     large = max(ranked, key=lambda outcome: outcome.parameters)
     small = min(ranked, key=lambda outcome: outcome.parameters)
     return (
-        f"{slow.label} trains {slow.train_seconds / fast.train_seconds:.0f} times as long as "
+        f"{slow.label} trains {slow.train_seconds / fast.train_seconds:.1f} times as long as "
         f"{fast.label} and ranks #{place[slow.name]} against #{place[fast.name]}; the largest, "
         f"{large.label} ({large.parameters:,} parameters), ranks #{place[large.name]}, the "
         f"smallest, {small.label} ({small.parameters:,}), #{place[small.name]}."
@@ -203,10 +229,9 @@ def hardest_pair(ranked, task):
         return ""
     pairs = np.triu(errors + errors.T)
     a, b = np.unravel_index(pairs.argmax(), pairs.shape)
-    return (
-        f"{100 * pairs[a, b] / errors.sum():.0f} % of all mistakes take {task.class_names[a]} and "
-        f"{task.class_names[b]} for each other."
-    )
+    a, b = (f"class {task.class_names[c].removeprefix('class ')}" for c in (a, b))
+    share = 100 * pairs.max() / errors.sum()
+    return f"{share:.0f} % of all mistakes take {a} and {b} for each other."
 
 
 def still_learning(ranked):

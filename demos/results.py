@@ -13,6 +13,10 @@ from minigrad.backend import xp
 from ranking import half_width, rank
 
 SCHEMA = 1
+PICTURES = (
+    *("accuracy.png", "bayes.png", "boundaries.png", "confusion.png", "curves.png", "data.png"),
+    *("summary.png", "training.gif"),
+)
 
 
 def collect(outcomes, task, recipe, protocol, *, failed, interrupted):
@@ -75,6 +79,14 @@ def result(place, tie, outcome):
 def finite(values):
     """JSON knows neither NaN nor infinity: a loss that diverged becomes null."""
     return [value if math.isfinite(value) else None for value in values]
+
+
+def clear(folder):
+    """Delete what an earlier run wrote into `folder`: its pictures would not fit new results."""
+    for part in (folder, folder / "shared", folder / "native"):
+        for name in (*PICTURES, "results.json", "results.csv"):
+            if (part / name).is_file():
+                (part / name).unlink()
 
 
 def write_json(path, results):

@@ -61,7 +61,8 @@ def test_both_protocols(tmp_path, capsys):
     assert status == 0
     assert [line["protocol"] for line in found["results"]] == ["shared", "native"]
     said = capsys.readouterr().out
-    assert "shared protocol" in said and "native protocol" in said and "Difference" in said
+    assert "shared protocol" in said and "native protocol" in said and "same objective" in said
+    assert "[1/1] MLP: " in said  # trained once
 
 
 def test_quiet_prints_the_table_and_nothing_else(tmp_path, capsys):
@@ -79,6 +80,21 @@ def test_your_own_data(tmp_path, capsys):
     assert found["data"]["name"] == "own.csv" and found["data"]["classes"] == 2
     assert found["bayes_accuracy"] is None
     assert "Bayes" not in capsys.readouterr().out
+
+
+def test_an_earlier_run_leaves_nothing_behind(tmp_path):
+    ours = [tmp_path / "summary.png", tmp_path / "native" / "bayes.png"]
+    theirs = [tmp_path / "holiday.png", tmp_path / "mine" / "bayes.png"]
+    for path in ours + theirs:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("old")
+    run(tmp_path)
+    assert not any(path.exists() for path in ours) and all(path.exists() for path in theirs)
+    assert (tmp_path / "results.csv").exists()
+
+
+def test_names_are_not_particular(tmp_path):
+    assert run(tmp_path, "--only", " MLP, mlp")[1]["results"][0]["name"] == "mlp"
 
 
 def refused(capsys, *arguments):
@@ -105,6 +121,7 @@ def refused(capsys, *arguments):
         (["--device", "tpu"], "'auto', 'cpu', 'gpu'"),
         (["--protocol", "own"], "'shared', 'native', 'both'"),
         (["--target", "y"], "--target needs --data"),
+        (["--out", ""], "a folder has a name"),
         (["--animate", "--no-plots"], "leave out --no-plots"),
         (["--fast"], "unrecognized arguments: --fast"),
     ],
@@ -158,7 +175,28 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path, capsys, monkeypatch):
     assert status == 130
     assert found["interrupted"]
     assert [line["name"] for line in found["results"]] == ["mlp"]
-    assert "  #1    MLP" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "  #1    MLP" in said.out
+    assert said.err == "interrupted: what had finished is kept\n"
+
+
+def test_ctrl_c_before_anything_finished_writes_nothing(tmp_path, capsys, monkeypatch):
+    train_but("mlp", KeyboardInterrupt(), monkeypatch)
+    (tmp_path / "results.json").write_text("old")
+    assert compare.main([*QUICK, "--out", str(tmp_path)]) == 130
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+    says = capsys.readouterr().err
+    assert says == "interrupted: nothing had finished, nothing is written\n"
+
+
+def test_ctrl_c_while_drawing_keeps_the_numbers(tmp_path, capsys, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(compare, "draw", interrupt)
+    assert compare.main([*QUICK[:-1], "--out", str(tmp_path)]) == 130
+    assert {path.name for path in tmp_path.iterdir()} == {"results.json", "results.csv"}
+    assert capsys.readouterr().err == "interrupted: what had finished is kept\n"
 
 
 def test_matplotlib_is_imported_for_pictures_only():

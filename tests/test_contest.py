@@ -157,7 +157,7 @@ class Backwards(Executor):
 
 
 def compare_with(executor):
-    together = entries(["mlp", "mc_dropout"], ["shared", "native"], TASK, RECIPE)
+    together = entries(["ebm", "mc_dropout"], ["shared", "native"], TASK, RECIPE)
     found = {(e.name, e.recipe.protocol): result for e, result in contest(together, executor)}
     assert len(found) == 4
     for entry in together:
@@ -175,6 +175,18 @@ def test_processes_give_the_same_bits(monkeypatch):
     monkeypatch.setitem(os.environ, "OPENBLAS_NUM_THREADS", "1")
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
         compare_with(executor)
+
+
+def test_who_has_no_objective_of_its_own_is_trained_once():
+    both = entries(["mlp", "ebm"], ["shared", "native"], TASK, RECIPE)
+    assert [(entry.name, entry.recipe.protocol) for entry in both] == [
+        ("mlp", "shared"),
+        ("ebm", "shared"),
+        ("ebm", "native"),
+    ]
+    assert len(entries(["mlp", "ebm"], ["native"], TASK, RECIPE)) == 2
+    native = train(Entry("mlp", TASK, replace(RECIPE, protocol="native")))
+    assert same(native, train(Entry("mlp", TASK, RECIPE)))
 
 
 @pytest.mark.filterwarnings("default")  # Dask's own

@@ -9,7 +9,8 @@ import contest
 import figures
 from contest import Entry, Recipe, train
 from palette import CLASSES, FAMILIES, class_colours
-from panels import projection
+from panels import projection, shorten
+from results import PICTURES
 from tables import task_from_file
 from task import rings_and_clusters
 
@@ -37,7 +38,7 @@ def test_the_pictures_of_rings_and_clusters(tmp_path):
     task = rings_and_clusters(seeds)
     outcomes = compete(task, seeds, boundaries=True, animate=True)
     files = draw(outcomes, task, tmp_path, animate=True)
-    assert files == ALWAYS | {"boundaries.png", "bayes.png", "training.gif"}
+    assert files == ALWAYS | {"boundaries.png", "bayes.png", "training.gif"} == set(PICTURES)
     for name in files:
         with Image.open(tmp_path / name) as picture:
             assert min(picture.size) > 200
@@ -56,6 +57,40 @@ def test_the_pictures_of_other_data(tmp_path, features, classes):
     folder.mkdir()
     assert draw(compete(task, (0,), names=("mlp",)), task, folder) == ALWAYS
     assert projection(task)[0].shape == (90, 2)
+
+
+def test_names_that_are_no_mathtext_and_have_no_glyphs(tmp_path):
+    rows = [f"{k},{k % 7},{('$' + chr(92) + 'foo$ a', '犬')[k % 2]}" for k in range(60)]
+    path = tmp_path / "w$\\foo$.csv"
+    path.write_text("\n".join(["$\\a$,$_$,kind", *rows]), encoding="utf-8")
+    task = task_from_file(path, "kind", (0,))
+    folder = tmp_path / "out"
+    folder.mkdir()
+    found = draw(compete(task, (0,), names=("mlp",), boundaries=True), task, folder, boundaries=0)
+    assert found == ALWAYS
+
+
+def test_a_loss_below_zero_is_shown():
+    task = rings_and_clusters((0,))
+    [outcome] = compete(task, (0,), names=("mlp",))
+    assert figures.curves([outcome], task).axes[0].get_yscale() == "log"
+    outcome.loss_history -= 5
+    assert figures.curves([outcome], task).axes[0].get_yscale() == "symlog"
+
+
+def test_summary_says_whose_numbers_it_shows():
+    task = rings_and_clusters((0, 1))
+    [outcome] = compete(task, (0, 1), names=("mlp",), protocol="native")
+    figure = figures.summary([outcome], task)
+    assert "each by its own objective" in figure.get_suptitle()
+    confusion = figure.axes[2]
+    shown = f"(first replica: {100 * outcome.accuracy[0]:.1f} %)"
+    assert confusion.get_title() == f"#1: MLP, confusion\n{shown}"
+    assert [label.get_text() for label in confusion.get_yticklabels()] == list("01234")
+
+
+def test_shorten():
+    assert shorten("setosa", 6) == "setosa" and shorten("virginica", 6) == "virgi…"
 
 
 def test_the_bars_are_the_accuracies_sorted_in_the_colours_of_the_families():

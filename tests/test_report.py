@@ -83,8 +83,8 @@ def test_takeaways_follow_the_numbers():
     assert "MLP reaches 97.5 ± 1.2 %, 0.2 points below the 97.7 %" in said
     assert "; HOPFIELD cannot be told from it" in said
     assert "Of 3 single runs, 2 would have put MLP first" in said
-    assert "Architecture matters more than family: inside the energy family" in said
-    assert "EBM trains 6 times as long as MLP and ranks #4 against #1" in said
+    assert "\nInside the energy family accuracies differ by 9.8 points, between" in said
+    assert "EBM trains 6.0 times as long as MLP and ranks #4 against #1" in said
     assert "100 % of all mistakes take class 1 and class 4 for each other" in said
     assert "HOPFIELD (+1.0). Try more --epochs" in said
 
@@ -92,7 +92,7 @@ def test_takeaways_follow_the_numbers():
     said = "\n".join(takeaways(other, TASK))
     assert "SNN reaches 100.0 ± 0.0 %, at the level of the 97.7 %" in said
     assert "no other comes close" in said
-    assert "3 would have put SNN first" in said and "0 would not" in said
+    assert "All 3 single runs would have put SNN first" in said and "luck" not in said
     assert "Nobody gained half a point" in said
 
     other = [
@@ -100,7 +100,35 @@ def test_takeaways_follow_the_numbers():
         outcome("ebm", [2, 2, 1]),
         outcome("mlp", [30, 31, 29]),
     ]
-    assert "Architecture matters less than family: inside the energy" in takeaways(other, TASK)[2]
+    assert "Family matters more than architecture: inside the energy" in takeaways(other, TASK)[2]
+    other[1] = outcome("ebm", [60, 61, 62])
+    assert "Architecture matters more than family: inside the energy" in takeaways(other, TASK)[2]
+
+
+def test_gaps_are_those_of_the_printed_numbers():
+    task = replace(TASK, bayes_accuracy=0.97745)  # is printed as 97.7, and 97.667 as well
+    said = takeaways([outcome("mlp", [5, 5, 4])], task)[0]
+    assert said == "MLP reaches 97.7 ± 0.7 %, at the level of the 97.7 % that are possible."
+
+
+def test_what_diverged_is_left_out_of_the_takeaways():
+    lost = outcome("snn", [0, 0, 0], seconds=100.0)
+    lost.loss_history[1, -1] = np.nan
+    said = "\n".join(takeaways([*FOUR[:3], lost], TASK))
+    assert said.startswith("MLP reaches") and "SNN" not in said
+    assert "ranks #4 against #2" in said  # as in the table
+    assert takeaways([lost], TASK) == ["Every loss diverged: this run shows nothing else."]
+
+
+def test_your_own_data_have_splits_and_no_ceiling():
+    own = replace(TASK, posterior=None, bayes_accuracy=None, class_names=tuple("abcde"))
+    own = replace(own, y_test=own.y_test[:, :16])
+    lines = data_summary(own, RECIPE).splitlines()
+    assert "its own split" in lines[1]
+    assert lines[2] == "Only 16 test rows: one row more right is 6 points."
+    assert "ceiling" not in table([outcome("mlp", [1, 2, 1], task=own)], own)
+    said = takeaways([outcome("mlp", [1, 2, 1], task=own)], own)
+    assert "100 % of all mistakes take class b and class e for each other." in said
 
 
 def test_takeaways_of_one_replica_and_of_one_architecture():
@@ -108,6 +136,10 @@ def test_takeaways_of_one_replica_and_of_one_architecture():
     pair = [outcome("mlp", [4], task=task), outcome("snn", [6], task=task)]
     said = "\n".join(takeaways(pair, task))
     assert "one standard error is 1.0 points: 1 of the other 1 lie within two of MLP" in said
+    assert "95.5 %" not in said and "cannot be told" not in said and "no other" not in said
+    pair[1] = outcome("snn", [4], task=task)
+    assert "; SNN equals it on these 200 points." in takeaways(pair, task)[0]
+    assert "  =  equal to the line above on these 200 points" in table(pair, task)
     perfect = outcome("mlp", [0], task=task)
     assert "Nobody makes a mistake." in takeaways([perfect], task)
 
@@ -116,8 +148,12 @@ def test_protocol_table():
     native = [outcome("mlp", [5, 6, 4]), outcome("ebm", [3, 4, 4])]
     rows = [line for line in protocol_table(FOUR, native).splitlines() if "±" in line]
     assert rows[0].split()[0] == "EBM" and rows[0].endswith("+10.7 ± 6.8")
-    assert rows[1].split()[0] == "MLP" and rows[1].endswith("+0.0 =")
+    assert rows[1].split()[0] == "MLP" and rows[1].endswith("same objective")
     assert len(rows) == 2
+    same = outcome("ebm", [30, 20, 25])
+    assert "+0.0 =" in protocol_table(FOUR, [same])
+    one = outcome("ebm", [30])
+    assert "replicas" not in protocol_table([one], [one])
 
 
 def test_confusion_counts_true_classes_down():

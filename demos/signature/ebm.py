@@ -35,7 +35,7 @@ def picture(epochs=60):
     samples = model.sample(len(x), steps=SAMPLE_STEPS, rng=SEED).numpy()
 
     figure = entitled(
-        "Energy-based model: low energy means plausible; noise rolls downhill and becomes data",
+        "Energy-based model: low energy means plausible; noise rolls downhill to where data are",
         (18, 5),
     )
     panels = figure.subplots(1, 4)

@@ -13,6 +13,7 @@ from .common import INK, SEED, entitled
 BETA = 1.0
 WIDTH = 64
 NORMS = dict(zip((8, 4, 2, 1), colormaps["viridis"]((0.0, 0.3, 0.6, 0.88))))  # and colours
+PRECISION = 1e-16  # of float64, relative: smaller errors are drawn as this one
 NOISE = 0.5  # per coordinate, for patterns of norm 8; in proportion for others
 LETTERS = """
 #....#.. .####... #####... ######.. #####... ######.. #....... ####....
@@ -116,7 +117,7 @@ def against_noise(axes, rng, count=50):
         errors = []
         for noise in noises:
             xi = patterns + noise * norm / 8 * rng.standard_normal((20, *patterns.shape))
-            errors.append(distance(recall(xi, patterns), patterns).mean())
+            errors.append(max(distance(recall(xi, patterns), patterns).mean(), PRECISION))
         axes.plot(noises * math.sqrt(WIDTH) / 8, errors, color=colour)
     axes.plot(noises, noises, ":", color=INK, label="before the update")
     axes.set(title=f"{count} patterns: error against noise", xlabel="|noise| / norm")
@@ -132,7 +133,7 @@ def against_number(axes, rng, queries=50):
             patterns = random_patterns(rng, count, norm)
             aims = patterns[:queries]
             xi = aims + NOISE * norm / 8 * rng.standard_normal(aims.shape)
-            errors.append(distance(recall(xi, patterns), aims).mean())
+            errors.append(max(distance(recall(xi, patterns), aims).mean(), PRECISION))
         axes.plot(counts, errors, "o-", color=colour)
     axes.set(title=f"Error against patterns in {WIDTH} dimensions", xlabel="stored patterns")
     axes.set(xscale="log", yscale="log", ylabel="error after one update / norm")

@@ -44,7 +44,7 @@ def picture(name, epochs, message):
         f"far:\n|x| = {FAR:.0f}": {kind: far_away[kind].mean() for kind in KINDS},
     }
 
-    figure = entitled(f"{message} agree on the data, not between classes and far away", (17, 5))
+    figure = entitled(f"{message} disagree far from data, between the class sectors", (17, 5))
     panels = figure.subplots(1, 4, width_ratios=(1, 1, 1, 0.8))
     for axes, (kind, title) in zip(panels, KINDS.items()):
         plane(axes, REACH, title)
