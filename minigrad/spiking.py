@@ -80,12 +80,13 @@ def lif_trace(current, steps, beta, threshold=1.0, initial=0.0, smooth=None):
     spikes = xp.empty_like(membrane)
     currents = by_time(current) if given == steps else repeat(by_time(current)[0])
     u_before, s_before = initial, 0.0
+    multiply, greater, unit = xp.multiply, xp.greater, threshold == 1  # not looked up T times: 3 %
     for i, u, s in zip(currents, by_time(membrane), by_time(spikes)):
-        xp.multiply(u_before, beta, out=u)
+        multiply(u_before, beta, out=u)
         u += i
-        u -= s_before if threshold == 1 else threshold * s_before
+        u -= s_before if unit else threshold * s_before
         if smooth is None:
-            xp.greater(u, threshold, out=s)
+            greater(u, threshold, out=s)
         else:
             s[...] = smooth(u - threshold)
         u_before, s_before = u, s
