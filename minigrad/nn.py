@@ -194,7 +194,7 @@ def _combine(function, parts, done):
     elif isinstance(first, Module):
         new = copy.copy(first)
         for name in vars(first):
-            setattr(new, name, _combine(function, [vars(part)[name] for part in parts], done))
+            setattr(new, name, _combine(function, [getattr(p, name) for p in parts], done))
     else:
         if isinstance(first, (int, float, str)) and any(part != first for part in parts):
             raise ValueError(f"modules with different options: {parts}")

@@ -367,3 +367,10 @@ def test_batch_norm_evaluates_exactly_far_from_0():
 def test_initial_weights_can_be_drawn_otherwise():
     layer = nn.Linear(1000, 50, draw=init.he_normal, rng=0)
     assert layer.weight.data.std() == pytest.approx(np.sqrt(2 / 1000), rel=0.02)
+
+
+def test_modules_in_different_modes_cannot_be_stacked():
+    one, other = nn.Linear(2, 3, rng=0).eval(), nn.Linear(2, 3, rng=1)
+    with pytest.raises(ValueError, match="different options"):
+        nn.stack([one, other])
+    assert nn.stack([one, other.eval()]).training is False
