@@ -221,19 +221,15 @@ def noise_from(model, seed):
 
     So looking at a model does not change what it learns next, and what is seen is reproducible.
     """
-    own = [
-        (module, name, value)
-        for module in model.modules()
-        for name, value in vars(module).items()
-        if isinstance(value, backend.DeviceRNG)
-    ]
-    for k, (module, name, _) in enumerate(own):
-        setattr(module, name, backend.device_rng(np.random.default_rng([*seed, 2, k])))
+    sources = [noise for _, noise in model.named_noise()][::-1]  # the head's is number 0
+    before = [noise.generator for noise in sources]
+    for k, noise in enumerate(sources):
+        noise.generator = backend.Noise(np.random.default_rng([*seed, 2, k])).generator
     try:
         yield
     finally:
-        for module, name, generator in own:
-            setattr(module, name, generator)
+        for noise, generator in zip(sources, before):
+            noise.generator = generator
 
 
 def entries(names, protocols, task, recipe):

@@ -10,8 +10,8 @@ Three rules keep a training step on the device:
 * arrays move only here, in `asarray` (host to device) and `to_numpy` (device to host);
 * whatever decides the start of a run (initial weights, data, the order of batches) is drawn on the
   host by a `numpy.random.Generator`, so that a seed names the same start on both devices;
-* whatever is drawn *during* a step (dropout masks, weight noise) is drawn on the device, by the
-  generator that `device_rng` makes.
+* whatever is drawn *during* a step (dropout masks, weight noise) is drawn on the device, by a
+  `Noise`.
 """
 
 import functools
@@ -125,31 +125,25 @@ def host_rng(seed):
     return numpy.random.default_rng(seed)
 
 
-class DeviceRNG:
-    """Draws on the device, from a seed.
+class Noise:
+    """Random arrays, drawn on the device. Seeded by one draw from `rng`, a Generator or a seed."""
 
-    The library's generator is made at the first draw: on a GPU each takes milliseconds and
-    megabytes, and of a stack of replicas only the first one's is ever used.
-    """
-
-    def __init__(self, seed):
-        self.seed = seed
+    def __init__(self, rng=None):
+        self.seed = int(host_rng(rng).integers(2**63))
 
     @functools.cached_property
-    def _generator(self):
+    def generator(self):
+        """The library's own, made at the first draw: on a GPU each takes milliseconds and
+        megabytes, and of a stack of replicas only the first one's is ever used."""
         return xp.random.default_rng(self.seed)
 
     def random(self, shape, dtype):
         """Uniform in [0, 1)."""
-        return self._generator.random(shape, dtype=dtype)
+        return self.generator.random(shape, dtype=dtype)
 
     def standard_normal(self, shape, dtype):
-        return self._generator.standard_normal(shape, dtype=dtype)
-
-
-def device_rng(rng):
-    """A DeviceRNG, seeded by one draw from `rng`, a host generator or a seed for one."""
-    return DeviceRNG(int(host_rng(rng).integers(2**63)))
+        """Mean 0, variance 1."""
+        return self.generator.standard_normal(shape, dtype=dtype)
 
 
 def add_at(target, index, values):

@@ -286,12 +286,12 @@ def check_dropout_rate(rate):
 
 
 @op
-def dropout(x, rate, rng):
+def dropout(x, rate, noise):
     """Zero each element with probability `rate`, divide the others by 1 - rate (inverted dropout).
 
-    `rng` is a generator of the backend, from `backend.device_rng(seed)`.
+    `noise` is a `backend.Noise`, from which the mask is drawn.
     """
-    keep = rng.random(x.shape, dtype=x.dtype) >= check_dropout_rate(rate)
+    keep = noise.random(x.shape, dtype=x.dtype) >= check_dropout_rate(rate)
     mask = xp.multiply(keep, 1 / (1 - rate), dtype=x.dtype)
     return x * mask, lambda g: g * mask
 

@@ -52,6 +52,10 @@ class Module:
         """(name, array), each array once."""
         return _named(self, xp.ndarray)
 
+    def named_noise(self):
+        """(name, `backend.Noise`), each source once: all that this module draws from in a step."""
+        return _named(self, backend.Noise)
+
     def parameters(self):
         return [parameter for _, parameter in self.named_parameters()]
 
@@ -270,10 +274,10 @@ class Dropout(Module):
 
     def __init__(self, rate, *, rng=None):
         self.rate = functional.check_dropout_rate(rate)
-        self.rng = backend.device_rng(rng)
+        self.noise = backend.Noise(rng)
 
     def forward(self, x):
-        return functional.dropout(x, self.rate, self.rng) if self.training and self.rate else x
+        return functional.dropout(x, self.rate, self.noise) if self.training and self.rate else x
 
     def describe(self):
         return f"rate {self.rate}"

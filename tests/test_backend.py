@@ -190,7 +190,7 @@ def test_device_generators_follow_their_seed(library, name):
     backend.activate(library, name)
 
     def draw(rng):
-        return backend.to_numpy(backend.device_rng(rng).random(5, dtype="float32"))
+        return backend.to_numpy(backend.Noise(rng).random(5, dtype="float32"))
 
     np.testing.assert_array_equal(draw(7), draw(7))
     assert (draw(7) != draw(8)).any()
@@ -202,7 +202,7 @@ def test_a_device_generator_takes_one_draw_of_the_host_generator(library, name):
     """So that what the host draws next (initial weights) is the same on every device."""
     backend.activate(library, name)
     rng, reference = np.random.default_rng(3), np.random.default_rng(3)
-    generators = backend.device_rng(rng), backend.device_rng(rng)
+    generators = backend.Noise(rng), backend.Noise(rng)
     reference.integers(2**63, size=2)
     assert rng.bit_generator.state == reference.bit_generator.state
     first, second = (backend.to_numpy(g.standard_normal((5,), "float32")) for g in generators)

@@ -267,7 +267,7 @@ def test_batch_norm_of_a_batch_of_one_is_its_bias():
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
 def test_dropout_keeps_the_expectation(rate):
     x = np.ones((1000, 100), "float32")
-    y = functional.dropout(Tensor(x), rate, backend.device_rng(0)).numpy()
+    y = functional.dropout(Tensor(x), rate, backend.Noise(0)).numpy()
     kept = y != 0
     five_sigma = 5 * np.sqrt(rate * (1 - rate) / x.size)
     assert kept.mean() == pytest.approx(1 - rate, abs=five_sigma)
@@ -276,29 +276,27 @@ def test_dropout_keeps_the_expectation(rate):
 
 def test_dropout_drops_the_gradient_of_what_it_drops():
     x = np.full((20, 30), 3, "float32")
-    value, gradient = value_and_gradient(
-        lambda x: functional.dropout(x, 0.4, backend.device_rng(0)), x
-    )
+    value, gradient = value_and_gradient(lambda x: functional.dropout(x, 0.4, backend.Noise(0)), x)
     np.testing.assert_array_equal(value, x * gradient)
 
 
 def test_dropout_is_decided_by_its_generator():
     x = Tensor(np.ones((20, 30), "float32"))
-    rng = backend.device_rng(3)
-    first, second = (functional.dropout(x, 0.5, rng).numpy() for _ in range(2))
-    again = functional.dropout(x, 0.5, backend.device_rng(3)).numpy()
+    noise = backend.Noise(3)
+    first, second = (functional.dropout(x, 0.5, noise).numpy() for _ in range(2))
+    again = functional.dropout(x, 0.5, backend.Noise(3)).numpy()
     assert (first == again).all() and (first != second).any()
 
 
 def test_dropout_masks_of_what_leads_are_independent():
-    y = functional.dropout(Tensor(np.ones((2, 20, 30), "float32")), 0.5, backend.device_rng(0))
+    y = functional.dropout(Tensor(np.ones((2, 20, 30), "float32")), 0.5, backend.Noise(0))
     assert (y.numpy()[0] != y.numpy()[1]).any()
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1, 1.5, float("nan")])
 def test_dropout_rates_out_of_range_are_an_error(rate):
     with pytest.raises(ValueError, match=rf"lies in \[0, 1\), not {rate}"):
-        functional.dropout(Tensor(np.ones(3, "float32")), rate, backend.device_rng(0))
+        functional.dropout(Tensor(np.ones(3, "float32")), rate, backend.Noise(0))
 
 
 # --- shapes ----------------------------------------------------------------------------------

@@ -111,7 +111,7 @@ def test_layers(name):
 def test_dropout_drops_its_share_and_masks_the_gradient_alike():
     backend.use("gpu")
     x = Tensor(xp.ones((200, 500), "float32"), requires_grad=True)
-    y = functional.dropout(x, 0.3, backend.device_rng(0))
+    y = functional.dropout(x, 0.3, backend.Noise(0))
     y.backward(xp.ones(y.shape, y.dtype))
     values = y.numpy()
     np.testing.assert_allclose(np.unique(values), [0, 1 / 0.7], rtol=1e-6)
@@ -127,7 +127,7 @@ def test_noise_is_drawn_on_the_device_from_its_seed():
     backend.use("gpu")
 
     def draw(seed, method="standard_normal"):
-        return getattr(backend.device_rng(seed), method)((1000,), dtype="float32")
+        return getattr(backend.Noise(seed), method)((1000,), dtype="float32")
 
     with nothing_waits():
         noise = draw(0), draw(0), draw(1), draw(0, "random")

@@ -374,3 +374,12 @@ def test_modules_in_different_modes_cannot_be_stacked():
     with pytest.raises(ValueError, match="different options"):
         nn.stack([one, other])
     assert nn.stack([one, other.eval()]).training is False
+
+
+def test_named_noise_finds_each_source_once():
+    net = nn.Sequential(nn.Linear(2, 3, rng=0), nn.Dropout(0.5, rng=1), nn.Dropout(0.1, rng=2))
+    net.again = net.layers[1]
+    assert list(net.named_noise()) == [
+        ("layers.1.noise", net.layers[1].noise),
+        ("layers.2.noise", net.layers[2].noise),
+    ]

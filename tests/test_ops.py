@@ -286,7 +286,7 @@ CASES = {
         (functools.partial(functional.attention, beta=0.7), (3, 4), (2, 5, 4), (2, 5, 2)),
         (functools.partial(functional.attention, beta=0.7), (0, 4), (5, 4), (5, 2)),
     ],
-    "dropout": unary(lambda x: functional.dropout(x, 0.4, backend.device_rng(7))),
+    "dropout": unary(lambda x: functional.dropout(x, 0.4, backend.Noise(7))),
     "layer_norm": [
         (functional.layer_norm, (3, 4), (1, 4), (1, 4)),
         (functional.layer_norm, (2, 3, 4), (1, 4), (1, 4)),
@@ -535,7 +535,7 @@ VALUES = {
         (2, 5, 4),
         (2, 5, 2),
     ),
-    "dropout": (lambda x: functional.dropout(x, 0.0, backend.device_rng(0)), np.copy, (3, 4)),
+    "dropout": (lambda x: functional.dropout(x, 0.0, backend.Noise(0)), np.copy, (3, 4)),
     "layer_norm": (
         functional.layer_norm,
         lambda x, gain, bias: np_normal(x, -1) * gain + bias,

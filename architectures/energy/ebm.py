@@ -26,7 +26,7 @@ Deviations: JEM's small noise on the data is left out; the chains are clipped to
 """
 
 from minigrad import functional, nn
-from minigrad.backend import device_rng, host_rng
+from minigrad.backend import Noise, host_rng
 from minigrad.engine import Tensor
 
 from ..base import Architecture
@@ -94,10 +94,10 @@ class EBM(Architecture):
         """
         *lead, _, features = self.chains.chains.shape
         (low, high), dtype = self.chains.box, self.chains.chains.dtype
-        rng = device_rng(rng)
-        start = low + (high - low) * rng.random((*lead, count, features), dtype=dtype)
+        noise = Noise(rng)
+        start = low + (high - low) * noise.random((*lead, count, features), dtype=dtype)
         with nn.frozen(self):
-            return Tensor(langevin(self.energy, start, steps, step_size, rng, self.chains.box))
+            return Tensor(langevin(self.energy, start, steps, step_size, noise, self.chains.box))
 
     # --- as a classifier -------------------------------------------------------------------------
 

@@ -9,18 +9,18 @@ Energies map points (..., B, D) to (..., B); every point is a chain of its own.
 import math
 
 from minigrad import nn
-from minigrad.backend import asarray, device_rng, host_rng, xp
+from minigrad.backend import Noise, asarray, host_rng, xp
 from minigrad.engine import Tensor
 
 
-def langevin(energy, x, steps, step_size, rng, box=None):
+def langevin(energy, x, steps, step_size, noise, box=None):
     """Run one chain from each point of the array x (..., B, D); returns an array like it.
 
     Args:
         energy: of Tensors, differentiable. Freeze its parameters (`nn.frozen`): then only dE/dx is
             computed, and no gradient is left on them.
         steps, step_size: how many, and their size.
-        rng: a generator of the backend.
+        noise: a `backend.Noise`.
         box: (low, high), to which every coordinate is clipped.
 
     Raises:
@@ -31,8 +31,8 @@ def langevin(energy, x, steps, step_size, rng, box=None):
         energies = energy(point)
         # A chain's energy depends on its own point only, so the gradient of the sum holds them all.
         energies.backward(xp.ones_like(energies.data))
-        noise = rng.standard_normal(x.shape, dtype=x.dtype)
-        x = x - (step_size / 2) * point.grad + math.sqrt(step_size) * noise
+        n = noise.standard_normal(x.shape, dtype=x.dtype)
+        x = x - (step_size / 2) * point.grad + math.sqrt(step_size) * n
         if box is not None:
             x = xp.clip(x, *box)
     return x
@@ -69,7 +69,7 @@ class PersistentChains(nn.Module):
         self.chains = asarray(rng.uniform(*box, (count, features)).astype("float32"))
         self.steps, self.step_size = steps, step_size
         self.box, self.restart = box, restart
-        self.rng = device_rng(rng)
+        self.noise = Noise(rng)
         self.turn = 0
 
     def advance(self, energy, count):
@@ -80,8 +80,8 @@ class PersistentChains(nn.Module):
         self.turn = first + count if first + count < total else 0
 
         low, high = self.box
-        fresh = low + (high - low) * self.rng.random(chains.shape, dtype=chains.dtype)
-        restarting = self.rng.random((*chains.shape[:-1], 1), dtype=chains.dtype) < self.restart
+        fresh = low + (high - low) * self.noise.random(chains.shape, dtype=chains.dtype)
+        restarting = self.noise.random((*chains.shape[:-1], 1), dtype=chains.dtype) < self.restart
         start = xp.where(restarting, fresh, chains)
-        chains[...] = langevin(energy, start, self.steps, self.step_size, self.rng, self.box)
+        chains[...] = langevin(energy, start, self.steps, self.step_size, self.noise, self.box)
         return chains.copy()

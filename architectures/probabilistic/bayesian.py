@@ -27,7 +27,7 @@ import math
 from itertools import pairwise
 
 from minigrad import functional, init, nn
-from minigrad.backend import device_rng, host_rng, xp
+from minigrad.backend import Noise, host_rng, xp
 from minigrad.engine import Tensor
 from minigrad.ops import log
 
@@ -44,7 +44,7 @@ class BayesianLinear(nn.Module):
         self.bias_mu = _constant((1, outputs), 0.0)
         self.bias_rho = _constant((1, outputs), posterior_rho)
         self.prior_sigma = prior_sigma
-        self.rng = device_rng(rng)
+        self.noise = Noise(rng)
 
     def forward(self, x):
         return functional.linear(
@@ -56,7 +56,7 @@ class BayesianLinear(nn.Module):
     def _draw(self, mu, rho, x):
         """One sample of a weight for each leading index of x (and of mu, in a stack)."""
         extra = x.shape[: max(x.ndim - mu.ndim, 0)]
-        eps = self.rng.standard_normal((*extra, *mu.shape), dtype=mu.dtype)
+        eps = self.noise.standard_normal((*extra, *mu.shape), dtype=mu.dtype)
         return mu + functional.softplus(rho) * eps
 
     def kl(self):

@@ -39,7 +39,7 @@ class MonteCarloDropout(nn.Dropout):
     """Inverted dropout that stays on in evaluation mode."""
 
     def forward(self, x):
-        return functional.dropout(x, self.rate, self.rng) if self.rate else x
+        return functional.dropout(x, self.rate, self.noise) if self.rate else x
 
 
 class MCDropout(SamplingArchitecture):

@@ -88,7 +88,7 @@ def fall(model):
     """The chains' points from uniform noise on, step by step: (STEPS + 1, CHAINS, 2)."""
     rng = backend.host_rng(SEED)
     start = rng.uniform(-REACH, REACH, (CHAINS, 2)).astype(np.float32)
-    noise = backend.device_rng(rng)
+    noise = backend.Noise(rng)
     ways = [backend.asarray(start)]
     with nn.frozen(model):
         for _ in range(STEPS):

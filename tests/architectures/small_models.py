@@ -44,16 +44,15 @@ def to_float64(module):
 
 
 def set_generators(module, make):
-    """Give every part of the module that draws numbers the generator ``make(k)``, k = 0, 1, ..."""
-    drawing = [part for part in module.modules() if hasattr(part, "rng")]
-    for k, part in enumerate(drawing):
-        part.rng = make(k)
+    """Give every source of noise in the module the generator ``make(k)``, k = 0, 1, ..."""
+    for k, (_, noise) in enumerate(module.named_noise()):
+        noise.generator = make(k)
     return module
 
 
 def reseed(module, seed=0):
     """From here on the module draws the same numbers again."""
-    return set_generators(module, lambda k: backend.device_rng(seed + k))
+    return set_generators(module, lambda k: backend.Noise(seed + k).generator)
 
 
 class SameNoise:

@@ -111,11 +111,11 @@ class Recorder:
 @pytest.mark.parametrize("lead", [(), (5,), (2, 3)])
 def test_weights_are_mean_plus_sigma_times_noise(lead):
     linear = layer()
-    linear.rng = Recorder(0)
+    linear.noise = Recorder(0)
     x = np.random.default_rng(1).standard_normal((*lead, 4, 3))
     y = linear(Tensor(x)).numpy()
     (w_mu, w_sigma), (b_mu, b_sigma) = posterior(linear)
-    w_eps, b_eps = linear.rng.drawn
+    w_eps, b_eps = linear.noise.drawn
     assert w_eps.shape == (*lead, 3, 2) and b_eps.shape == (*lead, 1, 2)
     expected = x @ (w_mu + w_sigma * w_eps) + b_mu + b_sigma * b_eps
     np.testing.assert_allclose(y, expected, atol=1e-12)
@@ -179,7 +179,7 @@ def test_as_many_samples_as_asked_for():
     set_generators(model, Recorder)
     model.predict_proba(np.zeros((5, 2), "float32"))
     for linear in model.backbone.layers:
-        assert [eps.shape[0] for eps in linear.rng.drawn] == [7, 7]
+        assert [eps.shape[0] for eps in linear.noise.generator.drawn] == [7, 7]
 
 
 def test_uncertainty_is_that_of_the_samples():

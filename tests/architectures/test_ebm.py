@@ -9,7 +9,7 @@ from small_models import reseed
 from architectures import build, classifier
 from architectures.energy.langevin import PersistentChains, langevin
 from minigrad import Tensor, fit, functional, nn, optim
-from minigrad.backend import device_rng
+from minigrad.backend import Noise
 
 CENTRE = np.array([1.0, -2.0])
 PRECISION = np.array([[2.0, 0.8], [0.8, 1.0]])
@@ -41,7 +41,7 @@ def points(*shape):
 def test_a_quadratic_energy_gives_its_normal_distribution(step):
     chains = 10_000
     x = np.full((chains, 2), 4.0)
-    x = langevin(quadratic, x, round(30 / step), step, device_rng(0))
+    x = langevin(quadratic, x, round(30 / step), step, Noise(0))
     # Finite steps widen the distribution: C = M C M + step, where M = 1 - step/2 PRECISION, has the
     # solution C = (PRECISION (1 - step/4 PRECISION))^-1.
     covariance = np.linalg.inv(PRECISION @ (np.eye(2) - step / 4 * PRECISION))
@@ -63,13 +63,13 @@ def test_without_noise_a_step_is_half_a_gradient_step():
 
 
 def test_the_noise_has_the_variance_of_the_step():
-    x = langevin(lambda x: (0 * x).sum(axis=-1), np.zeros((20_000, 2)), 3, 0.3, device_rng(0))
+    x = langevin(lambda x: (0 * x).sum(axis=-1), np.zeros((20_000, 2)), 3, 0.3, Noise(0))
     assert x.var() == pytest.approx(3 * 0.3, rel=0.03)
 
 
 def test_the_box_keeps_every_coordinate():
     far = 10 * points(50, 2)
-    x = langevin(lambda x: -(x * x).sum(axis=-1), far, 5, 0.1, device_rng(0), box=(-2, 3))
+    x = langevin(lambda x: -(x * x).sum(axis=-1), far, 5, 0.1, Noise(0), box=(-2, 3))
     assert x.min() == -2 and x.max() == 3
     assert np.abs(far).max() > 10  # the starting points are not written to
 
@@ -83,7 +83,7 @@ def flat(x):
 
 def test_chains_take_turns_and_go_on_where_they_were_left():
     chains = PersistentChains(2, count=6, steps=1, step_size=1.0, restart=0.0, rng=0)
-    chains.rng = Silence()
+    chains.noise = Silence()
 
     def drift(x):  # each visit moves a chain to the left by 1/2
         return x.sum(axis=-1)
@@ -254,7 +254,7 @@ def test_native_negatives_move_under_minus_logsumexp_of_the_logits():
     chains.steps, chains.restart = 1, 0.0
     before = chains.chains[:9].copy()
     reseed(model)
-    chains.rng = Silence()
+    chains.noise = Silence()
     model.loss(Tensor(x), np.arange(9) % 3)
     point = Tensor(before, requires_grad=True)
     functional.logsumexp(model(point)).sum().backward()

@@ -55,7 +55,7 @@ def test_the_whole_network_with_known_masks(native):
     set_generators(model, Recorder)
     x = points(7, 4, 2)
     logits = model(Tensor(x)).numpy()
-    masks = [(u >= 0.3) / 0.7 for u in model.backbone.dropout.rng.drawn]
+    masks = [(u >= 0.3) / 0.7 for u in model.backbone.dropout.noise.generator.drawn]
     assert [mask.shape for mask in masks] == [(7, 4, 6), (7, 4, 5)] + [(7, 4, 4)] * native
     *hidden, last, head = (p.data for p in model.parameters() if p.shape[0] > 1)
     h = x
