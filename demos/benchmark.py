@@ -21,14 +21,16 @@ from pathlib import Path
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
+if not __package__:  # run as a file: this checkout goes first, wherever it is run from
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import numpy as np
 
 import minigrad
-from bench import report, scaling
-from bench.duel import NETWORKS, Disagreement, duel
-from bench.peers import missing, peers
-from bench.process import fresh_process
+from demos.bench import scaling, tables
+from demos.bench.duel import NETWORKS, Disagreement, duel
+from demos.bench.peers import missing, peers
+from demos.bench.process import fresh_process
 from minigrad import backend
 
 PARTS = ("recorder", "curves", "memory", "replicas", "training", "process")
@@ -45,7 +47,8 @@ def main(arguments=None):
         print(f"benchmark.py: {error}", file=sys.stderr)
         return 2 if isinstance(error, backend.DeviceError) else 1
     if not options.no_plots and not results.keys().isdisjoint(("duels", "curves")):
-        from bench.pictures import draw_all  # here, since Matplotlib takes its time to import
+        # Here, since Matplotlib takes its time to import.
+        from demos.pictures.benchmark import draw_all
 
         options.out.mkdir(parents=True, exist_ok=True)
         for path in draw_all(results, options.out):
@@ -61,39 +64,39 @@ def measure(options):
     """Everything that the options ask for, printed as it comes: {part: result}."""
     seconds, rounds = (0.02, 3) if options.quick else (0.15, options.rounds)
     if options.launches:
-        return {"launches": report.launches(scaling.launches())}
+        return {"launches": tables.launches(scaling.launches())}
     if options.device:
         counts = REPLICAS[:2] if options.quick else REPLICAS
         times = scaling.replicas(counts, seconds)
-        return {"device": backend.device()} | report.replicas(counts, times)
+        return {"device": backend.device()} | tables.replicas(counts, times)
     if options.peers:
-        return {"peers": report.peers(peers(rounds, seconds), missing())}
+        return {"peers": tables.peers(peers(rounds, seconds), missing())}
 
     results = {}
     networks = [name for name in NETWORKS if name in options.only]
     if networks:
-        report.duel_heading(rounds)
+        tables.duel_heading(rounds)
         results["duels"] = {
-            name: report.duel(NETWORKS[name].label, duel(NETWORKS[name], rounds, seconds))
+            name: tables.duel(NETWORKS[name].label, duel(NETWORKS[name], rounds, seconds))
             for name in networks
         }
     if "recorder" in options.only:
-        results["recorder"] = report.recorder(scaling.recorder(seconds))
+        results["recorder"] = tables.recorder(scaling.recorder(seconds))
     if "curves" in options.only:
-        report.curve_heading()
+        tables.curve_heading()
         results["curves"] = {
-            name: report.curve(scaling.CURVES[name], scaling.curve(name, seconds))
+            name: tables.curve(scaling.CURVES[name], scaling.curve(name, seconds))
             for name in scaling.CURVES
         }
     if "memory" in options.only:
-        results["memory"] = report.memory(scaling.memory())
+        results["memory"] = tables.memory(scaling.memory())
     if "replicas" in options.only:
         counts = (1, 16)
-        results |= report.replicas(counts, scaling.replicas(counts, seconds))
+        results |= tables.replicas(counts, scaling.replicas(counts, seconds))
     if "training" in options.only:
-        results["training"] = report.training(scaling.training())
+        results["training"] = tables.training(scaling.training())
     if "process" in options.only:
-        results["process"] = report.process(fresh_process(rounds))
+        results["process"] = tables.process(fresh_process(rounds))
     return results
 
 

@@ -4,7 +4,7 @@
     python demos/compare.py --only mlp,snn --epochs 50
     python demos/compare.py --data iris.csv --target species
 
-Reading order of what is behind it: task, contest, ranking, report, figures.
+What is behind it: comparison/ (its __init__ gives the reading order) and pictures/.
 """
 
 import multiprocessing
@@ -14,21 +14,24 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 # Before NumPy is imported: one BLAS thread. The matrices are too small to be worth sharing (two
 # threads gain nothing), several --jobs would fight for the cores, and how a sum is split among
 # threads decides how it is rounded.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+if not __package__:  # run as a file: this checkout goes first, wherever it is run from
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-import results
 from architectures import lookup
-from contest import Recipe, contest, entries, has_own_objective
+from demos.comparison import results
+from demos.comparison.contest import Recipe, contest, entries, has_own_objective
+from demos.comparison.options import parse
+from demos.comparison.own_data import DataError, task_from_file
+from demos.comparison.progress import Progress, describe, title
+from demos.comparison.task import rings_and_clusters
+from demos.comparison.words import data_summary, protocol_table, table, takeaways
 from minigrad import backend
-from options import parse
-from progress import Progress, describe, title
-from report import data_summary, protocol_table, table, takeaways
-from tables import DataError, task_from_file
-from task import rings_and_clusters
 
 
 def main(arguments=None):
@@ -177,7 +180,8 @@ def announce(outcomes, task, quiet):
 
 def draw(outcomes, task, options):
     """All pictures; a folder for each protocol if there are several."""
-    from figures import draw_all  # here, since Matplotlib takes its time to import
+    # Here, since Matplotlib takes its time to import.
+    from demos.pictures.comparison import draw_all
 
     for protocol, finished in outcomes.items():
         folder = options.out / protocol if len(outcomes) > 1 else options.out

@@ -11,14 +11,16 @@ from pathlib import Path
 
 # Before NumPy is imported: the matrices are too small to be worth sharing among cores.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+if not __package__:  # run as a file: this checkout goes first, wherever it is run from
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from matplotlib import rc_context
 
 from architectures import list_architectures, lookup
+from demos.comparison.options import architecture_names
+from demos.pictures.palette import STYLE
+from demos.signature import ann2snn, ebm, hopfield, mlp, snn, tabnet, uncertainty
 from minigrad import backend
-from options import architecture_names
-from palette import STYLE
-from signature import ann2snn, ebm, hopfield, mlp, snn, tabnet, uncertainty
 
 PICTURES = {
     "mlp": mlp.picture,

@@ -7,11 +7,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-import benchmark
-import by_hand
 from architectures import list_architectures
-from bench import clock, duel, peers, process, report, scaling
-from bench.duel import NETWORKS
+from demos import benchmark, by_hand
+from demos.bench import clock, duel, peers, process, scaling, tables
+from demos.bench.duel import NETWORKS
 from minigrad import backend
 
 
@@ -99,7 +98,7 @@ def test_peers_that_are_not_installed_are_named(monkeypatch, capsys):
     monkeypatch.setattr(peers, "PEERS", {"no_such_framework": ("Fictitious", None)})
     result = peers.peers(rounds=1, seconds=0.0001)
     assert list(result) == ["by hand", "minigrad"]
-    report.peers(result, peers.missing())
+    tables.peers(result, peers.missing())
     assert "Fictitious         not installed: skipped" in capsys.readouterr().out
 
 
@@ -130,7 +129,7 @@ def test_fresh_processes_run_and_by_hand_needs_no_minigrad():
 
 
 def test_time_has_three_figures_and_a_unit():
-    assert [report.time(t) for t in (63.14e-6, 1.456e-3, 2.3, 71.3e-9, 123e-6)] == [
+    assert [tables.time(t) for t in (63.14e-6, 1.456e-3, 2.3, 71.3e-9, 123e-6)] == [
         "63.1 us",
         "1.46 ms",
         "2.30 s",

@@ -1,7 +1,6 @@
 """The command: its files, its pictures, its exit status."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import compare
-import contest
 from architectures import list_architectures
+from demos import compare
+from demos.comparison import contest
 from minigrad import backend
 
-DEMOS = Path(compare.__file__).parent
+ROOT = Path(compare.__file__).parents[1]
 QUICK = ["--only", "mlp", "--replicas", "2", "--epochs", "1", "--no-plots"]
 
 
@@ -200,10 +199,23 @@ def test_ctrl_c_while_drawing_keeps_the_numbers(tmp_path, capsys, monkeypatch):
 
 
 def test_matplotlib_is_imported_for_pictures_only():
-    code = f"import sys; sys.path.insert(0, {str(DEMOS)!r}); import compare; print(*sys.modules)"
-    path = os.pathsep.join([str(DEMOS.parent), os.environ.get("PYTHONPATH", "")])
-    found = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
-        env=os.environ | {"PYTHONPATH": path},
-    )  # fmt: skip
-    assert "numpy" in found.stdout.split() and "matplotlib" not in found.stdout.split()
+    code = "import demos.compare, sys; print(*sys.modules)"
+    found = run_python("-c", code, cwd=ROOT).stdout.split()
+    assert "numpy" in found and "matplotlib" not in found
+
+
+@pytest.mark.parametrize("command", ["compare", "benchmark", "signatures"])
+def test_a_command_runs_from_any_folder_and_as_a_module(tmp_path, command):
+    """As a file it needs no path; nothing in the folder of the caller gets in its way."""
+    for name in ("minigrad", "architectures", "demos", "comparison", "pictures"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError('not this one')")
+    as_file = run_python(str(ROOT / "demos" / f"{command}.py"), "--help", cwd=tmp_path)
+    as_module = run_python("-m", f"demos.{command}", "--help", cwd=ROOT)
+    assert as_file.stdout == as_module.stdout
+    assert as_file.stdout.startswith(f"usage: {command}.py")
+
+
+def run_python(*arguments, cwd):
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, check=True
+    )

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import architectures
-import contest as module
 from architectures import list_architectures
 from architectures.feedforward.mlp import MLP
-from contest import Entry, Recipe, contest, entries, grid_points, predict, train
-from task import rings_and_clusters
+from demos.comparison import contest as module
+from demos.comparison.contest import Entry, Recipe, contest, entries, grid_points, predict, train
+from demos.comparison.task import rings_and_clusters
 
 SEEDS = (5, 6, 7)
 RECIPE = Recipe(seeds=SEEDS, epochs=2)

@@ -5,14 +5,14 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-import contest
-import figures
-from contest import Entry, Recipe, train
-from palette import CLASSES, FAMILIES, class_colours
-from panels import projection, shorten
-from results import PICTURES
-from tables import task_from_file
-from task import rings_and_clusters
+from demos.comparison import contest
+from demos.comparison.contest import Entry, Recipe, train
+from demos.comparison.own_data import task_from_file
+from demos.comparison.results import PICTURES
+from demos.comparison.task import rings_and_clusters
+from demos.pictures import comparison as figures
+from demos.pictures.palette import CLASSES, FAMILIES, class_colours
+from demos.pictures.panels import projection, shorten
 
 ALWAYS = {"data.png", "accuracy.png", "curves.png", "confusion.png", "summary.png"}
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ranking import half_width, rank, t_975, tied
+from demos.comparison.ranking import half_width, rank, t_975, tied
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import results
-from contest import Entry, Outcome, Recipe
-from progress import Progress, describe
-from report import confusion, data_summary, listed, protocol_table, table, takeaways
-from task import rings_and_clusters
+from demos.comparison import results
+from demos.comparison.contest import Entry, Outcome, Recipe
+from demos.comparison.progress import Progress, describe
+from demos.comparison.task import rings_and_clusters
+from demos.comparison.words import confusion, data_summary, listed, protocol_table, table, takeaways
 
 TASK = rings_and_clusters((0, 1, 2))
 RECIPE = Recipe(seeds=(0, 1, 2), epochs=4)

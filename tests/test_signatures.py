@@ -6,10 +6,10 @@ import re
 import numpy as np
 import pytest
 
-import signatures
 from architectures import list_architectures
+from demos import signatures
+from demos.signature import ann2snn, ebm, hopfield, mlp, tabnet, uncertainty
 from minigrad import Tensor, backend
-from signature import ann2snn, ebm, hopfield, mlp, tabnet, uncertainty
 
 TINY = {
     ann2snn: {"REPLICAS": 2, "TIMESTEPS": 16, "REPORTED": (1, 16)},

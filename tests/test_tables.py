@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tables import DataError, task_from_file
+from demos.comparison.own_data import DataError, task_from_file
 
 IRISES = "width,length,species\n" + "".join(
     f"{i},{i * i},{'setosa' if i % 2 else 'virginica'}\n" for i in range(20)

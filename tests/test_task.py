@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-import task
-from task import bayes_accuracy, densities, posterior, rings_and_clusters
+from demos.comparison import task
+from demos.comparison.task import bayes_accuracy, densities, posterior, rings_and_clusters
 
 
 def test_a_seed_names_one_data_set():

@@ -7,12 +7,12 @@ from statistics import median
 
 import numpy as np
 
-import by_hand
 from architectures import classifier
-from contest import OPTIONS
+from demos import by_hand
+from demos.comparison.contest import OPTIONS
+from demos.comparison.task import draw
 from minigrad import data, optim
 from minigrad.backend import xp
-from task import draw
 
 from .clock import race
 

@@ -11,7 +11,7 @@ from statistics import median
 
 import numpy as np
 
-from by_hand import MLP
+from demos.by_hand import MLP
 
 from .clock import race
 from .duel import LEARNING_RATE, NETWORKS, opponents, require_agreement

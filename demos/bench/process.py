@@ -9,7 +9,7 @@ from statistics import median
 NUMPY = "import numpy"
 
 MINIGRAD = """
-from task import draw
+from demos.comparison.task import draw
 from architectures import Classifier, classifier
 from minigrad import fit, optim
 
@@ -21,8 +21,8 @@ fit(model, x[:800], y[:800], Classifier.loss, optimizer, epochs=10, batch_size=3
 
 BY_HAND = """
 import numpy as np
-from task import draw
-from by_hand import MLP
+from demos.comparison.task import draw
+from demos.by_hand import MLP
 
 x, y = draw(0)
 rng = np.random.default_rng(0)

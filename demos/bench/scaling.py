@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from architectures import Classifier, classifier, list_architectures
-from by_hand import MLP
-from contest import OPTIONS
+from demos.by_hand import MLP
+from demos.comparison.contest import OPTIONS
 from minigrad import Tensor, backend, fit, nn, optim
 
 from .clock import seconds_per_call

@@ -3,10 +3,10 @@
 import numpy as np
 
 from architectures import Classifier, classifier
-from contest import OPTIONS
+from demos.comparison.contest import OPTIONS
+from demos.comparison.task import rings_and_clusters
+from demos.pictures.palette import CEILING, FAMILIES
 from minigrad import Tensor, fit, nn, no_grad, optim
-from palette import CEILING, FAMILIES
-from task import rings_and_clusters
 
 from .common import INK, SEED, entitled
 

@@ -4,10 +4,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from architectures import Classifier, classifier
-from contest import OPTIONS
+from demos.comparison.contest import OPTIONS
+from demos.comparison.task import draw
+from demos.pictures.palette import INK, class_colours, marker
 from minigrad import fit, optim
-from palette import INK, class_colours, marker
-from task import draw
 
 SEED = 42
 NUM_CLASSES = 5

@@ -8,10 +8,10 @@ from matplotlib.patheffects import withStroke
 
 from architectures import build
 from architectures.energy.langevin import langevin
-from contest import grid_points
+from demos.comparison.contest import grid_points
+from demos.comparison.task import densities
+from demos.pictures.palette import FAMILIES
 from minigrad import Tensor, backend, fit, nn, no_grad, optim
-from palette import FAMILIES
-from task import densities
 
 from .common import INK, SEED, entitled, plane, rings_and_clusters
 

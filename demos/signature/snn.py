@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from palette import FAMILIES, class_colours
+from demos.pictures.palette import FAMILIES, class_colours
 
 from .common import INK, NUM_CLASSES, accuracy, entitled, rings_and_clusters, trained
 

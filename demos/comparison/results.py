@@ -8,9 +8,9 @@ import os
 from statistics import fmean
 
 import minigrad
+from demos.comparison.ranking import half_width, rank
 from minigrad import backend
 from minigrad.backend import xp
-from ranking import half_width, rank
 
 SCHEMA = 1
 PICTURES = (

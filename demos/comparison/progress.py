@@ -6,7 +6,7 @@ import traceback
 from statistics import fmean
 
 from architectures import lookup
-from ranking import half_width
+from demos.comparison.ranking import half_width
 
 
 class Progress:

@@ -4,9 +4,9 @@ from statistics import fmean
 
 import numpy as np
 
-from contest import has_own_objective
-from progress import percent
-from ranking import half_width, rank, tied
+from demos.comparison.contest import has_own_objective
+from demos.comparison.progress import percent
+from demos.comparison.ranking import half_width, rank, tied
 
 FEW_ROWS = 20  # below, the accuracies are hardly worth comparing
 

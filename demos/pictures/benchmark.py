@@ -5,11 +5,10 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from architectures import lookup
-from palette import CEILING, FAMILIES, INK, STYLE
-
-from .duel import NETWORKS
-from .report import time
-from .scaling import CURVES
+from demos.bench.duel import NETWORKS
+from demos.bench.scaling import CURVES
+from demos.bench.tables import time
+from demos.pictures.palette import CEILING, FAMILIES, INK, STYLE
 
 
 def draw_all(results, folder):

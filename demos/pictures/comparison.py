@@ -12,10 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, SymmetricalLogLocator
 
-from animation import write_gif
-from contest import GRID
-from palette import FAMILIES, INK, STYLE
-from panels import (
+from demos.comparison.contest import GRID
+from demos.comparison.progress import percent
+from demos.comparison.ranking import half_width, rank
+from demos.pictures.animation import write_gif
+from demos.pictures.palette import FAMILIES, INK, STYLE
+from demos.pictures.panels import (
     bayes_probabilities,
     boundary,
     ceiling,
@@ -27,8 +29,6 @@ from panels import (
     name_axes,
     short_names,
 )
-from progress import percent
-from ranking import half_width, rank
 
 
 def draw_all(outcomes, task, folder, *, boundaries, animate):

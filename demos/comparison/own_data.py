@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from demos.comparison.task import TRAIN_SHARE, Task
 from minigrad.data import train_test_split
-from task import TRAIN_SHARE, Task
 
 MISSING = {"", "?", "na", "n/a", "nan", "null", "none"}
 

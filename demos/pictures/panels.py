@@ -4,9 +4,9 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from contest import grid_points
-from palette import CEILING, FAMILIES, INK, class_colours, marker
-from report import confusion
+from demos.comparison.contest import grid_points
+from demos.comparison.words import confusion
+from demos.pictures.palette import CEILING, FAMILIES, INK, class_colours, marker
 
 MOST_NAMES = 20  # with more classes, pictures leave out their names
 

@@ -5,7 +5,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image  # comes with Matplotlib
 
-from panels import regions, scatter, shades
+from demos.pictures.panels import regions, scatter, shades
 
 MILLISECONDS = 500  # for a frame; the last one stays five times as long
 

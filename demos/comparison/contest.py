@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from architectures import Architecture, Classifier, classifier, lookup
+from demos.comparison.task import Task
 from minigrad import backend, fit, nn, optim
-from task import Task
 
 OPTIONS = {
     "mlp": {"hidden_sizes": (64, 32), "dropout": 0.0},

@@ -1,0 +1,81 @@
+"""The house: arrows point one way, and nothing is imported by a name that a user might have."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("minigrad", "architectures", "demos")
+
+# A module imports from its own line and from those above it, never from those below.
+ROOMS = [
+    *("minigrad.backend", "minigrad.engine", "minigrad.ops", "minigrad.functional"),
+    *("minigrad.spiking", "minigrad.init", "minigrad.nn", "minigrad.optim", "minigrad.data"),
+    *("minigrad.training", "minigrad.gradcheck", "minigrad.strict", "minigrad"),
+    "architectures.base",
+    "architectures.uncertainty",
+    "architectures.feedforward",
+    "architectures",
+    "demos.by_hand",
+    "demos.comparison",
+    "demos.pictures.palette",
+    "demos.bench",
+    "demos.signature",
+    "demos.pictures",
+    "demos",
+]
+
+
+def modules():
+    """{dotted name: path} of all that is no test."""
+    paths = [path for room in PACKAGES for path in ROOT.glob(f"{room}/**/*.py")]
+    return {dotted(path): path for path in sorted(paths)}
+
+
+def dotted(path):
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(name, path, known):
+    """The modules of this repository that a module imports, wherever in its text."""
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in known)
+        elif isinstance(node, ast.ImportFrom):
+            up = package.split(".")[: len(package.split(".")) + 1 - node.level]
+            source = ".".join([*(up if node.level else []), *filter(None, [node.module])])
+            for alias in node.names:
+                inside = f"{source}.{alias.name}"
+                if inside in known or source in known:
+                    yield inside if inside in known else source
+
+
+def floor(name):
+    """The place of the most particular room that holds a module."""
+    rooms = [room for room in ROOMS if name == room or name.startswith(room + ".")]
+    return ROOMS.index(max(rooms, key=len))
+
+
+def test_arrows_point_one_way():
+    known = modules()
+    wrong = [
+        f"{name} imports {other}"
+        for name, path in known.items()
+        for other in imports(name, path, known)
+        if floor(other) > floor(name)
+    ]
+    assert not wrong
+
+
+def test_nothing_imports_in_a_circle():
+    known = modules()
+    graph = {name: set(imports(name, path, known)) - {name} for name, path in known.items()}
+    while free := {name for name, needs in graph.items() if not needs & graph.keys()}:
+        graph = {name: needs for name, needs in graph.items() if name not in free}
+    assert not graph
+
+
+def test_only_the_backend_knows_cupy():
+    known = modules()
+    texts = {name: path.read_text() for name, path in known.items()}
+    assert [name for name, text in texts.items() if "import cupy" in text] == ["minigrad.backend"]
