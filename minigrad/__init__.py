@@ -9,7 +9,7 @@ from .backend import use
 from .engine import Tensor, detect_nan, no_grad, op
 from .training import fit
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 __all__ = [
     "Tensor",
     "backend",
