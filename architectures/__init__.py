@@ -1,50 +1,159 @@
-"""The registry: every architecture by name.
+"""The registry: every architecture by name, and a door for yours.
 
 build("mlp", input_size=2, hidden_sizes=(64, 32))       a backbone
 classifier("mlp", 5, train_rows=800, input_size=2)      a backbone with a head for 5 classes
+
+A backbone is a module that maps points (..., B, D) to features (..., B, output_size). What it does
+as a classifier (its head, its objective, how it predicts) is the business of a Classifier class:
+see base.py. Each entry of the registry names a class for each of the two protocols.
 """
 
 import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from minigrad.backend import host_rng
 
-from .base import Architecture, Classifier
-from .energy.ebm import EBM
+from .base import Classifier
+from .energy.ebm import EBM, JEM
 from .energy.hopfield import Hopfield
 from .feedforward.mlp import MLP
-from .feedforward.tabnet import TabNet
-from .neuromorphic.ann2snn import ANN2SNN
+from .feedforward.tabnet import TabNet, TabNetClassifier
+from .neuromorphic.ann2snn import ANN2SNN, ConvertingClassifier
 from .neuromorphic.snn import SNN
-from .probabilistic.bayesian import Bayesian
-from .probabilistic.mc_dropout import MCDropout
+from .probabilistic.bayesian import Bayesian, BayesianClassifier
+from .probabilistic.mc_dropout import DropoutClassifier, MCDropout
+from .uncertainty import SamplingClassifier
 
-ARCHITECTURES = {
-    "mlp": MLP,
-    "tabnet": TabNet,
-    "bayesian": Bayesian,
-    "mc_dropout": MCDropout,
-    "ebm": EBM,
-    "hopfield": Hopfield,
-    "snn": SNN,
-    "ann2snn": ANN2SNN,
-}
+
+@dataclass(frozen=True)
+class Entry:
+    """All that the registry knows of an architecture."""
+
+    name: str
+    backbone: type  # called as backbone(input_size, ..., rng=rng, **options)
+    label: str  # as it stands in tables and pictures
+    family: str
+    shared: type  # the Classifier of the shared protocol: plain cross-entropy, a linear head
+    native: type  # the one with the head and the objective of the architecture's paper
+    options: Mapping = field(default_factory=dict)  # of the backbone, in the comparison
+    synonyms: Mapping = field(default_factory=dict)  # other names under which an option is known
+    colour: str | None = None  # in pictures; None: that of the family
+
+
+ARCHITECTURES = {}
+
+
+def register(
+    name,
+    backbone,
+    *,
+    label=None,
+    family="guests",
+    shared=Classifier,
+    native=None,
+    options=None,
+    synonyms=None,
+    colour=None,
+):
+    """Enter an architecture into the registry; returns its Entry.
+
+    Args:
+        name: what `build`, `classifier` and the command line call it.
+        backbone: a class of modules, called as ``backbone(input_size, rng=rng, **options)``, that
+            sets `output_size`, the width of its features.
+        label: its name in tables and pictures; by default `name`.
+        family: the architectures that it is compared with first.
+        shared, native: the Classifier classes of the two protocols; `native` is `shared` unless the
+            architecture has a head or an objective of its own.
+        options: of the backbone, in the comparison.
+        synonyms: {another name for an option: its name}.
+        colour: in pictures, as matplotlib understands it; by default that of the family.
+
+    Raises:
+        ValueError: another class has that name already.
+    """
+    taken = ARCHITECTURES.get(name)
+    if taken and (taken.backbone.__module__, taken.backbone.__qualname__) != (
+        backbone.__module__,
+        backbone.__qualname__,
+    ):
+        raise ValueError(f"the name {name!r} belongs to {taken.backbone.__qualname__} already")
+    ARCHITECTURES[name] = Entry(
+        name,
+        backbone,
+        label or name,
+        family,
+        shared,
+        native or shared,
+        dict(options or {}),
+        dict(synonyms or {}),
+        colour,
+    )
+    return ARCHITECTURES[name]
+
+
+# fmt: off
+# The options are those of the comparison. The synonyms are words of the notebook that it began with
+# and of the papers' code.
+register(
+    "mlp", MLP, label="MLP", family="feedforward",
+    options={"hidden_sizes": (64, 32), "dropout": 0.0},
+)
+register(
+    "tabnet", TabNet, label="TabNet", family="feedforward", native=TabNetClassifier,
+    synonyms={"n_shared": "num_shared", "n_independent": "num_independent"},
+    options={"hidden_size": 32, "num_steps": 3},
+)
+register(
+    "bayesian", Bayesian, label="Bayesian", family="probabilistic",
+    shared=SamplingClassifier, native=BayesianClassifier,
+    options={"output_size": 16, "hidden_sizes": (64, 32)},
+)
+register(
+    "mc_dropout", MCDropout, label="MC Dropout", family="probabilistic",
+    shared=SamplingClassifier, native=DropoutClassifier, synonyms={"dropout_rate": "dropout"},
+    options={"output_size": 16, "hidden_sizes": (64, 32)},
+)
+register(
+    "ebm", EBM, label="EBM", family="energy", native=JEM,
+    options={"hidden_sizes": (64, 32)},
+)
+register(
+    "hopfield", Hopfield, label="Hopfield", family="energy",
+    options={"hidden_size": 64},
+    synonyms={"input_dim": "input_size", "hidden_dim": "hidden_size"},
+)
+register(
+    "snn", SNN, label="SNN", family="neuromorphic",
+    options={"output_size": 16, "hidden_sizes": (64, 32)},
+)
+register(
+    "ann2snn", ANN2SNN, label="ANN2SNN", family="neuromorphic", shared=ConvertingClassifier,
+    options={"output_size": 16, "hidden_sizes": (64, 32)},
+)
+# fmt: on
 
 
 def list_architectures():
-    """The names, family by family."""
+    """The names, in the order of registration."""
     return list(ARCHITECTURES)
 
 
 def list_families():
     """{family: names of its architectures}."""
     families = {}
-    for name, architecture in ARCHITECTURES.items():
-        families.setdefault(architecture.family, []).append(name)
+    for name, entry in ARCHITECTURES.items():
+        families.setdefault(entry.family, []).append(name)
     return families
 
 
 def lookup(name):
-    """The class of that name."""
+    """The Entry of that name.
+
+    Raises:
+        ValueError: an unknown name.
+    """
     if name not in ARCHITECTURES:
         raise ValueError(f"unknown architecture {name!r}: choose one of {', '.join(ARCHITECTURES)}")
     return ARCHITECTURES[name]
@@ -57,31 +166,44 @@ def build(name, *args, **options):
         ValueError: an unknown name.
         TypeError: an unknown or missing option; the message lists those that exist.
     """
-    architecture = lookup(name)
-    signature = inspect.signature(architecture)
+    entry = lookup(name)
+    for other, own in entry.synonyms.items():
+        if other in options and own not in options:
+            options[own] = options.pop(other)
+    signature = inspect.signature(entry.backbone)
     try:
         signature.bind(*args, **options)
     except TypeError as error:
         raise TypeError(
             f"{name}: {error}; its options are {', '.join(signature.parameters)}"
         ) from None
-    return architecture(*args, **options)
+    return entry.backbone(*args, **options)
 
 
 def classifier(name, num_classes, *args, train_rows, native=False, rng=None, **options):
-    """A Classifier (see base.py) around ``build(name, *args, **options)``, all drawn from `rng`."""
-    rng = host_rng(rng)
+    """A Classifier (see base.py) around ``build(name, *args, **options)``, all drawn from `rng`.
+
+    Args:
+        num_classes: C.
+        train_rows: N, the size of the training set: some objectives weigh a prior against it.
+        native: whether to train with the head and by the objective of the architecture's paper;
+            otherwise with a linear head, by the plain cross-entropy.
+        rng: a seed or Generator.
+    """
+    entry, rng = lookup(name), host_rng(rng)
     backbone = build(name, *args, rng=rng, **options)
-    return Classifier(backbone, num_classes, train_rows=train_rows, native=native, rng=rng)
+    behaviour = entry.native if native else entry.shared
+    return behaviour(backbone, num_classes, train_rows=train_rows, rng=rng)
 
 
 __all__ = [
     "ARCHITECTURES",
-    "Architecture",
     "Classifier",
+    "Entry",
     "build",
     "classifier",
     "list_architectures",
     "list_families",
     "lookup",
+    "register",
 ]

@@ -9,40 +9,42 @@ nats, 0 log 0 = 0:
                                         between label and weights (BALD, Houlsby et al. 2011)
 """
 
-from minigrad import Tensor, functional, no_grad
+from minigrad import Tensor, functional
 from minigrad.backend import xp
 from minigrad.ops import broadcast_to
 
-from .base import Architecture
+from .base import Classifier, points, predicting
+from .checks import check_sizes
 
 
-class SamplingArchitecture(Architecture):
-    """A backbone with random weights or masks: it predicts the average over `samples` passes."""
+class SamplingClassifier(Classifier):
+    """Around a backbone with random weights or masks: predicts the average over its `samples`."""
 
-    samples = 1
+    def sample_proba(self, x, *, samples=None, rng=None):
+        """Softmax outputs of many passes at once: (..., B, D) -> (S, ..., B, C).
 
-    def predict_proba(self, model, x):
-        return sample_proba(model, x, self.samples).mean(axis=0)
+        The points get a leading axis, in front of that of the replicas in a stack, and whatever is
+        random is drawn anew along it.
 
-    def uncertainty(self, model, x):
-        """Total, aleatoric and epistemic uncertainty of each point, see `decompose`.
-
-        `model` is the Classifier around this backbone; it is left in evaluation mode.
+        Args:
+            samples: S; by default as many as the backbone says.
+            rng: see `predict_proba`.
         """
-        return decompose(sample_proba(model.eval(), x, self.samples))
+        samples = self.backbone.samples if samples is None else samples
+        check_sizes(samples=samples)
+        with predicting(self, rng):
+            x = points(self, x)
+            replicas = self.parameters()[0].shape[:-2]
+            lead = max(x.shape[:-2], replicas, key=len)
+            return functional.softmax(self(broadcast_to(x, (samples, *lead, *x.shape[-2:]))))
 
+    def predict_proba(self, x, *, rng=None):
+        return self.sample_proba(x, rng=rng).mean(axis=0)
 
-def sample_proba(model, x, samples):
-    """Softmax outputs of `samples` passes at once: (..., B, D) -> (S, ..., B, C).
-
-    The points get a leading axis, in front of that of the replicas in a stack, and whatever is
-    random is drawn anew along it.
-    """
-    with no_grad():
-        x = Tensor(x)
-        replicas = model.parameters()[0].shape[:-2]
-        lead = max(x.shape[:-2], replicas, key=len)
-        return functional.softmax(model(broadcast_to(x, (samples, *lead, *x.shape[-2:]))))
+    def uncertainty(self, x, *, samples=None, rng=None):
+        """Total, aleatoric and epistemic uncertainty of each point: see `decompose`; the arguments
+        are those of `sample_proba`."""
+        return decompose(self.sample_proba(x, samples=samples, rng=rng))
 
 
 def entropy(p):

@@ -125,6 +125,16 @@ def host_rng(seed):
     return numpy.random.default_rng(seed)
 
 
+def seed_numbers(seed):
+    """A seed as a tuple of numbers, to which others can be added: ``[*seed_numbers(s), k]``.
+
+    `seed` is a number, a sequence of them or a Generator, from which one is drawn.
+    """
+    if isinstance(seed, numpy.random.Generator):
+        seed = seed.integers(2**63)
+    return tuple(numpy.atleast_1d(seed).tolist())
+
+
 class Noise:
     """Random arrays, drawn on the device. Seeded by one draw from `rng`, a Generator or a seed."""
 
@@ -144,6 +154,10 @@ class Noise:
     def standard_normal(self, shape, dtype):
         """Mean 0, variance 1."""
         return self.generator.standard_normal(shape, dtype=dtype)
+
+    def exchange(self, other):
+        """From here on draw from where `other` drew, and the other way round."""
+        self.__dict__, other.__dict__ = other.__dict__, self.__dict__
 
 
 def add_at(target, index, values):

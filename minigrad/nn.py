@@ -134,6 +134,40 @@ def _named(module, kind, prefix="", seen=None):
 
 
 @contextmanager
+def evaluating(module):
+    """Inside, the module is in evaluation mode; afterwards each part of it is in its own again."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield module
+    finally:
+        for part, mode in modes:
+            part.training = mode
+
+
+@contextmanager
+def noise_from(module, rng):
+    """Inside, what the module draws (masks, weight noise) comes from `rng`; afterwards from where
+    it came before. So looking at a module does not change what it will draw next.
+
+    rng: a seed (a number, or a sequence of them) or a Generator; with None nothing changes.
+    """
+    if rng is None:
+        yield module
+        return
+    seed = backend.seed_numbers(rng)
+    sources = [noise for _, noise in module.named_noise()][::-1]  # the head's is number 0
+    others = [backend.Noise([*seed, k]) for k in range(len(sources))]
+    for noise, other in zip(sources, others):
+        noise.exchange(other)
+    try:
+        yield module
+    finally:
+        for noise, other in zip(sources, others):
+            noise.exchange(other)
+
+
+@contextmanager
 def frozen(module):
     """Inside, the parameters are constants: no vjp of theirs is recorded, no gradient computed."""
     thawed = [parameter for parameter in module.parameters() if parameter.requires_grad]

@@ -2,16 +2,18 @@
 
 import pytest
 
+from architectures import ARCHITECTURES
 from minigrad import backend, engine
 
 
 @pytest.fixture(autouse=True)
-def registry_stays_as_it_is():
-    """Ops that a test defines are forgotten after it."""
-    before = dict(engine.OPS)
+def registries_stay_as_they_are():
+    """Ops and architectures that a test registers are forgotten after it."""
+    before = [(registry, dict(registry)) for registry in (engine.OPS, ARCHITECTURES)]
     yield
-    engine.OPS.clear()
-    engine.OPS.update(before)
+    for registry, entries in before:
+        registry.clear()
+        registry.update(entries)
 
 
 def pytest_runtest_setup(item):

@@ -8,8 +8,7 @@ from multiprocessing import get_context
 import numpy as np
 import pytest
 
-import architectures
-from architectures import list_architectures
+from architectures import Classifier, list_architectures, lookup, register
 from architectures.feedforward.mlp import MLP
 from demos.comparison import contest as module
 from demos.comparison.contest import Entry, Recipe, contest, entries, grid_points, predict, train
@@ -102,26 +101,23 @@ def test_many_replicas_are_tested_in_parts_and_only_some_after_every_epoch(monke
     assert parts.accuracy[:1] == parts.accuracy_history[:, -1].tolist()
 
 
-class Converting(MLP):
+class Constant(Classifier):
+    def predict_proba(self, x, *, rng=None):
+        p = super().predict_proba(x)
+        p.data[...] = np.eye(5)[2]
+        return p
+
+
+class Converting(Classifier):
     """What it predicts with after training is another network than what was trained."""
 
-    label = "Converting"
-
-    def finish(self, model, x_train):
-        class Constant(type(model)):
-            def predict_proba(self, x):
-                p = super().predict_proba(x)
-                p.data[...] = np.eye(5)[2]
-                return p
-
-        converted = Constant(self, 5, train_rows=1)
-        converted.head = model.head
-        return converted
+    def finish(self, x_train):
+        return Constant(self.backbone, self.num_classes, train_rows=1, head=self.head)
 
 
-def test_the_accuracy_before_a_conversion_is_kept(monkeypatch):
-    monkeypatch.setitem(architectures.ARCHITECTURES, "converting", Converting)
-    monkeypatch.setitem(module.OPTIONS, "converting", module.OPTIONS["mlp"])
+def test_the_accuracy_before_a_conversion_is_kept():
+    options = lookup("mlp").options
+    register("converting", MLP, shared=Converting, options=options)
     converted = train(Entry("converting", TASK, RECIPE))
     plain = train(Entry("mlp", TASK, RECIPE))
     assert (converted.predictions == 2).all()
@@ -130,14 +126,12 @@ def test_the_accuracy_before_a_conversion_is_kept(monkeypatch):
 
 
 class Broken(MLP):
-    label = "Broken"
-
     def forward(self, x):
         raise RuntimeError("this one is broken")
 
 
-def test_a_failure_does_not_lose_the_others(monkeypatch):
-    monkeypatch.setitem(architectures.ARCHITECTURES, "broken", Broken)
+def test_a_failure_does_not_lose_the_others():
+    register("broken", Broken)
     results = list(contest(entries(["broken", "mlp"], ["shared"], TASK, RECIPE)))
     assert [entry.name for entry, _ in results] == ["broken", "mlp"]
     assert str(results[0][1]) == "this one is broken"
@@ -164,9 +158,9 @@ def compare_with(executor):
         assert same(found[entry.name, entry.recipe.protocol], train(entry))
 
 
-def test_any_executor_serves(monkeypatch):
+def test_any_executor_serves():
     compare_with(Backwards())
-    monkeypatch.setitem(architectures.ARCHITECTURES, "broken", Broken)
+    register("broken", Broken)
     [(entry, error)] = contest(entries(["broken"], ["shared"], TASK, RECIPE), Backwards())
     assert entry.name == "broken" and isinstance(error, RuntimeError)
 

@@ -11,24 +11,13 @@ import pytest
 from test_ops import every_case, tensors
 
 import minigrad
-from architectures import classifier, list_architectures
+from architectures import classifier, list_architectures, lookup
 from minigrad import Tensor, backend, functional, nn, op, optim, strict
 from minigrad.backend import xp
 from minigrad.data import minibatches
 
 ROOT = Path(__file__).parents[1]
 
-# As in the comparison. The first positional argument is the number of inputs.
-OPTIONS = {
-    "mlp": {"hidden_sizes": (64, 32), "dropout": 0.0},
-    "tabnet": {"hidden_size": 32, "num_steps": 3},
-    "bayesian": {"hidden_sizes": (64, 32), "output_size": 16},
-    "mc_dropout": {"hidden_sizes": (64, 32), "output_size": 16},
-    "ebm": {"hidden_sizes": (64, 32)},
-    "hopfield": {"hidden_dim": 64},
-    "snn": {"hidden_sizes": (64, 32), "output_size": 16},
-    "ann2snn": {"hidden_sizes": (64, 32), "output_size": 16},
-}
 every_architecture = pytest.mark.parametrize("name", list_architectures())
 both_protocols = pytest.mark.parametrize("native", [False, True], ids=["shared", "native"])
 
@@ -81,7 +70,8 @@ def points(rows=96, seed=0):
 
 
 def make(name, native=False, rng=0, rows=96):
-    return classifier(name, 5, 2, train_rows=rows, native=native, rng=rng, **OPTIONS[name])
+    options = lookup(name).options  # as in the comparison
+    return classifier(name, 5, 2, train_rows=rows, native=native, rng=rng, **options)
 
 
 # --- ops and layers --------------------------------------------------------------------------

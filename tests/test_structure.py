@@ -11,6 +11,7 @@ ROOMS = [
     *("minigrad.backend", "minigrad.engine", "minigrad.ops", "minigrad.functional"),
     *("minigrad.spiking", "minigrad.init", "minigrad.nn", "minigrad.optim", "minigrad.data"),
     *("minigrad.training", "minigrad.gradcheck", "minigrad.strict", "minigrad"),
+    "architectures.checks",
     "architectures.base",
     "architectures.uncertainty",
     "architectures.feedforward",

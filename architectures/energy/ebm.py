@@ -29,25 +29,63 @@ from minigrad import functional, nn
 from minigrad.backend import Noise, host_rng
 from minigrad.engine import Tensor
 
-from ..base import Architecture
+from ..base import Classifier, points
+from ..checks import check_not_negative, check_sizes
 from ..feedforward.mlp import MLP
 from .langevin import PersistentChains, langevin
 
 
-class EBM(Architecture):
+class EnergyModel(nn.Module):
+    """What has an energy and chains can be trained by contrast, and sampled."""
+
+    chains: PersistentChains
+    penalty: float
+
+    def energy(self, x):
+        """E(x): (..., B, D) -> (..., B)."""
+        raise NotImplementedError(f"{type(self).__name__} defines no energy(x)")
+
+    def contrastive_divergence(self, x):
+        """The objective of a density model, (...,) from data (..., B, D). It moves the chains.
+
+        For `fit`: ``loss=lambda model, x, y: model.contrastive_divergence(x)``.
+        """
+        return self._contrast(self.energy(points(self, x)))
+
+    def _contrast(self, positive):
+        """mean E(x+) - mean E(x-), and the penalty; `positive` is E(x+), (..., B)."""
+        with nn.frozen(self):
+            negatives = self.chains.advance(self.energy, positive.shape[-1])
+        negative = self.energy(Tensor(negatives))
+        squares = (positive * positive).mean(axis=-1) + (negative * negative).mean(axis=-1)
+        return positive.mean(axis=-1) - negative.mean(axis=-1) + self.penalty * squares
+
+    def sample(self, count, *, energy=None, steps=1000, step_size=0.02, rng=None):
+        """Points of the model: chains from uniform noise in the box, (..., count, D).
+
+        Leaves no gradient on the parameters. `energy` is by default the model's own.
+        """
+        check_sizes(count=count)
+        energy = energy or self.energy
+        *lead, _, features = self.chains.chains.shape
+        (low, high), dtype = self.chains.box, self.chains.chains.dtype
+        noise = Noise(rng)
+        start = low + (high - low) * noise.random((*lead, count, features), dtype=dtype)
+        with nn.frozen(self), nn.evaluating(self):
+            return Tensor(langevin(energy, start, steps, step_size, noise, self.chains.box))
+
+
+class EBM(EnergyModel):
     """A scalar energy, read out from an MLP; the one feature is E(x).
 
     Args:
         input_size: D.
         hidden_sizes, activation, dropout: of the MLP. A smooth activation gives Langevin dynamics a
             smooth force.
-        weight: of the generative term in the native objective.
+        weight: of the generative term in the objective of the joint model.
         penalty: of squared energies.
         rng: a seed or Generator for weights and chains.
     """
-
-    label = "EBM"
-    family = "energy"
 
     def __init__(
         self,
@@ -60,6 +98,7 @@ class EBM(Architecture):
         *,
         rng=None,
     ):
+        check_not_negative(weight=weight, penalty=penalty)
         rng = host_rng(rng)
         self.body = MLP(input_size, hidden_sizes, activation, dropout, rng=rng)
         self.readout = nn.Linear(self.body.output_size, 1, rng=rng)
@@ -68,55 +107,35 @@ class EBM(Architecture):
         self.output_size = 1
 
     def forward(self, x):
-        h = self.body(x)
-        return self.readout(h) if self.readout else h
+        return self.readout(self.body(x))
 
     def energy(self, x):
-        """E(x): (..., B, D) -> (..., B)."""
-        if self.readout is None:
-            raise RuntimeError(
-                "this EBM is the body of a joint model: its energy is -logsumexp of the logits"
-            )
         return self(x)[..., 0]
 
-    def contrastive_divergence(self, x):
-        """The objective of the density model, (...,) from data (..., B, D). It moves the chains.
 
-        For `fit`: ``loss=lambda model, x, y: model.contrastive_divergence(x)``.
-        """
-        x = Tensor(x)
-        return self._contrast(self, self.energy(x), self.energy)
+class JEM(EnergyModel, Classifier):
+    """The joint energy model: a classifier whose logits are energies.
 
-    def sample(self, count, *, steps=1000, step_size=0.02, rng=None):
-        """Points of the density model: chains from uniform noise in the box, (..., count, D).
+    It takes body and chains of an EBM; one energy for each class is in the place of the scalar.
+    """
 
-        Leaves no gradient on the parameters.
-        """
-        *lead, _, features = self.chains.chains.shape
-        (low, high), dtype = self.chains.box, self.chains.chains.dtype
-        noise = Noise(rng)
-        start = low + (high - low) * noise.random((*lead, count, features), dtype=dtype)
-        with nn.frozen(self):
-            return Tensor(langevin(self.energy, start, steps, step_size, noise, self.chains.box))
+    def __init__(self, ebm, num_classes, *, train_rows, rng=None):
+        Classifier.__init__(self, ebm.body, num_classes, train_rows=train_rows, rng=rng)
+        self.chains = ebm.chains
+        self.weight, self.penalty = ebm.weight, ebm.penalty
 
-    # --- as a classifier -------------------------------------------------------------------------
+    def energy(self, x):
+        return -functional.logsumexp(self(x))
 
-    def native_head(self, num_classes, rng):
-        """f(x): one energy for each class takes the place of the scalar."""
-        self.readout = None
-        self.output_size = self.body.output_size
-        return nn.Linear(self.body.output_size, num_classes, rng=rng)
-
-    def native_loss(self, model, x, y):
-        logits = model(x)
-        marginal = -functional.logsumexp(logits)
-        contrast = self._contrast(model, marginal, lambda z: -functional.logsumexp(model(z)))
+    def loss(self, x, y):
+        logits = self(x)
+        contrast = self._contrast(-functional.logsumexp(logits))
         return functional.cross_entropy(logits, y) + self.weight * contrast
 
-    def _contrast(self, model, positive, energy):
-        """mean E(x+) - mean E(x-), and the penalty; `positive` is E(x+), (..., B)."""
-        with nn.frozen(model):
-            negatives = self.chains.advance(energy, positive.shape[-1])
-        negative = energy(Tensor(negatives))
-        squares = (positive * positive).mean(axis=-1) + (negative * negative).mean(axis=-1)
-        return positive.mean(axis=-1) - negative.mean(axis=-1) + self.penalty * squares
+    def sample(self, count, *, label=None, **options):
+        """Points of all classes, by E(x), or of the class with that number, by E(x, label)."""
+        if label is None:
+            return super().sample(count, **options)
+        if label not in range(self.num_classes):
+            raise ValueError(f"label must be in 0 ... {self.num_classes - 1}, not {label!r}")
+        return super().sample(count, energy=lambda x: -self(x)[..., label], **options)

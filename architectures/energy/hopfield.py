@@ -29,7 +29,7 @@ from minigrad import functional, init, nn
 from minigrad.backend import host_rng
 from minigrad.engine import Tensor
 
-from ..base import Architecture, check_positive
+from ..checks import check_not_negative, check_positive, check_sizes
 
 
 def update(xi, patterns, beta):
@@ -45,28 +45,25 @@ def energy(xi, patterns, beta):
     return (xi * xi).sum(axis=-1) / 2 - lse + constant
 
 
-class Hopfield(Architecture):
+class Hopfield(nn.Module):
     """A Hopfield layer with learned patterns; the features are what the queries read out.
 
     Args:
-        input_dim: D.
+        input_size: D.
         num_patterns: K.
-        hidden_dim: d, the width of patterns and features.
+        hidden_size: d, the width of patterns and features.
         beta: inverse temperature; by default 1 / sqrt(width of a head), as in attention.
         update_steps: how often Eq. 3 is applied to the query before the read-out.
         tied: read out the stored patterns themselves (V = K): half the parameters.
-        num_heads: associative memories side by side; must divide hidden_dim.
+        num_heads: associative memories side by side; must divide hidden_size.
         rng: a seed or Generator.
     """
 
-    label = "Hopfield"
-    family = "energy"
-
     def __init__(
         self,
-        input_dim,
+        input_size,
         num_patterns=64,
-        hidden_dim=64,
+        hidden_size=64,
         beta=None,
         update_steps=0,
         tied=False,
@@ -74,24 +71,28 @@ class Hopfield(Architecture):
         *,
         rng=None,
     ):
-        check_positive(num_patterns=num_patterns, hidden_dim=hidden_dim, num_heads=num_heads)
-        if hidden_dim % num_heads:
-            raise ValueError(f"num_heads={num_heads} does not divide hidden_dim={hidden_dim}")
+        check_sizes(input_size=input_size, num_patterns=num_patterns, hidden_size=hidden_size)
+        check_sizes(num_heads=num_heads)
+        check_not_negative(update_steps=update_steps)
+        if beta is not None:
+            check_positive(beta=beta)
+        if hidden_size % num_heads:
+            raise ValueError(f"num_heads={num_heads} does not divide hidden_size={hidden_size}")
         rng = host_rng(rng)
-        width = hidden_dim // num_heads
+        width = hidden_size // num_heads
         heads = () if num_heads == 1 else (num_heads,)
 
         def patterns():
             shape = (*heads, num_patterns, width)
             return Tensor(init.glorot_uniform(shape, rng), requires_grad=True)
 
-        self.query = nn.Linear(input_dim, hidden_dim, rng=rng)
+        self.query = nn.Linear(input_size, hidden_size, rng=rng)
         self.keys = patterns()
         self.values = None if tied else patterns()
         self.beta = 1 / math.sqrt(width) if beta is None else beta
         self.update_steps = update_steps
         self.num_heads = num_heads
-        self.output_size = hidden_dim
+        self.output_size = hidden_size
 
     def forward(self, x):
         xi = self._split_heads(self.query(x))
@@ -122,29 +123,26 @@ def _swap(x):
     return x.transpose(*range(last - 2), last - 1, last - 2, last)
 
 
-class AssociativeMemory(Architecture):
+class AssociativeMemory(nn.Module):
     """Multi-head Hopfield layers in a stack: h <- norm(h + dropout(hopfield(h))).
 
     The input is projected to the hidden width first: a layer norm of two raw inputs would leave a
     single bit of them.
 
     Args:
-        input_dim: D.
+        input_size: D.
         num_layers: Hopfield layers.
-        num_patterns, hidden_dim, beta, num_heads: as for Hopfield.
+        num_patterns, hidden_size, beta, num_heads: as for Hopfield.
         dropout: on each layer's read-out, while training.
         rng: a seed or Generator.
     """
 
-    label = "Associative memory"
-    family = "energy"
-
     def __init__(
         self,
-        input_dim,
+        input_size,
         num_layers=2,
         num_patterns=64,
-        hidden_dim=64,
+        hidden_size=64,
         beta=None,
         num_heads=4,
         dropout=0.1,
@@ -152,14 +150,14 @@ class AssociativeMemory(Architecture):
         rng=None,
     ):
         rng = host_rng(rng)
-        self.projection = nn.Linear(input_dim, hidden_dim, rng=rng)
+        self.projection = nn.Linear(input_size, hidden_size, rng=rng)
         self.memories = [
-            Hopfield(hidden_dim, num_patterns, hidden_dim, beta, num_heads=num_heads, rng=rng)
+            Hopfield(hidden_size, num_patterns, hidden_size, beta, num_heads=num_heads, rng=rng)
             for _ in range(num_layers)
         ]
-        self.norms = [nn.LayerNorm(hidden_dim) for _ in range(num_layers)]
+        self.norms = [nn.LayerNorm(hidden_size) for _ in range(num_layers)]
         self.dropout = nn.Dropout(dropout, rng=rng)
-        self.output_size = hidden_dim
+        self.output_size = hidden_size
 
     def forward(self, x):
         h = self.projection(x)

@@ -19,7 +19,7 @@ from itertools import pairwise
 from minigrad import functional, nn
 from minigrad.backend import host_rng
 
-from ..base import Architecture
+from ..checks import check_sizes, check_widths
 
 
 class Residual(nn.Module):
@@ -32,7 +32,7 @@ class Residual(nn.Module):
         return self.layers(x) + (self.projection(x) if self.projection else x)
 
 
-class MLP(Architecture):
+class MLP(nn.Module):
     """Fully connected layers; the features are the last hidden activations.
 
     Args:
@@ -45,9 +45,6 @@ class MLP(Architecture):
         rng: a seed or Generator for the initial weights and the dropout masks.
     """
 
-    label = "MLP"
-    family = "feedforward"
-
     def __init__(
         self,
         input_size,
@@ -59,6 +56,8 @@ class MLP(Architecture):
         *,
         rng=None,
     ):
+        check_sizes(input_size=input_size)
+        check_widths(hidden_sizes)
         rng = host_rng(rng)
         sizes = [input_size, *hidden_sizes]
         self.layers = []

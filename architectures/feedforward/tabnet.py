@@ -20,8 +20,8 @@ Fig. 4.
     [d_i, a_i] = transformer_i(M_i * f)
     output  = sum_i relu(d_i)
 
-A feature transformer is n_shared + n_independent layers GLU(BN(h W)), W: (w, 2w); the first has no
-residual connection, the later ones give (h + layer(h)) sqrt(1/2), which keeps the variance. The
+A feature transformer is num_shared + num_independent layers GLU(BN(h W)), W: (w, 2w). The first has
+no residual connection, the later ones give (h + layer(h)) sqrt(1/2), which keeps the variance. The
 matrices of the shared layers are the same in all transformers; the batch norms never are, because
 each sees the statistics of its own step.
 
@@ -36,12 +36,13 @@ training. The running variance is the biased one (see functional.batch_norm).
 
 import math
 
-from minigrad import Tensor, functional, nn, no_grad, op
+from minigrad import functional, nn, op
 from minigrad.backend import host_rng
 from minigrad.functional import once
 from minigrad.ops import concatenate, log, split, stack
 
-from ..base import Architecture, check_positive
+from ..base import Classifier, points, predicting
+from ..checks import check_not_negative, check_positive, check_sizes
 
 
 class GhostBatchNorm(nn.BatchNorm):
@@ -105,7 +106,7 @@ class AttentiveTransformer(nn.Module):
         return functional.sparsemax(prior * self.norm(self.linear(a)))
 
 
-class TabNet(Architecture):
+class TabNet(nn.Module):
     """The TabNet encoder; the features are the summed decisions of its steps.
 
     Args:
@@ -113,7 +114,7 @@ class TabNet(Architecture):
         hidden_size: H = n_d = n_a.
         num_steps: decision steps.
         relaxation_factor: gamma; with 1 a feature that was used up has the logit 0 from then on.
-        n_shared, n_independent: layers of each feature transformer; at least one in all.
+        num_shared, num_independent: layers of each feature transformer; at least one in all.
         virtual_batch_size: rows of a virtual batch.
         momentum: of the running statistics, the weight of the newest batch.
         sparsity: weight of the masks' entropy in the native objective.
@@ -122,17 +123,14 @@ class TabNet(Architecture):
         rng: a seed or Generator.
     """
 
-    label = "TabNet"
-    family = "feedforward"
-
     def __init__(
         self,
         input_size,
         hidden_size=64,
         num_steps=3,
         relaxation_factor=1.5,
-        n_shared=2,
-        n_independent=2,
+        num_shared=2,
+        num_independent=2,
         virtual_batch_size=128,
         momentum=0.1,
         sparsity=1e-3,
@@ -141,7 +139,14 @@ class TabNet(Architecture):
         *,
         rng=None,
     ):
-        check_positive(num_steps=num_steps, transformer_layers=n_shared + n_independent)
+        check_sizes(input_size=input_size, hidden_size=hidden_size, num_steps=num_steps)
+        check_sizes(virtual_batch_size=virtual_batch_size)
+        check_not_negative(num_shared=num_shared, num_independent=num_independent)
+        check_sizes(transformer_layers=num_shared + num_independent)
+        check_positive(momentum=momentum, relaxation_factor=relaxation_factor)
+        check_not_negative(sparsity=sparsity)
+        if num_classes is not None:
+            check_sizes(num_classes=num_classes)
         rng = host_rng(rng)
         width = 2 * hidden_size
 
@@ -152,10 +157,10 @@ class TabNet(Architecture):
         def norm(features):
             return GhostBatchNorm(features, virtual_batch_size, momentum=momentum)
 
-        shared = linears(n_shared, input_size)
+        shared = linears(num_shared, input_size)
 
         def transformer():
-            layers = shared + linears(n_independent, width if shared else input_size)
+            layers = shared + linears(num_independent, width if shared else input_size)
             return FeatureTransformer(layers, [norm(2 * width) for _ in layers])
 
         def attention():
@@ -200,26 +205,29 @@ class TabNet(Architecture):
         _, decisions = self.steps(x)
         return self.output(decisions)
 
-    def native_loss(self, model, x, y):
-        masks, decisions = self.steps(x)
-        loss = functional.cross_entropy(model.head(self.output(decisions)), y)
-        entropy = 0.0
-        for mask in masks:
-            entropy = entropy - (mask * log(mask + 1e-15)).sum(axis=-1).mean(axis=-1)
-        return loss + self.sparsity / len(masks) * entropy
-
     def feature_masks(self, x):
-        """What the network looked at, in evaluation mode.
+        """What the network looked at: in evaluation mode, which it leaves as it found it.
 
         Returns:
             masks (steps, ..., B, D), rows summing to 1, and the aggregate importance (..., B, D):
             the masks, each weighted by what its step contributed, eta_i = sum_c relu(d_i)_c, and
             normalised to sum to 1 ("Interpretability" in section 3 of the paper).
         """
-        self.eval()
-        with no_grad():
-            masks, decisions = self.steps(Tensor(x))
+        with predicting(self):
+            masks, decisions = self.steps(points(self, x))
             masks, decisions = stack(masks), stack(decisions)
             eta = decisions.sum(axis=-1, keepdims=True)
             importance = (eta * masks).sum(axis=0)
             return masks, importance / (importance.sum(axis=-1, keepdims=True) + 1e-15)
+
+
+class TabNetClassifier(Classifier):
+    """TabNet with the objective of its paper: it pays for masks that spread over many features."""
+
+    def loss(self, x, y):
+        masks, decisions = self.backbone.steps(x)
+        loss = functional.cross_entropy(self.head(self.backbone.output(decisions)), y)
+        entropy = 0.0
+        for mask in masks:
+            entropy = entropy - (mask * log(mask + 1e-15)).sum(axis=-1).mean(axis=-1)
+        return loss + self.backbone.sparsity / len(masks) * entropy

@@ -31,12 +31,13 @@ Deviation: the percentile is 99.9 by default, as in Rueckauer et al.; Diehl et a
 import copy
 from itertools import pairwise
 
-from minigrad import functional, nn, no_grad
+from minigrad import functional, nn
 from minigrad.backend import host_rng, xp
 from minigrad.engine import Tensor
 from minigrad.spiking import lif_trace
 
-from ..base import Architecture, check_positive
+from ..base import Classifier, points, predicting
+from ..checks import check_not_negative, check_positive, check_sizes, check_widths
 from .snn import synaptic_current
 
 
@@ -56,7 +57,7 @@ class ReLULayer(nn.Module):
         return self.linear.weight * scale, self.linear.bias * scale + shift
 
 
-class ANN2SNN(Architecture):
+class ANN2SNN(nn.Module):
     """The network that is trained; `convert` makes the spiking one, which is what predicts.
 
     Args:
@@ -69,9 +70,6 @@ class ANN2SNN(Architecture):
         initial_potential: V before the first step, in thresholds.
         rng: a seed or Generator.
     """
-
-    label = "ANN2SNN"
-    family = "neuromorphic"
 
     def __init__(
         self,
@@ -87,9 +85,12 @@ class ANN2SNN(Architecture):
     ):
         if not 0 < percentile <= 100:
             raise ValueError(f"percentile lies in (0, 100], not {percentile}")
-        check_positive(
-            spiking_layers=len(hidden_sizes), num_timesteps=num_timesteps, threshold=threshold
-        )
+        check_sizes(input_size=input_size, num_timesteps=num_timesteps)
+        check_widths(hidden_sizes)
+        check_positive(spiking_layers=len(hidden_sizes), threshold=threshold)
+        check_not_negative(initial_potential=initial_potential)
+        if output_size is not None:
+            check_sizes(output_size=output_size)
         rng = host_rng(rng)
         sizes = [input_size, *hidden_sizes]
         self.layers = [ReLULayer(n, m, rng=rng) for n, m in pairwise(sizes)]
@@ -107,11 +108,10 @@ class ANN2SNN(Architecture):
 
     def convert(self, x_train):
         """The SpikingNetwork with this network's weights, scaled by its activations on x_train
-        (..., N, D). This network is put into evaluation mode and not changed otherwise."""
-        self.eval()
-        h, scale = Tensor(x_train), 1.0
+        (..., N, D). This network is not changed."""
+        h, scale = points(self, x_train), 1.0
         layers = []
-        with no_grad():
+        with predicting(self):
             for layer in self.layers:
                 h = layer(h)
                 before, scale = scale, self._activation_scale(h.data)
@@ -135,18 +135,22 @@ class ANN2SNN(Architecture):
         scale = xp.percentile(h, self.percentile, axis=(-1, -2), keepdims=True).astype(h.dtype)
         return xp.where(scale > 0, scale, 1)
 
-    def finish(self, model, x_train):
-        """The Classifier with the spiking network in place of this one; the head stays."""
-        finished = copy.copy(model)
-        finished.backbone = self.convert(x_train)
-        return finished
+
+class ConvertingClassifier(Classifier):
+    """Trained as an ordinary network; `finish` makes the spiking one, which is what predicts."""
+
+    def finish(self, x_train):
+        """A Classifier with the spiking network as its backbone, and a copy of the head."""
+        return Classifier(
+            self.backbone.convert(x_train),
+            self.num_classes,
+            train_rows=self.train_rows,
+            head=copy.deepcopy(self.head),
+        )
 
 
-class SpikingNetwork(Architecture):
+class SpikingNetwork(nn.Module):
     """Integrate-and-fire layers without leak: the rates stand for the activations of an ANN."""
-
-    label = "ANN2SNN"
-    family = "neuromorphic"
 
     def __init__(
         self, layers, scale, tail, *, num_timesteps, threshold, initial_potential, output_size

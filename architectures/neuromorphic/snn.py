@@ -26,15 +26,16 @@ arrives; the reset subtracts the threshold one timestep later and is not differe
 import math
 from itertools import pairwise
 
-from minigrad import nn, no_grad
+from minigrad import nn
 from minigrad.backend import host_rng
 from minigrad.engine import Tensor
 from minigrad.spiking import check_surrogate, lif, lif_trace
 
-from ..base import Architecture, check_positive
+from ..base import points, predicting
+from ..checks import check_positive, check_sizes, check_widths
 
 
-class SNN(Architecture):
+class SNN(nn.Module):
     """Layers of leaky integrate-and-fire neurons; the features are a readout of mean spike counts.
 
     Args:
@@ -52,9 +53,6 @@ class SNN(Architecture):
         rng: a seed or Generator.
     """
 
-    label = "SNN"
-    family = "neuromorphic"
-
     def __init__(
         self,
         input_size,
@@ -70,9 +68,9 @@ class SNN(Architecture):
         *,
         rng=None,
     ):
-        check_positive(
-            spiking_layers=len(hidden_sizes), num_timesteps=num_timesteps, tau=tau, slope=slope
-        )
+        check_sizes(input_size=input_size, output_size=output_size, num_timesteps=num_timesteps)
+        check_widths(hidden_sizes)
+        check_positive(spiking_layers=len(hidden_sizes), tau=tau, threshold=threshold, slope=slope)
         rng = host_rng(rng)
         sizes = [input_size, *hidden_sizes]
         self.layers = [nn.Linear(n, m, rng=rng) for n, m in pairwise(sizes)]
@@ -107,9 +105,9 @@ class SNN(Architecture):
         Tensors of shape (..., T, B, H). The mean of S over T and B is a neuron's firing rate (per
         timestep); a neuron with rate 0 on all data is dead.
         """
-        x = Tensor(x)
+        x = points(self, x)
         traces, spikes = [], None
-        with no_grad():
+        with predicting(self):
             for linear in self.layers:
                 current = synaptic_current(linear, x, spikes)
                 trace = lif_trace(current.data, self.num_timesteps, self.beta, self.threshold)

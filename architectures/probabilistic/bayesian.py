@@ -31,8 +31,8 @@ from minigrad.backend import Noise, host_rng, xp
 from minigrad.engine import Tensor
 from minigrad.ops import log
 
-from ..base import check_positive
-from ..uncertainty import SamplingArchitecture
+from ..checks import check_not_negative, check_positive, check_sizes, check_widths
+from ..uncertainty import SamplingClassifier
 
 
 class BayesianLinear(nn.Module):
@@ -74,7 +74,7 @@ def _constant(shape, value):
     return Tensor(xp.full(shape, value, "float32"), requires_grad=True)
 
 
-class Bayesian(SamplingArchitecture):
+class Bayesian(nn.Module):
     """An MLP of BayesianLinear layers, linear at the end.
 
     Args:
@@ -89,9 +89,6 @@ class Bayesian(SamplingArchitecture):
         rng: a seed or Generator for the initial means and for the noise.
     """
 
-    label = "Bayesian"
-    family = "probabilistic"
-
     def __init__(
         self,
         input_size,
@@ -105,17 +102,21 @@ class Bayesian(SamplingArchitecture):
         *,
         rng=None,
     ):
-        check_positive(prior_sigma=prior_sigma, samples=samples)
+        check_sizes(input_size=input_size, output_size=output_size, samples=samples)
+        check_widths(hidden_sizes)
+        check_positive(prior_sigma=prior_sigma)
+        check_not_negative(temperature=temperature)
         rng = host_rng(rng)
         sizes = [input_size, *hidden_sizes, output_size]
         self.prior_sigma, self.posterior_rho = prior_sigma, posterior_rho
-        self.layers = [self._linear(n, m, rng) for n, m in pairwise(sizes)]
+        self.layers = [self.linear(n, m, rng) for n, m in pairwise(sizes)]
         self.activation = functional.activation(activation)
         self.samples = samples
         self.temperature = temperature
         self.output_size = output_size
 
-    def _linear(self, inputs, outputs, rng):
+    def linear(self, inputs, outputs, rng):
+        """A layer with this network's prior."""
         prior = {"prior_sigma": self.prior_sigma, "posterior_rho": self.posterior_rho}
         return BayesianLinear(inputs, outputs, **prior, rng=rng)
 
@@ -125,12 +126,16 @@ class Bayesian(SamplingArchitecture):
             x = self.activation(layer(x))
         return last(x)
 
-    def native_head(self, num_classes, rng):
-        return self._linear(self.output_size, num_classes, rng)
 
-    def native_loss(self, model, x, y):
-        loss = functional.cross_entropy(model(x), y)
-        return loss + kl(model) * (self.temperature / model.train_rows)
+class BayesianClassifier(SamplingClassifier):
+    """With a Bayesian head and the evidence lower bound as its objective."""
+
+    def __init__(self, backbone, num_classes, *, train_rows, rng=None):
+        head = backbone.linear(backbone.output_size, num_classes, rng)
+        super().__init__(backbone, num_classes, train_rows=train_rows, head=head)
+
+    def loss(self, x, y):
+        return super().loss(x, y) + kl(self) * (self.backbone.temperature / self.train_rows)
 
 
 def kl(model):

@@ -29,8 +29,8 @@ from itertools import pairwise
 from minigrad import functional, nn
 from minigrad.backend import host_rng
 
-from ..base import check_positive
-from ..uncertainty import SamplingArchitecture
+from ..checks import check_sizes, check_widths
+from ..uncertainty import SamplingClassifier
 
 LENGTH_SCALE = 0.1
 
@@ -42,40 +42,38 @@ class MonteCarloDropout(nn.Dropout):
         return functional.dropout(x, self.rate, self.noise) if self.rate else x
 
 
-class MCDropout(SamplingArchitecture):
+class MCDropout(nn.Module):
     """An MLP with dropout after every hidden activation, linear at the end.
 
     Args:
         input_size: D.
         hidden_sizes: width of each hidden layer.
         output_size: features.
-        dropout_rate: p, in [0, 1).
+        dropout: p, in [0, 1).
         activation: a name in `functional.ACTIVATIONS`.
         samples: masks that a prediction averages.
         rng: a seed or Generator for the initial weights and for the masks.
     """
-
-    label = "MC Dropout"
-    family = "probabilistic"
 
     def __init__(
         self,
         input_size,
         hidden_sizes=(256, 128),
         output_size=64,
-        dropout_rate=0.2,
+        dropout=0.2,
         activation="relu",
         samples=50,
         *,
         rng=None,
     ):
-        check_positive(samples=samples)
+        check_sizes(input_size=input_size, output_size=output_size, samples=samples)
+        check_widths(hidden_sizes)
         rng = host_rng(rng)
         sizes = [input_size, *hidden_sizes]
         self.hidden = [nn.Linear(n, m, rng=rng) for n, m in pairwise(sizes)]
         self.last = nn.Linear(sizes[-1], output_size, rng=rng)
         self.activation = functional.activation(activation)
-        self.dropout = MonteCarloDropout(dropout_rate, rng=rng)
+        self.dropout = MonteCarloDropout(dropout, rng=rng)
         self.samples = samples
         self.output_size = output_size
 
@@ -84,14 +82,19 @@ class MCDropout(SamplingArchitecture):
             x = self.dropout(self.activation(linear(x)))
         return self.last(x)
 
-    def native_head(self, num_classes, rng):
-        """A mask before the head, too."""
-        return nn.Sequential(self.dropout, nn.Linear(self.output_size, num_classes, rng=rng))
 
-    def native_loss(self, model, x, y):
-        keep = 1 - self.dropout.rate
-        decay = LENGTH_SCALE**2 * keep / (2 * model.train_rows)
+class DropoutClassifier(SamplingClassifier):
+    """With a mask before the head, too, and the weight decay that the prior asks for."""
+
+    def __init__(self, backbone, num_classes, *, train_rows, rng=None):
+        linear = nn.Linear(backbone.output_size, num_classes, rng=rng)
+        head = nn.Sequential(backbone.dropout, linear)
+        super().__init__(backbone, num_classes, train_rows=train_rows, head=head)
+
+    def loss(self, x, y):
+        keep = 1 - self.backbone.dropout.rate
+        decay = LENGTH_SCALE**2 * keep / (2 * self.train_rows)
         squares = 0.0
-        for parameter in model.parameters():
+        for parameter in self.parameters():
             squares = squares + (parameter * parameter).sum(axis=(-1, -2))
-        return functional.cross_entropy(model(x), y) + decay * squares
+        return super().loss(x, y) + decay * squares

@@ -7,9 +7,8 @@ from statistics import median
 
 import numpy as np
 
-from architectures import classifier
+from architectures import classifier, lookup
 from demos import by_hand
-from demos.comparison.contest import OPTIONS
 from demos.comparison.task import draw
 from minigrad import data, optim
 from minigrad.backend import xp
@@ -53,12 +52,17 @@ def wide_task(rows=2048, features=256, classes=10):
     return x, y
 
 
+def as_compared(name, hand):
+    """The Network with the options of the comparison, on its task."""
+    return Network(lookup(name).label, name, lookup(name).options, hand, small_task)
+
+
 WIDE = {"hidden_sizes": (1024, 1024), "dropout": 0.0}
 NETWORKS = {
-    "mlp": Network("MLP", "mlp", OPTIONS["mlp"], by_hand.MLP, small_task),
-    "snn": Network("SNN", "snn", OPTIONS["snn"], by_hand.SNN, small_task),
-    "hopfield": Network("Hopfield", "hopfield", OPTIONS["hopfield"], by_hand.Hopfield, small_task),
-    "tabnet": Network("TabNet", "tabnet", OPTIONS["tabnet"], by_hand.TabNet, small_task),
+    "mlp": as_compared("mlp", by_hand.MLP),
+    "snn": as_compared("snn", by_hand.SNN),
+    "hopfield": as_compared("hopfield", by_hand.Hopfield),
+    "tabnet": as_compared("tabnet", by_hand.TabNet),
     "wide": Network("wide MLP", "mlp", WIDE, by_hand.MLP, wide_task, batch_size=512),
 }
 

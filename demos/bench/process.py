@@ -10,13 +10,13 @@ NUMPY = "import numpy"
 
 MINIGRAD = """
 from demos.comparison.task import draw
-from architectures import Classifier, classifier
+from architectures import classifier
 from minigrad import fit, optim
 
 x, y = draw(0)
 model = classifier("mlp", 5, 2, train_rows=800, hidden_sizes=(64, 32), dropout=0.0, rng=0)
 optimizer = optim.Adam(model.parameters(), lr=1e-2)
-fit(model, x[:800], y[:800], Classifier.loss, optimizer, epochs=10, batch_size=32)
+fit(model, x[:800], y[:800], type(model).loss, optimizer, epochs=10, batch_size=32)
 """
 
 BY_HAND = """

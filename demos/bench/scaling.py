@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from architectures import Classifier, classifier, list_architectures
+from architectures import classifier, list_architectures, lookup
 from demos.by_hand import MLP
-from demos.comparison.contest import OPTIONS
 from minigrad import Tensor, backend, fit, nn, optim
 
 from .clock import seconds_per_call
@@ -109,7 +108,7 @@ CURVES = {
         size="timesteps",
         each="timestep",
         sizes=(5, 25, 50, 75, 100),
-        step=lambda n: training_step("snn", OPTIONS["snn"] | {"num_timesteps": n}),
+        step=lambda n: training_step("snn", lookup("snn").options | {"num_timesteps": n}),
     ),
     "replicas": Curve(
         title="MLP: replicas",
@@ -150,7 +149,7 @@ def memory(sizes=CURVES["batch"].sizes):
     for n in sizes:
         x = rng.standard_normal((n, FEATURES), dtype=np.float32)
         y = rng.integers(CLASSES, size=n)
-        model = classifier("mlp", CLASSES, FEATURES, train_rows=n, rng=0, **OPTIONS["mlp"])
+        model = classifier("mlp", CLASSES, FEATURES, train_rows=n, rng=0, **lookup("mlp").options)
         hand = MLP([p.data for p in model.parameters()])
         result["minigrad_bytes"].append(peak(minigrad_step(model), x, y))
         result["by_hand_bytes"].append(peak(hand.step, x, y))
@@ -174,7 +173,7 @@ def replicas(counts, seconds):
     """{architecture: seconds of a step at each number of replicas}, on the device in use."""
     return {
         name: [
-            seconds_per_call(training_step(name, OPTIONS[name], replicas=n), seconds)
+            seconds_per_call(training_step(name, lookup(name).options, replicas=n), seconds)
             for n in counts
         ]
         for name in list_architectures()
@@ -186,9 +185,10 @@ def training():
     x, y = small_task()
     result = {}
     for name in list_architectures():
-        model = classifier(name, CLASSES, FEATURES, train_rows=TRAIN_ROWS, rng=0, **OPTIONS[name])
+        options = lookup(name).options
+        model = classifier(name, CLASSES, FEATURES, train_rows=TRAIN_ROWS, rng=0, **options)
         optimizer = optim.Adam(model.parameters(), lr=LEARNING_RATE)
-        history = fit(model, x, y, Classifier.loss, optimizer, epochs=10, batch_size=BATCH)
+        history = fit(model, x, y, type(model).loss, optimizer, epochs=10, batch_size=BATCH)
         result[name] = sum(history.seconds)
     return result
 
@@ -204,7 +204,7 @@ def launches():
     try:
         result = {}
         for name in list_architectures():
-            step = training_step(name, OPTIONS[name])
+            step = training_step(name, lookup(name).options)
             with strict.counting() as counters:
                 step()
             result[name] = (counters.launches, counters.synchronisations)

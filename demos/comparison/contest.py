@@ -6,25 +6,13 @@ process, or in the processes of any `concurrent.futures.Executor`.
 
 import math
 from concurrent.futures import Executor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from architectures import Architecture, Classifier, classifier, lookup
+from architectures import classifier, lookup
 from demos.comparison.task import Task
 from minigrad import backend, fit, nn, optim
-
-OPTIONS = {
-    "mlp": {"hidden_sizes": (64, 32), "dropout": 0.0},
-    "tabnet": {"hidden_size": 32, "num_steps": 3},
-    "bayesian": {"output_size": 16, "hidden_sizes": (64, 32)},
-    "mc_dropout": {"output_size": 16, "hidden_sizes": (64, 32)},
-    "ebm": {"hidden_sizes": (64, 32)},
-    "hopfield": {"hidden_dim": 64},
-    "snn": {"output_size": 16, "hidden_sizes": (64, 32)},
-    "ann2snn": {"output_size": 16, "hidden_sizes": (64, 32)},
-}
 
 # So much is predicted in one pass, which bounds the memory: replicas, and rows over all of them.
 REPLICAS_PER_PASS = 64
@@ -116,7 +104,7 @@ def train(entry, on_epoch=None):
             train_rows=task.x_train.shape[-2],
             native=recipe.protocol == "native",
             rng=np.random.default_rng([seed, 1]),  # another stream than that of the data
-            **OPTIONS.get(name, {}),
+            **lookup(name).options,
         )
         for seed in recipe.seeds
     )
@@ -139,7 +127,7 @@ def train(entry, on_epoch=None):
             model,
             x_train,
             task.y_train,
-            Classifier.loss,
+            type(model).loss,
             optim.Adam(model.parameters(), lr=recipe.learning_rate),
             epochs=recipe.epochs,
             batch_size=recipe.batch_size,
@@ -195,8 +183,7 @@ def predict_rows(model, x, seed):
     rows = max(ROWS_PER_PASS // math.prod(x.shape[:-2]), 32)
     parts = []
     for start in range(0, x.shape[-2], rows):
-        with noise_from(model, seed):
-            part = model.predict_proba(x[..., start : start + rows, :])
+        part = model.predict_proba(x[..., start : start + rows, :], rng=(*seed, 2))
         parts.append(part.numpy())
     return np.concatenate(parts, axis=-2)
 
@@ -215,23 +202,6 @@ def grid_points(extent, n):
     return np.stack([x.ravel(), y.ravel()], axis=-1).astype(np.float32)
 
 
-@contextmanager
-def noise_from(model, seed):
-    """Inside, the model draws its noise from `seed`, a tuple; afterwards from where it was.
-
-    So looking at a model does not change what it learns next, and what is seen is reproducible.
-    """
-    sources = [noise for _, noise in model.named_noise()][::-1]  # the head's is number 0
-    before = [noise.generator for noise in sources]
-    for k, noise in enumerate(sources):
-        noise.generator = backend.Noise(np.random.default_rng([*seed, 2, k])).generator
-    try:
-        yield
-    finally:
-        for noise, generator in zip(sources, before):
-            noise.generator = generator
-
-
 def entries(names, protocols, task, recipe):
     """One Entry for each architecture and protocol; of two that would train the same, the first."""
     return [
@@ -244,8 +214,4 @@ def entries(names, protocols, task, recipe):
 
 def has_own_objective(name):
     """Whether an architecture trains differently under the native protocol."""
-    own = lookup(name)
-    return (
-        own.native_loss is not Architecture.native_loss
-        or own.native_head is not Architecture.native_head
-    )
+    return lookup(name).native is not lookup(name).shared

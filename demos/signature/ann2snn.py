@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from architectures import Classifier, classifier
-from demos.comparison.contest import OPTIONS
+from architectures import classifier, lookup
 from demos.comparison.task import rings_and_clusters
 from demos.pictures.palette import CEILING, FAMILIES
 from minigrad import Tensor, fit, nn, no_grad, optim
@@ -55,12 +54,12 @@ def train(task, epochs):
             train_rows=task.x_train.shape[-2],
             rng=SEED + k,
             num_timesteps=TIMESTEPS,
-            **OPTIONS["ann2snn"],
+            **lookup("ann2snn").options,
         )
         for k in range(REPLICAS)
     )
     adam = optim.Adam(model.parameters(), lr=1e-2)
-    fit(model, task.x_train, task.y_train, Classifier.loss, adam, epochs=epochs)
+    fit(model, task.x_train, task.y_train, type(model).loss, adam, epochs=epochs)
     return model
 
 

@@ -3,8 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from architectures import Classifier, classifier
-from demos.comparison.contest import OPTIONS
+from architectures import classifier, lookup
 from demos.comparison.task import draw
 from demos.pictures.palette import INK, class_colours, marker
 from minigrad import fit, optim
@@ -29,10 +28,10 @@ def trained(name, x, y, *, epochs, **options):
         train_rows=len(x),
         native=True,
         rng=SEED,
-        **(OPTIONS[name] | options),
+        **(lookup(name).options | options),
     )
     adam = optim.Adam(model.parameters(), lr=1e-2)
-    fit(model, x, y, Classifier.loss, adam, epochs=epochs)
+    fit(model, x, y, type(model).loss, adam, epochs=epochs)
     return model
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from architectures import Classifier, classifier
+from architectures import classifier
 from minigrad import Tensor, fit, no_grad, optim
 
 from .common import INK, SEED, accuracy, entitled
@@ -59,7 +59,7 @@ def trained(x, y, epochs):
         "tabnet", 2, len(FEATURES), train_rows=ROWS, native=True, rng=SEED, **options
     )
     adam = optim.Adam(model.parameters(), lr=2e-2)
-    fit(model, x, y, Classifier.loss, adam, epochs=epochs, batch_size=128, shuffle=SEED)
+    fit(model, x, y, type(model).loss, adam, epochs=epochs, batch_size=128, shuffle=SEED)
     return model
 
 

@@ -32,7 +32,7 @@ def picture(name, epochs, message):
     model = trained(name, x, y, epochs=epochs, samples=SAMPLES)
 
     def uncertainty(z):
-        parts = model.backbone.uncertainty(model, z)
+        parts = model.uncertainty(z)
         return {kind: part.numpy() for kind, part in parts.items()}
 
     on_grid = uncertainty(grid_points((-REACH, REACH, -REACH, REACH), GRID))

@@ -10,22 +10,11 @@ import functools
 import numpy as np
 import pytest
 
-from architectures import Classifier, classifier
+from architectures import classifier, lookup
 from minigrad import fit, nn, optim
 
 TRAIN = 800
 MARGIN = 0.5  # in points: what different rounding on another machine may cost
-
-OPTIONS = {
-    "mlp": {"hidden_sizes": (64, 32), "dropout": 0.0},
-    "tabnet": {"hidden_size": 32},
-    "bayesian": {"hidden_sizes": (64, 32), "output_size": 16},
-    "mc_dropout": {"hidden_sizes": (64, 32), "output_size": 16},
-    "ebm": {"hidden_sizes": (64, 32)},
-    "hopfield": {"hidden_dim": 64},
-    "snn": {"hidden_sizes": (64, 32), "output_size": 16},
-    "ann2snn": {"hidden_sizes": (64, 32), "output_size": 16},
-}
 
 EXPECTED = [  # name, native, replicas, mean accuracy in percent
     ("mlp", False, 10, 96.0),
@@ -67,12 +56,14 @@ def trained(name, native, replicas):
     x, y = data(replicas)
     model = nn.stack(
         [
-            classifier(name, 5, 2, train_rows=TRAIN, native=native, rng=seed, **OPTIONS[name])
+            classifier(
+                name, 5, 2, train_rows=TRAIN, native=native, rng=seed, **lookup(name).options
+            )
             for seed in range(replicas)
         ]
     )
     optimizer = optim.Adam(model.parameters(), lr=1e-2)
-    fit(model, x[:, :TRAIN], y[:, :TRAIN], Classifier.loss, optimizer, epochs=10)
+    fit(model, x[:, :TRAIN], y[:, :TRAIN], type(model).loss, optimizer, epochs=10)
     return model, model.finish(x[:, :TRAIN])
 
 
@@ -107,12 +98,12 @@ def test_the_spiking_network_agrees_with_the_ann_it_came_from():
 def test_uncertainty_is_higher_where_the_network_errs_and_far_away(name):
     model, _ = trained(name, False, 10)
     x, y = data(10)
-    parts = model.backbone.uncertainty(model, x[:, TRAIN:])
+    parts = model.uncertainty(x[:, TRAIN:])
     parts = {part: values.numpy() for part, values in parts.items()}
     right = parts["mean"].argmax(axis=-1) == y[:, TRAIN:]
     angle = np.linspace(0, 2 * np.pi, 200, endpoint=False)
     circle = np.stack([np.cos(angle), np.sin(angle)], axis=-1).astype("float32")
-    far = model.backbone.uncertainty(model, np.stack([8 * circle] * 10))
+    far = model.uncertainty(np.stack([8 * circle] * 10))
     assert parts["total"][~right].mean() > 2 * parts["total"][right].mean()
     for there in (parts["epistemic"][~right], far["epistemic"].numpy()):
         assert there.mean() > 2 * parts["epistemic"][right].mean()

@@ -185,7 +185,7 @@ def test_as_many_samples_as_asked_for():
 def test_uncertainty_is_that_of_the_samples():
     model = classifier("bayesian", 3, 2, train_rows=10, posterior_rho=0.0, rng=0)
     x = np.random.default_rng(0).standard_normal((5, 2)).astype("float32")
-    parts = {k: v.numpy() for k, v in reseed(model).backbone.uncertainty(model, x).items()}
+    parts = {k: v.numpy() for k, v in reseed(model).uncertainty(x).items()}
     np.testing.assert_allclose(parts["mean"], reseed(model).predict_proba(x).numpy(), rtol=1e-6)
     entropy = -(parts["mean"] * np.log(parts["mean"])).sum(axis=-1)
     np.testing.assert_allclose(parts["total"], entropy, rtol=1e-5)

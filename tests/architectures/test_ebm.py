@@ -172,6 +172,7 @@ def test_drawing_negatives_leaves_no_gradient_on_the_parameters(native):
     x, y = points(9, 2), np.arange(9) % 3
     if native:
         loss = model.loss(Tensor(x), y)
+        assert model.sample(4, steps=2, rng=0).shape == (4, 2)
     else:
         loss = model.backbone.contrastive_divergence(x)
     assert all(p.grad is None for p in model.parameters())
@@ -239,7 +240,7 @@ def test_the_native_objective_by_hand(weight, penalty):
     options = {"hidden_sizes": (5,), "weight": weight, "penalty": penalty}
     model = classifier("ebm", 3, 2, train_rows=9, native=True, **options, rng=0)
     x, y, z = points(9, 2), np.arange(9) % 3, points(9, 2)[::-1] + 1
-    known_negatives(model.backbone, z)
+    known_negatives(model, z)
     f, f_z = model(Tensor(x)).numpy(), model(Tensor(z)).numpy()
     up, down = -np.log(np.exp(f).sum(axis=-1)), -np.log(np.exp(f_z).sum(axis=-1))
     cross_entropy = (-f[range(9), y] - up).mean()
@@ -250,7 +251,7 @@ def test_the_native_objective_by_hand(weight, penalty):
 
 def test_native_negatives_move_under_minus_logsumexp_of_the_logits():
     model = classifier("ebm", 3, 2, train_rows=9, native=True, hidden_sizes=(5,), rng=0)
-    chains, x = model.backbone.chains, points(9, 2)
+    chains, x = model.chains, points(9, 2)
     chains.steps, chains.restart = 1, 0.0
     before = chains.chains[:9].copy()
     reseed(model)

@@ -95,7 +95,7 @@ def test_patterns_too_close_for_their_temperature_merge():
 
 
 def layer(**options):
-    net = to_float64(build("hopfield", 3, num_patterns=7, hidden_dim=6, rng=0, **options))
+    net = to_float64(build("hopfield", 3, num_patterns=7, hidden_size=6, rng=0, **options))
     net.query.bias.data += 0.3
     return net
 
@@ -168,7 +168,7 @@ def test_the_gradient_of_the_keys_by_hand():
 
 
 def test_associative_memory_by_hand():
-    net = to_float64(AssociativeMemory(3, num_layers=2, hidden_dim=6, num_heads=2, rng=0)).eval()
+    net = to_float64(AssociativeMemory(3, num_layers=2, hidden_size=6, num_heads=2, rng=0)).eval()
     for norm in net.norms:
         norm.gain.data += 0.5
         norm.bias.data += 0.1
@@ -183,7 +183,7 @@ def test_associative_memory_by_hand():
 
 
 def test_associative_memory_drops_only_while_training_and_only_what_was_read_out():
-    net = AssociativeMemory(3, num_layers=1, hidden_dim=6, num_heads=2, dropout=0.999, rng=0)
+    net = AssociativeMemory(3, num_layers=1, hidden_size=6, num_heads=2, dropout=0.999, rng=0)
     x = Tensor(normals(5, 3).astype("float32"))
     everything_dropped = net.norms[0](net.projection(x)).numpy()
     np.testing.assert_allclose(net(x).numpy(), everything_dropped, atol=1e-6)

@@ -26,7 +26,7 @@ def points(*shape):
 
 @pytest.mark.parametrize("training", [True, False])
 def test_masks_differ_between_passes_samples_and_replicas(training):
-    net = build("mc_dropout", 2, (16,), output_size=3, dropout_rate=0.5, rng=0).train(training)
+    net = build("mc_dropout", 2, (16,), output_size=3, dropout=0.5, rng=0).train(training)
     x = np.ones((1, 2), "float32")
     assert not np.array_equal(net(Tensor(x)).numpy(), net(Tensor(x)).numpy())
     samples = net(Tensor(np.broadcast_to(x, (6, 1, 2)))).numpy()
@@ -50,7 +50,7 @@ def test_masks_keep_the_expectation_in_evaluation_too(training):
 
 @pytest.mark.parametrize("native", [False, True])
 def test_the_whole_network_with_known_masks(native):
-    options = {"hidden_sizes": (6, 5), "output_size": 4, "dropout_rate": 0.3}
+    options = {"hidden_sizes": (6, 5), "output_size": 4, "dropout": 0.3}
     model = classifier("mc_dropout", 3, 2, train_rows=10, native=native, **options, rng=0)
     set_generators(model, Recorder)
     x = points(7, 4, 2)
@@ -68,22 +68,22 @@ def test_the_whole_network_with_known_masks(native):
 
 
 def test_nothing_is_dropped_from_the_input_nor_from_the_features():
-    net = build("mc_dropout", 2, (), output_size=3, dropout_rate=0.9, rng=0)
+    net = build("mc_dropout", 2, (), output_size=3, dropout=0.9, rng=0)
     x = Tensor(points(50, 2))
     np.testing.assert_array_equal(net(x).numpy(), net(x).numpy())
 
 
 def test_without_dropout_there_is_no_noise():
-    model = classifier("mc_dropout", 3, 2, train_rows=10, dropout_rate=0.0, rng=0)
+    model = classifier("mc_dropout", 3, 2, train_rows=10, dropout=0.0, rng=0)
     x = points(5, 2)
-    parts = model.backbone.uncertainty(model, x)
+    parts = model.uncertainty(x)
     np.testing.assert_allclose(parts["epistemic"].numpy(), 0, atol=1e-6)
     expected = functional.softmax(model(Tensor(x))).numpy()
     np.testing.assert_allclose(model.predict_proba(x).numpy(), expected, atol=1e-6)
 
 
 def test_native_objective_adds_the_weight_decay_of_the_prior():
-    model = classifier("mc_dropout", 3, 2, train_rows=40, native=True, dropout_rate=0.3, rng=0)
+    model = classifier("mc_dropout", 3, 2, train_rows=40, native=True, dropout=0.3, rng=0)
     for p in model.parameters():
         p.data += 0.5
     x, y = Tensor(points(8, 2)), np.arange(8) % 3
@@ -95,7 +95,7 @@ def test_native_objective_adds_the_weight_decay_of_the_prior():
 
 
 def test_prediction_averages_the_softmax_over_masks():
-    model = classifier("mc_dropout", 3, 2, train_rows=10, dropout_rate=0.5, samples=6, rng=0)
+    model = classifier("mc_dropout", 3, 2, train_rows=10, dropout=0.5, samples=6, rng=0)
     x = points(5, 2) * 5
     logits = reseed(model)(Tensor(np.broadcast_to(x, (6, 5, 2)))).numpy().astype("float64")
     p = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
@@ -116,9 +116,9 @@ def test_predictions_differ_from_draw_to_draw_and_settle_with_more():
 
 
 def test_uncertainty_is_that_of_the_samples():
-    model = classifier("mc_dropout", 3, 2, train_rows=10, dropout_rate=0.5, rng=0)
+    model = classifier("mc_dropout", 3, 2, train_rows=10, dropout=0.5, rng=0)
     x = points(5, 2) * 5
-    parts = {k: v.numpy() for k, v in reseed(model).backbone.uncertainty(model, x).items()}
+    parts = {k: v.numpy() for k, v in reseed(model).uncertainty(x).items()}
     np.testing.assert_allclose(parts["mean"], reseed(model).predict_proba(x).numpy(), rtol=1e-6)
     entropy = -(parts["mean"] * np.log(parts["mean"])).sum(axis=-1)
     np.testing.assert_allclose(parts["total"], entropy, rtol=1e-5)

@@ -1,5 +1,9 @@
 """What all architectures have in common: names, options, shapes and true gradients."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from small_models import (
@@ -15,15 +19,18 @@ from small_models import (
 )
 
 from architectures import (
-    ARCHITECTURES,
-    Architecture,
     Classifier,
     build,
     classifier,
     list_architectures,
     list_families,
+    lookup,
+    register,
 )
 from architectures.energy.hopfield import AssociativeMemory
+from architectures.energy.langevin import PersistentChains
+from architectures.feedforward.tabnet import TabNetClassifier
+from architectures.uncertainty import SamplingClassifier
 from minigrad import Tensor, nn
 
 # --- the registry ----------------------------------------------------------------------------
@@ -37,6 +44,65 @@ def test_eight_architectures_in_four_families():
         "energy": ["ebm", "hopfield"],
         "neuromorphic": ["snn", "ann2snn"],
     }
+
+
+class Squares(nn.Module):
+    """A guest: the squares of the inputs, times a number."""
+
+    def __init__(self, input_size, *, factor=1.0, rng=None):
+        self.factor = Tensor(np.full((1, input_size), factor, "float32"), requires_grad=True)
+        self.output_size = input_size
+
+    def forward(self, x):
+        return self.factor * x * x
+
+
+class Cautious(Classifier):
+    """A guest's own behaviour."""
+
+    def predict_proba(self, x, *, rng=None):
+        return 0.5 * super().predict_proba(x, rng=rng) + 0.5 / self.num_classes
+
+
+def test_a_guest_is_an_architecture_like_any_other():
+    names = {"label": "x²", "family": "polynomial", "colour": "#123456"}
+    options = {"options": {"factor": 3.0}, "synonyms": {"scale": "factor"}}
+    entry = register("squares", Squares, native=Cautious, **names, **options)
+    assert entry is lookup("squares") and list_architectures()[-1] == "squares"
+    assert (entry.label, entry.family, entry.colour) == ("x²", "polynomial", "#123456")
+    assert list_families()["polynomial"] == ["squares"]
+    assert build("squares", 2, scale=5.0).factor.numpy().tolist() == [[5, 5]]
+    x, _ = small_data()
+    for native, behaviour in ((False, Classifier), (True, Cautious)):
+        model = classifier(
+            "squares", 3, FEATURES, train_rows=9, native=native, rng=0, **entry.options
+        )
+        assert type(model) is behaviour and model.predict_proba(x).shape == (ROWS, 3)
+    assert model.predict_proba(x).numpy().min() > 0.166
+    with pytest.raises(TypeError, match=r"squares: .*its options are input_size, factor, rng"):
+        build("squares", 2, hidden=3)
+
+
+def test_a_guest_needs_no_more_than_a_class_and_a_name():
+    entry = register("squares", Squares)
+    assert (entry.label, entry.family, entry.options) == ("squares", "guests", {})
+    assert entry.shared is entry.native is Classifier
+    assert register("squares", Squares, family="other").family == "other"  # once more: replaced
+    with pytest.raises(ValueError, match="'mlp' belongs to MLP already"):
+        register("mlp", Squares)
+
+
+def test_a_backbone_without_a_width_is_refused():
+    with pytest.raises(ValueError, match=r"output_size must be a whole number .*, not None"):
+        Classifier(nn.Sequential(), 2, train_rows=9)
+
+
+def test_the_words_of_the_notebook_are_understood():
+    net = build("hopfield", input_dim=2, hidden_dim=6, rng=0)
+    assert net.query.weight.shape == (2, 6)
+    assert build("mc_dropout", 2, dropout_rate=0.3).dropout.rate == 0.3
+    with pytest.raises(TypeError, match="hidden_dim"):
+        build("hopfield", 2, hidden_size=6, hidden_dim=6)
 
 
 def test_an_unknown_name_lists_those_that_exist():
@@ -58,9 +124,9 @@ def test_a_missing_input_size_is_said(name):
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_a_name_for_tables_and_a_docstring_with_paper_and_symbols(name):
-    architecture = ARCHITECTURES[name]
-    text = __import__(architecture.__module__, fromlist=["_"]).__doc__
-    assert issubclass(architecture, Architecture) and architecture.label
+    entry = lookup(name)
+    text = sys.modules[entry.backbone.__module__].__doc__
+    assert issubclass(entry.backbone, nn.Module) and entry.label
     assert "symbol" in text and any(f" {year}" in text or f"{year}." in text for year in YEARS)
 
 
@@ -72,11 +138,11 @@ YEARS = range(1986, 2022)
     [
         ("ann2snn", {"percentile": 0}),
         ("ann2snn", {"percentile": 101}),
-        ("hopfield", {"hidden_dim": 6, "num_heads": 4}),
+        ("hopfield", {"hidden_size": 6, "num_heads": 4}),
         ("mlp", {"activation": "rleu"}),
         ("snn", {"surrogate": "sigmoid"}),
         ("tabnet", {"num_steps": 0}),
-        ("tabnet", {"n_shared": 0, "n_independent": 0}),
+        ("tabnet", {"num_shared": 0, "num_independent": 0}),
     ],
 )
 def test_bad_options_are_refused_with_their_value(name, options):
@@ -161,6 +227,87 @@ def test_the_seed_determines_model_noise_and_prediction(name, native):
     assert not np.array_equal(once[-1], other[-1])
 
 
+# --- predictions -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name, native", EVERY)
+def test_a_query_changes_no_state(name, native):
+    model, (x, y) = small_classifier(name, native), small_data()
+    model.head.eval()
+    modes = [part.training for part in model.modules()]
+
+    def noise():
+        """What the model draws next: a loss in training mode."""
+        return model.loss(Tensor(x.astype("float32")), y).item()
+
+    before = model.state_dict()
+    finished = model.finish(x)
+    finished.predict_proba(x, rng=0), model.predict_proba(x, rng=0)
+    if isinstance(model, SamplingClassifier):
+        model.uncertainty(x, rng=0)
+    assert [part.training for part in model.modules()] == modes
+    assert all(np.array_equal(before[k], array) for k, array in model.state_dict().items())
+    undisturbed = small_classifier(name, native)
+    undisturbed.head.eval()
+    queried = noise()
+    model = undisturbed
+    assert queried == noise()
+
+
+@pytest.mark.parametrize("native", [False, True])
+@pytest.mark.parametrize("name", ["bayesian", "mc_dropout"])
+def test_a_seed_names_a_sampled_prediction(name, native):
+    model, (x, _) = small_classifier(name, native), small_data()
+    other = small_classifier(name, native, seed=1)
+    other.load_state_dict(model.state_dict())
+
+    def proba(model, rng):
+        return model.predict_proba(x, rng=rng).numpy()
+
+    for seed in (3, (3, 4), np.random.SeedSequence(5).generate_state(2)):
+        assert np.array_equal(proba(model, seed), proba(other, seed))
+    generators = [np.random.default_rng(3) for _ in range(2)]
+    first, second = proba(model, generators[0]), proba(other, generators[1])
+    assert np.array_equal(first, second)
+    assert not np.array_equal(proba(model, generators[0]), first)
+    assert not np.array_equal(proba(model, 3), proba(model, 4))
+    assert not np.array_equal(proba(model, None), proba(model, None))
+    parts = [m.uncertainty(x, samples=5, rng=7)["epistemic"].numpy() for m in (model, other)]
+    assert np.array_equal(*parts) and parts[0].min() > 0
+    samples = model.sample_proba(x, samples=5, rng=7).numpy()
+    assert samples.shape == (5, ROWS, CLASSES)
+    np.testing.assert_allclose(
+        samples.mean(axis=0), model.uncertainty(x, samples=5, rng=7)["mean"].numpy()
+    )
+
+
+def test_the_same_prediction_in_another_process():
+    code = (
+        "from architectures import classifier; import numpy as np;"
+        "m = classifier('bayesian', 3, 2, train_rows=9, hidden_sizes=(4,), rng=0);"
+        "print(m.predict_proba(np.eye(2), rng=5).numpy().tobytes().hex())"
+    )
+    root = Path(__file__).parents[2]
+    run = [
+        subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, check=True)
+        for _ in range(2)
+    ]
+    assert run[0].stdout == run[1].stdout != b""
+
+
+@pytest.mark.parametrize("x", [np.zeros(3), np.array([["a", "b", "c"]]), np.zeros((2, 3), complex)])
+def test_what_is_no_table_of_numbers_is_refused(x):
+    with pytest.raises((ValueError, TypeError), match=r"shape|dtype|numbers"):
+        small_classifier("mlp").predict_proba(x)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int64", "float16", "bool"])
+def test_points_of_any_numbers_are_predicted_in_the_dtype_of_the_weights(dtype):
+    x = np.arange(6).reshape(2, 3).astype(dtype)
+    assert small_classifier("bayesian").predict_proba(x).dtype == "float32"
+    assert to_float64(small_classifier("mlp")).predict_proba(x).dtype == "float64"
+
+
 # --- gradients -------------------------------------------------------------------------------
 # Of whole models, by central differences along a random direction of each parameter and of x.
 
@@ -197,7 +344,9 @@ def check_derivatives(model, inputs, function, step=1e-6, tolerance=1e-6):
 def fix_negatives(model):
     """The negatives are samples, through which no gradient flows: here they stay where they are."""
     negatives = np.random.default_rng(3).standard_normal((ROWS, FEATURES))
-    model.backbone.chains.advance = lambda energy, count: negatives
+    chains = [part for part in model.modules() if isinstance(part, PersistentChains)]
+    for part in chains:
+        part.advance = lambda energy, count: negatives
     return model
 
 
@@ -206,7 +355,7 @@ GRADIENT_CASES = [
     ("mlp", {}),
     ("mlp", {"dropout": 0.3, "layer_norm": True, "residual": True, "activation": "gelu"}),
     ("tabnet", {}),
-    ("tabnet", {"relaxation_factor": 1.0, "n_shared": 0, "dropout": 0.2}),
+    ("tabnet", {"relaxation_factor": 1.0, "num_shared": 0, "dropout": 0.2}),
     ("bayesian", {"prior_sigma": 0.7, "posterior_rho": -1.0}),
     ("mc_dropout", {}),
     ("ebm", {}),
@@ -228,14 +377,14 @@ def test_gradients(name, options, native):
 
 
 def test_gradients_of_the_associative_memory():
-    memory = AssociativeMemory(FEATURES, num_patterns=5, hidden_dim=6, num_heads=2, rng=0)
+    memory = AssociativeMemory(FEATURES, num_patterns=5, hidden_size=6, num_heads=2, rng=0)
     model = Classifier(memory, CLASSES, train_rows=50, rng=1)
     check_gradients(model, *small_data())
 
 
 def test_gradients_of_tabnet_with_its_own_last_layer():
     tabnet = build("tabnet", FEATURES, hidden_size=4, num_steps=2, num_classes=3, rng=0)
-    model = Classifier(tabnet, CLASSES, train_rows=50, native=True, rng=1)
+    model = TabNetClassifier(tabnet, CLASSES, train_rows=50, rng=1)
     check_gradients(model, *small_data())
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from small_models import CLASSES, EVERY, FEATURES, OPTIONS, small_classifier, small_data
 
-from architectures import build, classifier
+from architectures import build
 from minigrad import Tensor, optim
 
 
@@ -68,7 +68,7 @@ def test_what_each_is_known_for(kind):
     with np.errstate(all="raise", under="ignore"):
         for name in ("bayesian", "mc_dropout"):
             model = small_classifier(name)
-            for part in model.backbone.uncertainty(model, x).values():
+            for part in model.uncertainty(x).values():
                 assert_finite(part.numpy(), name)
         for part in small_classifier("tabnet").backbone.feature_masks(x):
             assert_finite(part.numpy(), "masks")
@@ -104,15 +104,9 @@ def test_points_far_from_the_training_data(name):
         ("mc_dropout", {"samples": 0}),
         ("hopfield", {"num_heads": 0}),
         ("tabnet", {"num_steps": 0}),
-        ("tabnet", {"n_shared": 0, "n_independent": 0}),
+        ("tabnet", {"num_shared": 0, "num_independent": 0}),
     ],
 )
 def test_an_option_that_must_be_positive_says_so(name, options):
     with pytest.raises(ValueError, match="must be above 0, not"):
         build(name, 2, **options)
-
-
-def test_the_body_of_a_joint_model_has_no_scalar_energy():
-    model = classifier("ebm", 3, 2, train_rows=10, native=True, rng=0)
-    with pytest.raises(RuntimeError, match="logsumexp"):
-        model.backbone.energy(np.zeros((1, 2), "float32"))

@@ -5,7 +5,7 @@ import pytest
 from small_models import to_float64
 
 from architectures import Classifier, build
-from architectures.feedforward.tabnet import GhostBatchNorm
+from architectures.feedforward.tabnet import GhostBatchNorm, TabNetClassifier
 from minigrad import Tensor, functional
 
 # --- TabNet once more, in NumPy ---------------------------------------------------------------
@@ -82,13 +82,13 @@ def test_the_whole_network(training, gamma, rows):
 
 @pytest.mark.parametrize("shared, own", [(1, 1), (0, 2), (3, 0)])
 def test_other_numbers_of_layers(shared, own):
-    net = trained_looking(n_shared=shared, n_independent=own, num_steps=2)
+    net = trained_looking(num_shared=shared, num_independent=own, num_steps=2)
     _, output = tabnet_by_hand(net, X, gamma=1.5, training=True, rows=128)
     np.testing.assert_allclose(net(Tensor(X)).numpy(), output, atol=1e-10)
 
 
 def test_the_shared_matrices_are_shared_and_the_norms_are_not():
-    net = build("tabnet", 3, hidden_size=4, n_shared=2, n_independent=1, num_steps=2, rng=0)
+    net = build("tabnet", 3, hidden_size=4, num_shared=2, num_independent=1, num_steps=2, rng=0)
     parts = [net.initial, *net.transformers]
     for i in range(2):
         assert len({id(part.layers[i].linear) for part in parts}) == 1
@@ -168,19 +168,20 @@ def test_more_than_one_bit_of_two_features_is_seen():
 
 def test_feature_masks_and_aggregate_importance():
     net = trained_looking()
+    net.initial.eval()  # a query leaves every part in its mode
     masks, importance = (t.numpy() for t in net.feature_masks(X))
     expected, _ = tabnet_by_hand(net, X, gamma=1.5, training=False, rows=128)
     np.testing.assert_allclose(masks, expected, atol=1e-10)
-    _, decisions = net.steps(Tensor(X))
+    assert net.training and not net.initial.training
+    _, decisions = net.eval().steps(Tensor(X))
     weighted = sum(d.numpy().sum(axis=-1, keepdims=True) * m for d, m in zip(decisions, expected))
     weighted /= weighted.sum(axis=-1, keepdims=True)
     np.testing.assert_allclose(importance, weighted, atol=1e-10)
-    assert not net.training
 
 
 def test_native_objective():
     net = trained_looking(sparsity=0.3)
-    model = Classifier(net, 3, train_rows=11, native=True, rng=0)
+    model = TabNetClassifier(net, 3, train_rows=11, rng=0)
     model.head = to_float64(model.head)
     y = np.arange(11) % 3
     masks, output = tabnet_by_hand(net, X, gamma=1.5, training=True, rows=128)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from architectures.uncertainty import (
+    SamplingClassifier,
     decompose,
     entropy,
     expected_calibration_error,
-    sample_proba,
 )
 from minigrad import Tensor, nn
 
@@ -63,19 +63,22 @@ def test_all_samples_are_one_pass():
     shapes = []
 
     class Identity(nn.Module):
-        def __init__(self):
-            self.weight = Tensor(np.eye(2, dtype="float32"))
+        samples, output_size = 4, 2
 
         def forward(self, x):
             shapes.append(x.shape)
             return x
 
-    model = Identity()
+    model = SamplingClassifier(Identity(), 2, train_rows=1, rng=0)
+    model.head.weight.data[...] = np.eye(2)
     x = np.array([[0.0, np.log(3)]], "float32")
-    samples = sample_proba(model, x, 4)
+    samples = model.sample_proba(x)
     assert shapes == [(4, 1, 2)]
     np.testing.assert_allclose(samples.numpy(), np.full((4, 1, 2), [0.25, 0.75]), rtol=1e-6)
-    assert not sample_proba(model, Tensor(x, requires_grad=True), 4).requires_grad
+    assert not model.sample_proba(Tensor(x, requires_grad=True), samples=2).requires_grad
+    assert shapes[1] == (2, 1, 2)
+    with pytest.raises(ValueError, match=r"samples must be .* above 0, not 0"):
+        model.uncertainty(x, samples=0)
 
 
 def test_calibration_error_by_hand():
