@@ -13,7 +13,6 @@ import signal
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 # Before NumPy is imported: one BLAS thread. The matrices are too small to be worth sharing (two
@@ -23,14 +22,16 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 if not __package__:  # run as a file: this checkout goes first, wherever it is run from
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from architectures import lookup
 from demos.comparison import results
-from demos.comparison.contest import Recipe, contest, entries, has_own_objective
+from demos.comparison.contest import by_protocol, contest, entries
 from demos.comparison.options import parse
 from demos.comparison.own_data import DataError, task_from_file
-from demos.comparison.progress import Progress, describe, title
-from demos.comparison.task import rings_and_clusters
-from demos.comparison.words import data_summary, protocol_table, table, takeaways
+from demos.comparison.progress import Progress, describe, opening, title
+from demos.comparison.ranking import rank
+from demos.comparison.rings_and_clusters import rings_and_clusters
+from demos.comparison.table import protocol_table, table
+from demos.comparison.takeaways import takeaways
+from demos.comparison.training import Recipe
 from minigrad import backend
 
 
@@ -60,8 +61,7 @@ def main(arguments=None):
     if not options.quiet:
         if options.device == "auto" and device == "cpu":
             print(f"{backend.why_no_gpu()}: training on the CPU")
-        print(data_summary(task, recipe))
-        print(contenders(options.only))
+        print(opening(task, recipe, options.only))
 
     outcomes, failed, interrupted = compete(
         entries(options.only, protocols, task, recipe), options.jobs, options.quiet
@@ -69,19 +69,21 @@ def main(arguments=None):
     if interrupted and not outcomes:
         print("interrupted: nothing had finished, nothing is written", file=sys.stderr)
         return 130
-    if options.protocol == "both":
-        outcomes = completed(outcomes)
+    rankings = {
+        protocol: rank(finished, task.bayes_accuracy)
+        for protocol, finished in by_protocol(outcomes, protocols).items()
+    }
 
     results.clear(options.out)
     summary = results.collect(
-        outcomes, task, recipe, options.protocol, failed=failed, interrupted=interrupted
+        rankings, task, recipe, options.protocol, failed=failed, interrupted=interrupted
     )
     results.write_json(options.out / "results.json", summary)
     results.write_csv(options.out / "results.csv", summary)
-    announce(outcomes, task, options.quiet)
+    announce(rankings, task, options.quiet)
     try:
-        if outcomes and not options.no_plots and not interrupted:
-            draw(outcomes, task, options)
+        if rankings and not options.no_plots and not interrupted:
+            draw(rankings, task, options)
     except KeyboardInterrupt:
         interrupted = True
     if not options.quiet:
@@ -95,10 +97,10 @@ def main(arguments=None):
 
 
 def compete(all_entries, jobs, quiet):
-    """({protocol: [Outcome]}, {name: what went wrong}, whether Ctrl-C ended it)."""
+    """([Outcome], {name: what went wrong}, whether Ctrl-C ended it)."""
     jobs = min(jobs, len(all_entries))
     progress = None if quiet else Progress(len(all_entries), sys.stdout, jobs)
-    outcomes, failed = {}, {}
+    outcomes, failed = [], {}
     try:
         with processes(jobs) as executor:
             for entry, result in contest(all_entries, executor, progress and progress.epoch):
@@ -107,18 +109,10 @@ def compete(all_entries, jobs, quiet):
                 if isinstance(result, Exception):
                     failed[title(entry)] = describe(result)
                 else:
-                    outcomes.setdefault(entry.recipe.protocol, []).append(result)
+                    outcomes.append(result)
     except KeyboardInterrupt:
         return outcomes, failed, True
     return outcomes, failed, False
-
-
-def completed(outcomes):
-    """The outcomes, those that are the same under both protocols listed under both."""
-    shared, native = outcomes.get("shared", []), outcomes.get("native", [])
-    same = [replace(one, protocol="native") for one in shared if not has_own_objective(one.name)]
-    both = {"shared": shared, "native": native + same}
-    return {protocol: finished for protocol, finished in both.items() if finished}
 
 
 @contextmanager
@@ -157,36 +151,28 @@ def load(options, seeds):
     return task
 
 
-def contenders(names):
-    families = {lookup(name).family for name in names}
-    return (
-        f"{len(names)} architecture{'s' * (len(names) > 1)} from "
-        f"{len(families)} famil{'ies' if len(families) > 1 else 'y'}\n"
-    )
-
-
-def announce(outcomes, task, quiet):
+def announce(rankings, task, quiet):
     """Print the tables, and what they say."""
-    for protocol, finished in outcomes.items():
-        heading = f"\n{protocol} protocol" if len(outcomes) > 1 else ""
-        print(f"{heading}\n{table(finished, task)}")
+    for protocol, standings in rankings.items():
+        heading = f"\n{protocol} protocol" if len(rankings) > 1 else ""
+        print(f"{heading}\n{table(standings, task)}")
         if not quiet:
             print("\nKey takeaways")
-            for sentence in takeaways(finished, task):
+            for sentence in takeaways(standings, task):
                 print(f"- {sentence}")
-    if len(outcomes) > 1:
-        print(f"\n{protocol_table(*outcomes.values())}")
+    if len(rankings) > 1:
+        print(f"\n{protocol_table(*rankings.values())}")
 
 
-def draw(outcomes, task, options):
+def draw(rankings, task, options):
     """All pictures; a folder for each protocol if there are several."""
     # Here, since Matplotlib takes its time to import.
     from demos.pictures.comparison import draw_all
 
-    for protocol, finished in outcomes.items():
-        folder = options.out / protocol if len(outcomes) > 1 else options.out
+    for protocol, standings in rankings.items():
+        folder = options.out / protocol if len(rankings) > 1 else options.out
         folder.mkdir(exist_ok=True)
-        draw_all(finished, task, folder, boundaries=options.boundaries, animate=options.animate)
+        draw_all(standings, task, folder, best=options.boundaries, animate=options.animate)
 
 
 def refuse(problem):

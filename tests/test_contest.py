@@ -10,9 +10,11 @@ import pytest
 
 from architectures import Classifier, list_architectures, lookup, register
 from architectures.feedforward.mlp import MLP
-from demos.comparison import contest as module
-from demos.comparison.contest import Entry, Recipe, contest, entries, grid_points, predict, train
-from demos.comparison.task import rings_and_clusters
+from demos.comparison import prediction, training
+from demos.comparison.contest import by_protocol, contest, entries
+from demos.comparison.prediction import grid_points, predict
+from demos.comparison.rings_and_clusters import rings_and_clusters
+from demos.comparison.training import Entry, Recipe, train
 
 SEEDS = (5, 6, 7)
 RECIPE = Recipe(seeds=SEEDS, epochs=2)
@@ -30,6 +32,7 @@ def small_task(seeds=SEEDS, train=96, test=40):
 
 
 TASK = small_task()
+BOTH = ("shared", "native")
 
 
 def same(a, b):
@@ -52,8 +55,8 @@ def test_a_replica_is_the_single_run_with_its_seed(name):
 @pytest.mark.parametrize("name", list_architectures())
 @pytest.mark.parametrize("protocol", ["shared", "native"])
 def test_a_run_is_reproducible_and_looking_changes_nothing(name, protocol, monkeypatch):
-    monkeypatch.setattr(module, "GRID", 20)
-    monkeypatch.setattr(module, "FRAME", 10)
+    monkeypatch.setattr(training, "GRID", 20)
+    monkeypatch.setattr(training, "FRAME", 10)
     recipe = replace(RECIPE, protocol=protocol)
     first = train(Entry(name, TASK, recipe))
     again = train(Entry(name, TASK, replace(recipe, animate=True, boundaries=True)))
@@ -79,22 +82,22 @@ def test_the_recipe_is_followed(option):
 def test_passes_do_not_change_a_prediction(monkeypatch):
     seen = {}
 
-    def remember(model, x, recipe):
+    def remember(model, x, seed):
         seen["model"] = model
-        return predict(model, x, recipe)
+        return predict(model, x, seed)
 
-    monkeypatch.setattr(module, "predict", remember)
+    monkeypatch.setattr(training, "predict", remember)
     train(Entry("bayesian", TASK, RECIPE))
     x = np.stack([grid_points((-5, 5, -5, 5), 20)] * 3)
-    whole = predict(seen["model"], x, RECIPE)
-    monkeypatch.setattr(module, "ROWS_PER_PASS", 100)
-    np.testing.assert_allclose(predict(seen["model"], x, RECIPE), whole, atol=1e-5)
+    whole = predict(seen["model"], x, SEEDS[0])
+    monkeypatch.setattr(prediction, "ROWS_PER_PASS", 100)
+    np.testing.assert_allclose(predict(seen["model"], x, SEEDS[0]), whole, atol=1e-5)
 
 
 def test_many_replicas_are_tested_in_parts_and_only_some_after_every_epoch(monkeypatch):
     whole = train(Entry("ann2snn", TASK, RECIPE))
-    monkeypatch.setattr(module, "REPLICAS_PER_PASS", 2)
-    monkeypatch.setattr(module, "WATCHED", 1)
+    monkeypatch.setattr(prediction, "REPLICAS_PER_PASS", 2)
+    monkeypatch.setattr(training, "WATCHED", 1)
     parts = train(Entry("ann2snn", TASK, RECIPE))
     assert np.array_equal(parts.predictions, whole.predictions)
     assert np.array_equal(parts.accuracy_history, whole.accuracy_history[:1])
@@ -181,6 +184,18 @@ def test_who_has_no_objective_of_its_own_is_trained_once():
     assert len(entries(["mlp", "ebm"], ["native"], TASK, RECIPE)) == 2
     native = train(Entry("mlp", TASK, replace(RECIPE, protocol="native")))
     assert same(native, train(Entry("mlp", TASK, RECIPE)))
+
+
+def test_who_has_no_objective_of_its_own_is_listed_under_both_protocols():
+    outcomes = [result for _, result in contest(entries(["mlp", "ebm"], BOTH, TASK, RECIPE))]
+    found = by_protocol(outcomes, BOTH)
+    assert [[one.name for one in found[protocol]] for protocol in BOTH] == [
+        ["mlp", "ebm"],
+        ["ebm", "mlp"],
+    ]
+    assert {one.protocol for one in found["native"]} == {"native"}
+    assert by_protocol(outcomes[:2], ["shared"]).keys() == {"shared"}
+    assert by_protocol([], BOTH) == {}
 
 
 @pytest.mark.filterwarnings("default")  # Dask's own

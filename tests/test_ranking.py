@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from demos.comparison.ranking import half_width, rank, t_975, tied
+from demos.comparison.ranking import difference, estimate, rank, t_975, tied
 
 
 @pytest.mark.parametrize(
@@ -15,10 +15,14 @@ def test_quantiles_of_students_t(degrees, quantile):
     assert t_975(degrees) == pytest.approx(quantile, abs=2e-4)
 
 
-def test_half_width():
-    # mean 3, standard deviation sqrt(2.5), t = 2.7764 with 4 degrees of freedom
-    assert half_width([1, 2, 3, 4, 5]) == pytest.approx(2.7764 * 2.5**0.5 / 5**0.5)
-    assert half_width([1]) is None
+def test_an_estimate_and_how_it_reads():
+    # mean 0.3, standard deviation sqrt(0.025), t = 2.7764 with 4 degrees of freedom
+    found = estimate([0.1, 0.2, 0.3, 0.4, 0.5])
+    assert found.mean == pytest.approx(0.3)
+    assert found.half_width == pytest.approx(2.7764 * 0.025**0.5 / 5**0.5)
+    assert f"{found}" == "30.0 ± 19.6" and f"{found:+}" == "+30.0 ± 19.6"
+    assert estimate([0.1]).half_width is None and f"{estimate([0.1])}" == "10.0"
+    assert difference([0.4, 0.6], [0.3, 0.5]).mean == pytest.approx(0.1)
 
 
 def test_ties_are_paired():
@@ -37,4 +41,11 @@ def test_rank():
         SimpleNamespace(accuracy=[0.91, 0.93, 0.92]),
     ]
     last, second, first = outcomes
-    assert rank(outcomes) == [(1, False, first), (2, True, second), (3, False, last)]
+    found = [(one.place, one.tied, one.outcome) for one in rank(outcomes)]
+    assert found == [(1, False, first), (2, True, second), (3, False, last)]
+
+
+def test_the_distance_to_the_ceiling_is_that_of_the_printed_numbers():
+    [one] = rank([SimpleNamespace(accuracy=[0.9665])], ceiling=0.97745)
+    assert f"{one.accuracy}" == "96.7" and f"{one.to_ceiling:.1f}" == "1.0"
+    assert rank([SimpleNamespace(accuracy=[0.9])])[0].to_ceiling is None

@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 
 from demos.comparison import results
-from demos.comparison.contest import Entry, Outcome, Recipe
-from demos.comparison.progress import Progress, describe
-from demos.comparison.task import rings_and_clusters
-from demos.comparison.words import confusion, data_summary, listed, protocol_table, table, takeaways
+from demos.comparison import table as tables
+from demos.comparison import takeaways as sentences
+from demos.comparison.prediction import confusion
+from demos.comparison.progress import Progress, describe, opening
+from demos.comparison.ranking import rank
+from demos.comparison.rings_and_clusters import rings_and_clusters
+from demos.comparison.takeaways import listed
+from demos.comparison.training import Entry, Outcome, Recipe
 
 TASK = rings_and_clusters((0, 1, 2))
 RECIPE = Recipe(seeds=(0, 1, 2), epochs=4)
@@ -47,11 +51,25 @@ FOUR = [
 ]
 
 
-def test_data_summary():
-    lines = data_summary(TASK, RECIPE).splitlines()
+def table(outcomes, task):
+    return tables.table(rank(outcomes, task.bayes_accuracy), task)
+
+
+def takeaways(outcomes, task):
+    return sentences.takeaways(rank(outcomes, task.bayes_accuracy), task)
+
+
+def protocol_table(shared, native):
+    return tables.protocol_table(rank(shared), rank(native))
+
+
+def test_the_opening():
+    lines = opening(TASK, RECIPE, ["mlp", "ebm"]).splitlines()
     assert lines[0] == "800 train / 200 test, 5 classes, 25 batches"
     assert "seeds 0 to 2" in lines[1]
-    assert len(data_summary(TASK, replace(RECIPE, seeds=(4,))).splitlines()) == 1
+    assert lines[2] == "2 architectures from 2 families"
+    alone = opening(TASK, replace(RECIPE, seeds=(4,)), ["ebm"]).splitlines()
+    assert alone[1] == "1 architecture from 1 family" and len(alone) == 2
 
 
 def test_the_table_is_ranked_and_marks_ties():
@@ -123,7 +141,7 @@ def test_what_diverged_is_left_out_of_the_takeaways():
 def test_your_own_data_have_splits_and_no_ceiling():
     own = replace(TASK, posterior=None, bayes_accuracy=None, class_names=tuple("abcde"))
     own = replace(own, y_test=own.y_test[:, :16])
-    lines = data_summary(own, RECIPE).splitlines()
+    lines = opening(own, RECIPE, ["mlp"]).splitlines()
     assert "its own split" in lines[1]
     assert lines[2] == "Only 16 test rows: one row more right is 6 points."
     assert "ceiling" not in table([outcome("mlp", [1, 2, 1], task=own)], own)
@@ -151,16 +169,15 @@ def test_protocol_table():
     assert rows[1].split()[0] == "MLP" and rows[1].endswith("same objective")
     assert len(rows) == 2
     same = outcome("ebm", [30, 20, 25])
-    assert "+0.0 =" in protocol_table(FOUR, [same])
+    assert "+0.0 ± 0.0 =" in protocol_table(FOUR, [same])
     one = outcome("ebm", [30])
     assert "replicas" not in protocol_table([one], [one])
 
 
 def test_confusion_counts_true_classes_down():
-    counts = confusion(FOUR[0].predictions, TASK)
+    counts = confusion(FOUR[0].predictions, TASK.y_test, 5)
     assert counts.sum() == 600
     assert counts[4, 1] == 75 and counts[1, 4] == 0
-    assert confusion(FOUR[0].predictions, TASK, replicas=[0])[4, 1] == 30
 
 
 def test_listed():
@@ -173,7 +190,7 @@ def test_listed():
 
 def collect(outcomes=FOUR, **state):
     state = {"failed": {}, "interrupted": False} | state
-    return results.collect({"shared": outcomes}, TASK, RECIPE, "shared", **state)
+    return results.collect({"shared": rank(outcomes)}, TASK, RECIPE, "shared", **state)
 
 
 def test_the_schema():

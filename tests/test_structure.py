@@ -18,10 +18,9 @@ ROOMS = [
     "architectures",
     "demos.by_hand",
     "demos.comparison",
-    "demos.pictures.palette",
     "demos.bench",
-    "demos.signature",
     "demos.pictures",
+    "demos.signature",
     "demos",
 ]
 

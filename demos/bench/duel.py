@@ -9,7 +9,7 @@ import numpy as np
 
 from architectures import classifier, lookup
 from demos import by_hand
-from demos.comparison.task import draw
+from demos.comparison.rings_and_clusters import draw
 from minigrad import data, optim
 from minigrad.backend import xp
 

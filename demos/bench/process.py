@@ -9,7 +9,7 @@ from statistics import median
 NUMPY = "import numpy"
 
 MINIGRAD = """
-from demos.comparison.task import draw
+from demos.comparison.rings_and_clusters import draw
 from architectures import classifier
 from minigrad import fit, optim
 
@@ -21,7 +21,7 @@ fit(model, x[:800], y[:800], type(model).loss, optimizer, epochs=10, batch_size=
 
 BY_HAND = """
 import numpy as np
-from demos.comparison.task import draw
+from demos.comparison.rings_and_clusters import draw
 from demos.by_hand import MLP
 
 x, y = draw(0)

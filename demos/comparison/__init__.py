@@ -1,11 +1,17 @@
 """The rooms behind compare.py, in reading order: what is learnt, by whom, and what came of it.
 
-options.py     the command line
-task.py        the data: rings and clusters, and the ceiling, the accuracy of Bayes' classifier
-own_data.py    the same from a CSV or .npz file
-contest.py     every architecture trains by one recipe, all replicas at once
-ranking.py     means, intervals, ranks and ties
-words.py       the table and the takeaways
-results.py     results.json and results.csv
-progress.py    what is said meanwhile
+options.py              the command line
+seeds.py                the streams of random numbers that a seed feeds
+task.py                 what is learnt: a data set for each replica
+rings_and_clusters.py   the task of the comparison, and its densities
+ceiling.py              Bayes' classifier of known densities, and its accuracy
+own_data.py             the same from a CSV or .npz file, where no ceiling is known
+prediction.py           class probabilities of trained replicas
+training.py             one architecture's turn: all replicas at once, by one recipe
+contest.py              all architectures take theirs, here or in other processes
+ranking.py              means, intervals, ranks and ties
+table.py                the ranking as a table
+takeaways.py            the ranking in sentences
+results.py              results.json and results.csv
+progress.py             what is said before and meanwhile
 """

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from demos.comparison import seeds as streams
 from demos.comparison.task import TRAIN_SHARE, Task
 from minigrad.data import train_test_split
 
@@ -34,7 +35,7 @@ def task_from_file(path, target, seeds):
     else:
         x, labels, names = read_csv(path, target)
     class_names, y = number(labels, path)
-    splits = [train_test_split(x, y, 1 - TRAIN_SHARE, rng=seed) for seed in seeds]
+    splits = [train_test_split(x, y, 1 - TRAIN_SHARE, rng=streams.data(seed)) for seed in seeds]
     x_train, y_train, x_test, y_test = (np.stack(arrays) for arrays in zip(*splits))
     mean = x_train.mean(axis=-2, keepdims=True)
     deviation = x_train.std(axis=-2, keepdims=True)

@@ -1,12 +1,34 @@
-"""What the contest says while it runs."""
+"""What the contest says before it runs, and while."""
 
 import shutil
 import time
 import traceback
-from statistics import fmean
 
 from architectures import lookup
-from demos.comparison.ranking import half_width
+from demos.comparison.ranking import estimate
+
+FEW_ROWS = 20  # below, the accuracies are hardly worth comparing
+
+
+def opening(task, recipe, names):
+    """The first lines: what is learnt, from how much, by whom."""
+    train, test = task.y_train.shape[-1], task.y_test.shape[-1]
+    batches = -(-train // recipe.batch_size)
+    lines = [f"{train} train / {test} test, {len(task.class_names)} classes, {batches} batches"]
+    if len(recipe.seeds) > 1:
+        own = "data" if task.posterior is not None else "split"
+        lines.append(
+            f"{len(recipe.seeds)} replicas at once, each with its own {own} and initial weights: "
+            f"seeds {recipe.seeds[0]} to {recipe.seeds[-1]}"
+        )
+    if test < FEW_ROWS:
+        lines.append(f"Only {test} test rows: one row more right is {100 / test:.0f} points.")
+    families = {lookup(name).family for name in names}
+    lines.append(
+        f"{len(names)} architecture{'s' * (len(names) > 1)} from "
+        f"{len(families)} famil{'ies' if len(families) > 1 else 'y'}\n"
+    )
+    return "\n".join(lines)
 
 
 class Progress:
@@ -38,7 +60,7 @@ class Progress:
         if isinstance(result, Exception):
             says = f"failed: {describe(result)}"
         else:
-            says = f"{percent(result.accuracy)} accuracy in {result.train_seconds:.2f} s"
+            says = f"{estimate(result.accuracy)} % accuracy in {result.train_seconds:.2f} s"
         print(f"[{self.done}/{self.total}] {title(entry)}: {says}", file=self.stream, flush=True)
         self.wait()
 
@@ -57,13 +79,6 @@ def title(entry):
     """The name of an entry as people read it."""
     label = lookup(entry.name).label
     return label if entry.recipe.protocol == "shared" else f"{label} ({entry.recipe.protocol})"
-
-
-def percent(accuracy):
-    """ "96.7 ± 0.7 %": the mean and its confidence interval; without it for a single replica."""
-    width = half_width(accuracy)
-    mean = f"{100 * fmean(accuracy):.1f}"
-    return f"{mean} %" if width is None else f"{mean} ± {100 * width:.1f} %"
 
 
 def describe(error):

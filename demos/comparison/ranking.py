@@ -1,9 +1,96 @@
 """How sure can one be of a mean, and of a rank? Student's t, over the replicas."""
 
 import math
+from dataclasses import dataclass
 from statistics import NormalDist, fmean, stdev
 
-# The 97.5 % quantile of Student's t for 1, 2, ... 9 degrees of freedom.
+from demos.comparison.training import Outcome
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over replicas, and half the width of its 95 % confidence interval.
+
+    half_width: None for a single replica, which says nothing about the spread.
+    """
+
+    mean: float
+    half_width: float | None
+
+    def __format__(self, sign):
+        """ "96.7 ± 0.7", in percent or in points; with the sign "+": "+0.7 ± 0.2"."""
+        mean = f"{100 * self.mean:{sign}.1f}"
+        return mean if self.half_width is None else f"{mean} ± {100 * self.half_width:.1f}"
+
+    def has_zero(self):
+        return abs(self.mean) <= (self.half_width or 0.0)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """An Outcome and its place in the ranking: what tables, sentences and pictures are made of.
+
+    tied: cannot be told from the one above.
+    to_ceiling: in points, of the numbers as they are printed, so that a reader's subtraction
+        agrees; None where the ceiling is not known.
+    """
+
+    place: int
+    tied: bool
+    outcome: Outcome
+    accuracy: Estimate
+    to_ceiling: float | None
+
+
+def rank(outcomes, ceiling=None):
+    """The Standings, the highest mean accuracy first.
+
+    "Tied with the one above" does not add up: the first may beat the third while neither can be
+    told from the second. So the ranks stay 1, 2, 3 ...
+    """
+    best_first = sorted(outcomes, key=lambda outcome: -fmean(outcome.accuracy))
+    standings = []
+    for place, outcome in enumerate(best_first, start=1):
+        accuracy = estimate(outcome.accuracy)
+        standings.append(
+            Standing(
+                place=place,
+                tied=place > 1 and tied(best_first[place - 2].accuracy, outcome.accuracy),
+                outcome=outcome,
+                accuracy=accuracy,
+                to_ceiling=ceiling and round(100 * ceiling, 1) - round(100 * accuracy.mean, 1),
+            )
+        )
+    return standings
+
+
+def tied(first, second):
+    """Whether the data cannot tell the two means apart, replica by replica.
+
+    Of a single replica each nothing is known about the spread: tied only if equal.
+    """
+    return difference(first, second).has_zero()
+
+
+def difference(first, second):
+    """The Estimate of first - second, paired.
+
+    Replica k of both has seen the same points, so what counts are the differences, replica by
+    replica.
+    """
+    return estimate([a - b for a, b in zip(first, second)])
+
+
+def estimate(values):
+    """The Estimate of the mean of what `values` are drawn from."""
+    n = len(values)
+    half_width = t_975(n - 1) * stdev(values) / math.sqrt(n) if n > 1 else None
+    return Estimate(fmean(values), half_width)
+
+
+# --- Student's t -----------------------------------------------------------------------------
+
+# The 97.5 % quantile for 1, 2, ... 9 degrees of freedom.
 T_975 = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622)
 
 
@@ -21,35 +108,3 @@ def t_975(degrees):
         + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)
         + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * degrees**3)
     )
-
-
-def half_width(values):
-    """Half the width of the 95 % confidence interval of the mean; None for a single value."""
-    if len(values) < 2:
-        return None
-    return t_975(len(values) - 1) * stdev(values) / math.sqrt(len(values))
-
-
-def tied(first, second):
-    """Whether the data cannot tell the two means apart.
-
-    Paired: replica k of both has seen the same points, so what counts are the differences, replica
-    by replica. Tied if the 95 % interval of their mean contains 0. Of a single replica each nothing
-    is known about the spread: tied only if equal.
-    """
-    differences = [a - b for a, b in zip(first, second)]
-    return abs(fmean(differences)) <= (half_width(differences) or 0.0)
-
-
-def rank(outcomes):
-    """[(rank, tied with the one above, outcome)], the highest mean accuracy first.
-
-    "Tied with the one above" does not add up: the first may beat the third while neither can be
-    told from the second. So the ranks stay 1, 2, 3 ...
-    """
-    best_first = sorted(outcomes, key=lambda outcome: -fmean(outcome.accuracy))
-    above = [None, *best_first]
-    return [
-        (place, place > 1 and tied(above[place - 1].accuracy, outcome.accuracy), outcome)
-        for place, outcome in enumerate(best_first, start=1)
-    ]

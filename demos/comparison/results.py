@@ -5,10 +5,8 @@ import io
 import json
 import math
 import os
-from statistics import fmean
 
 import minigrad
-from demos.comparison.ranking import half_width, rank
 from minigrad import backend
 from minigrad.backend import xp
 
@@ -19,10 +17,10 @@ PICTURES = (
 )
 
 
-def collect(outcomes, task, recipe, protocol, *, failed, interrupted):
+def collect(rankings, task, recipe, protocol, *, failed, interrupted):
     """The whole contest as numbers, lists and dicts.
 
-    outcomes: {protocol: [Outcome]}. failed: {name: what went wrong}.
+    rankings: {protocol: [Standing]}. failed: {name: what went wrong}.
     """
     train, test = task.y_train.shape[-1], task.y_test.shape[-1]
     return {
@@ -48,26 +46,23 @@ def collect(outcomes, task, recipe, protocol, *, failed, interrupted):
         "bayes_accuracy": task.bayes_accuracy,
         "interrupted": interrupted,
         "failed": failed,
-        "results": [
-            result(place, tie, outcome)
-            for ranked in outcomes.values()
-            for place, tie, outcome in rank(ranked)
-        ],
+        "results": [result(standing) for standings in rankings.values() for standing in standings],
     }
 
 
-def result(place, tie, outcome):
+def result(standing):
     """One line of a ranking."""
+    outcome = standing.outcome
     return {
-        "rank": place,
-        "tied_with_above": tie,
+        "rank": standing.place,
+        "tied_with_above": standing.tied,
         "name": outcome.name,
         "label": outcome.label,
         "family": outcome.family,
         "protocol": outcome.protocol,
         "accuracy": outcome.accuracy,
-        "accuracy_mean": fmean(outcome.accuracy),
-        "accuracy_ci95": half_width(outcome.accuracy),
+        "accuracy_mean": standing.accuracy.mean,
+        "accuracy_ci95": standing.accuracy.half_width,
         "train_seconds": outcome.train_seconds,
         "parameters": outcome.parameters,
         "final_loss": finite(outcome.loss_history[:, -1].tolist()),

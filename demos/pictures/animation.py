@@ -5,15 +5,17 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image  # comes with Matplotlib
 
-from demos.pictures.panels import regions, scatter, shades
+from demos.pictures.boundaries import regions, shades
+from demos.pictures.data import scatter
 
 MILLISECONDS = 500  # for a frame; the last one stays five times as long
 
 
 def write_gif(ranked, task, path):
     """One panel for each architecture, one frame for each epoch."""
-    columns = min(len(ranked), 4)
-    rows = -(-len(ranked) // columns)
+    outcomes = [one.outcome for one in ranked]
+    columns = min(len(outcomes), 4)
+    rows = -(-len(outcomes) // columns)
     height = 2.75 * rows + 0.5
     figure = Figure(figsize=(2.6 * columns, height), dpi=80)
     canvas = FigureCanvasAgg(figure)
@@ -21,15 +23,15 @@ def write_gif(ranked, task, path):
     figure.subplots_adjust(0.01, 0.01, 0.99, 1 - 0.75 / height, 0.04, 0.12)
     for axes in grid:
         axes.set_axis_off()
-    for axes, outcome in zip(grid, ranked):
+    for axes, outcome in zip(grid, outcomes):
         axes.set_title(outcome.label)
         regions(axes, outcome.frames[0], task.extent, lines=False)
         scatter(axes, task.x_test[0], task.y_test[0], len(task.class_names), size=6)
         axes.set(xlim=task.extent[:2], ylim=task.extent[2:])
     frames = []
-    for epoch in range(len(ranked[0].frames)):
+    for epoch in range(len(outcomes[0].frames)):
         figure.suptitle(f"epoch {epoch + 1}")
-        for axes, outcome in zip(grid, ranked):
+        for axes, outcome in zip(grid, outcomes):
             axes.images[0].set_data(shades(outcome.frames[epoch]))
         canvas.draw()
         picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")

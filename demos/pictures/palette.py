@@ -7,6 +7,10 @@ by marker.
 
 from matplotlib import colormaps
 from matplotlib.colors import to_rgb
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from demos.pictures.layout import shorten
 
 CLASSES = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442")
 FAMILIES = {
@@ -16,6 +20,7 @@ FAMILIES = {
     "neuromorphic": "#44AA99",
 }
 MARKERS = "osD^vPX"
+MOST_NAMES = 20  # with more classes, pictures leave out their names
 INK = "#222222"
 CEILING = "#666666"
 
@@ -45,3 +50,23 @@ def class_colours(n):
 
 def marker(c):
     return MARKERS[c % len(MARKERS)]
+
+
+def class_legend(figure, task):
+    """The classes and their markers, below the panels."""
+    n = len(task.class_names)
+    if n > MOST_NAMES:
+        return
+    handles = [
+        Line2D([], [], color=colour, marker=marker(c), ls="", label=shorten(name, 20))
+        for c, (name, colour) in enumerate(zip(task.class_names, class_colours(n)))
+    ]
+    figure.legend(
+        handles=handles, handletextpad=0.2, columnspacing=1.2, loc="lower center", ncols=5
+    )
+
+
+def family_handles(ranked):
+    """What a legend says of the families that compete."""
+    present = {one.outcome.family for one in ranked}
+    return [Patch(color=FAMILIES[name], label=name) for name in FAMILIES if name in present]

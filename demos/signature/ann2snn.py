@@ -3,7 +3,7 @@
 import numpy as np
 
 from architectures import classifier, lookup
-from demos.comparison.task import rings_and_clusters
+from demos.comparison.rings_and_clusters import rings_and_clusters
 from demos.pictures.palette import CEILING, FAMILIES
 from minigrad import Tensor, fit, nn, no_grad, optim
 

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from architectures import classifier, lookup
-from demos.comparison.task import draw
+from demos.comparison.rings_and_clusters import draw
 from demos.pictures.palette import INK, class_colours, marker
 from minigrad import fit, optim
 

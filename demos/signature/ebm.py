@@ -8,8 +8,8 @@ from matplotlib.patheffects import withStroke
 
 from architectures import build
 from architectures.energy.langevin import langevin
-from demos.comparison.contest import grid_points
-from demos.comparison.task import densities
+from demos.comparison.prediction import grid_points
+from demos.comparison.rings_and_clusters import densities
 from demos.pictures.palette import FAMILIES
 from minigrad import Tensor, backend, fit, nn, no_grad, optim
 

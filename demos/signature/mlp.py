@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from demos.comparison.contest import grid_points
+from demos.comparison.prediction import grid_points
 from minigrad import Tensor, nn, no_grad
 
 from .common import INK, accuracy, entitled, plane, points, rings_and_clusters, tint, trained

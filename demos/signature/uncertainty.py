@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.patches import Patch
 
-from demos.comparison.contest import grid_points
+from demos.comparison.prediction import grid_points
 
 from .common import INK, entitled, plane, points, rings_and_clusters, trained
 

@@ -1,0 +1,159 @@
+"""One architecture's turn: all its replicas train at once, by the recipe that everybody follows."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from architectures import classifier, lookup
+from demos.comparison import seeds
+from demos.comparison.prediction import predict, predict_grid, share_right
+from demos.comparison.task import Task
+from minigrad import backend, fit, nn, optim
+
+WATCHED = 16  # at most so many replicas are tested after every epoch, for the curves
+GRID = 120  # points along each side of a decision boundary
+FRAME = 60  # the same for a frame of the animation
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What all architectures share."""
+
+    seeds: tuple  # one for each replica
+    protocol: str = "shared"  # "shared": plain cross-entropy for all; "native": each its own
+    epochs: int = 10
+    learning_rate: float = 1e-2
+    batch_size: int = 32
+    reshuffle: bool = False
+    device: str = "cpu"
+    boundaries: bool = False  # whether to predict a grid for pictures
+    animate: bool = False  # the same after every epoch
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One architecture's place in the contest: all that `train` needs, and it can be pickled."""
+
+    name: str
+    task: Task
+    recipe: Recipe
+
+
+@dataclass
+class Outcome:
+    """What came of an Entry, as NumPy arrays and numbers. R replicas, E epochs, C classes."""
+
+    name: str
+    label: str
+    family: str
+    protocol: str
+    parameters: int  # of one replica
+    loss_history: np.ndarray  # (R, E)
+    accuracy_history: np.ndarray  # (WATCHED, E), to look at: nothing is chosen by it
+    accuracy: list  # one for each replica, after the last epoch
+    predictions: np.ndarray  # (R, test rows): class indices
+    train_seconds: float  # of all replicas together, without prediction
+    grid: np.ndarray | None = None  # (GRID, GRID, C): probabilities of the first replica
+    frames: list = field(default_factory=list)  # as `grid`, (FRAME, FRAME, C) after each epoch
+    extra: dict = field(default_factory=dict)
+
+    @property
+    def diverged(self):
+        """The replicas whose loss ended as no finite number."""
+        return np.flatnonzero(~np.isfinite(self.loss_history[:, -1])).tolist()
+
+
+def train(entry, on_epoch=None):
+    """Train the replicas of one architecture at once; return the Outcome.
+
+    Replica k starts as it would alone, with the initial weights of ``seeds[k]``. An architecture
+    that also draws noise while training draws it for all replicas from one generator: there,
+    replica k equals the single run in distribution only.
+
+    on_epoch: called after each epoch as on_epoch(entry, epoch, mean loss, mean accuracy).
+    """
+    task, recipe = entry.task, entry.recipe
+    if backend.device() != recipe.device:  # in another process, which started on the CPU
+        backend.use(recipe.device)
+    model = replicas(entry)
+    x_train, x_test = backend.asarray(task.x_train), backend.asarray(task.x_test)
+    watch = Watch(entry, model, x_train, x_test, on_epoch)
+    # A loss that diverges is a result, and the report says so: no need for NumPy to warn, too.
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        history = fit(
+            model,
+            x_train,
+            task.y_train,
+            type(model).loss,
+            optim.Adam(model.parameters(), lr=recipe.learning_rate),
+            epochs=recipe.epochs,
+            batch_size=recipe.batch_size,
+            shuffle=seeds.order(recipe.seeds[0]) if recipe.reshuffle else None,
+            on_epoch=watch,
+        )
+        return Outcome(
+            name=entry.name,
+            label=lookup(entry.name).label,
+            family=lookup(entry.name).family,
+            protocol=recipe.protocol,
+            parameters=sum(p.size for p in model.parameters()) // len(recipe.seeds),
+            loss_history=np.stack(history.losses, axis=-1),
+            accuracy_history=np.stack(watch.accuracies, axis=-1),
+            train_seconds=sum(history.seconds),
+            frames=watch.frames,
+            **examine(entry, model, x_train, x_test),
+        )
+
+
+def replicas(entry):
+    """The Classifiers of all seeds, stacked into one."""
+    task, recipe = entry.task, entry.recipe
+    return nn.stack(
+        classifier(
+            entry.name,
+            len(task.class_names),
+            task.x_train.shape[-1],
+            train_rows=task.x_train.shape[-2],
+            native=recipe.protocol == "native",
+            rng=seeds.training(seed),
+            **lookup(entry.name).options,
+        )
+        for seed in recipe.seeds
+    )
+
+
+class Watch:
+    """Called after every epoch: tests the first replicas, and keeps what it saw."""
+
+    def __init__(self, entry, model, x_train, x_test, on_epoch):
+        self.entry, self.model, self.on_epoch = entry, model, on_epoch
+        self.x_train, self.x_test = x_train[:WATCHED], x_test[:WATCHED]
+        self.accuracies, self.frames = [], []
+
+    def __call__(self, epoch, history):
+        task, seed = self.entry.task, self.entry.recipe.seeds[0]
+        model = nn.unstack(self.model, slice(WATCHED)).finish(self.x_train)
+        guesses = predict(model, self.x_test, seed)
+        self.accuracies.append(share_right(guesses, task.y_test[:WATCHED]))
+        if self.entry.recipe.animate:
+            self.frames.append(predict_grid(model, task.extent, FRAME, seed))
+        if self.on_epoch is not None:
+            accuracy = self.accuracies[-1].mean()
+            self.on_epoch(self.entry, epoch, history.losses[-1].mean(), accuracy)
+
+
+def examine(entry, model, x_train, x_test):
+    """What the trained replicas are worth: the parts of an Outcome that prediction gives."""
+    task, seed = entry.task, entry.recipe.seeds[0]
+    finished = model.finish(x_train)
+    guesses = predict(finished, x_test, seed)
+    found = {
+        "accuracy": share_right(guesses, task.y_test).tolist(),
+        "predictions": guesses.argmax(axis=-1),
+    }
+    if entry.recipe.boundaries:
+        found["grid"] = predict_grid(finished, task.extent, GRID, seed)
+    if finished is not model:
+        before = share_right(predict(model, x_test, seed), task.y_test)
+        found["extra"] = {"accuracy_before_conversion": before.tolist()}
+    return found

@@ -1,0 +1,71 @@
+"""Decision boundaries: the plane in the colours of the classes that a classifier gives it to."""
+
+import numpy as np
+
+from demos.comparison.prediction import grid_points
+from demos.pictures.data import scatter
+from demos.pictures.layout import panels, square
+from demos.pictures.palette import INK, class_colours, class_legend
+
+
+def picture(ranked, task):
+    """boundaries.png: the first replicas of those that rank highest."""
+    figure, grid = panels(len(ranked), side=3.6, columns=2 if len(ranked) <= 4 else 4, bottom=0.4)
+    for axes, one in zip(grid, ranked):
+        boundary(axes, one.outcome.grid, task)
+        axes.set_title(f"{one.outcome.label}: {100 * one.outcome.accuracy[0]:.1f} %")
+    figure.suptitle("Decision boundaries of the first replica, with its test points")
+    class_legend(figure, task)
+    return figure
+
+
+def bayes(task):
+    """bayes.png: what no classifier can better."""
+    figure, axes = square()
+    boundary(axes, bayes_probabilities(task, 200), task)
+    axes.set(xlabel=task.feature_names[0], ylabel=task.feature_names[1])
+    axes.set_title(f"The best possible boundaries (Bayes): {100 * task.bayes_accuracy:.1f} %")
+    class_legend(figure, task)
+    return figure
+
+
+def boundary(axes, probabilities, task):
+    """The regions of a classifier, the test points of the first replica on top."""
+    regions(axes, probabilities, task.extent)
+    scatter(axes, task.x_test[0], task.y_test[0], len(task.class_names), size=16, edge=INK)
+    axes.set_xlim(task.extent[:2])
+    axes.set_ylim(task.extent[2:])
+
+
+def regions(axes, probabilities, extent, *, lines=True):
+    """Class probabilities (n, n, C) as a wash of colours; lines where the winner changes."""
+    axes.imshow(
+        shades(probabilities),
+        extent=extent,
+        origin="lower",
+        interpolation="bilinear",
+        aspect="auto",
+    )
+    if not lines:
+        return
+    left, right, bottom, top = extent
+    n = len(probabilities)
+    x, y = np.linspace(left, right, n), np.linspace(bottom, top, n)
+    first, second = np.sort(probabilities, axis=-1)[..., [-1, -2]].transpose(2, 0, 1)
+    winner = probabilities.argmax(axis=-1)
+    for c in np.unique(winner):
+        # How far class c is ahead of the best of the others: 0 on its boundary.
+        lead = probabilities[..., c] - np.where(winner == c, second, first)
+        if lead.min() < 0:
+            axes.contour(x, y, lead, levels=[0], colors=INK, linewidths=0.8)
+
+
+def shades(probabilities):
+    """Class probabilities (..., C) as a mixture of the classes' colours, made paler: (..., 3)."""
+    colours = np.array(class_colours(probabilities.shape[-1]))
+    return np.clip(probabilities @ (1 - 0.45 * (1 - colours)), 0, 1)
+
+
+def bayes_probabilities(task, n):
+    """The true class probabilities on the grid, (n, n, C)."""
+    return task.posterior(grid_points(task.extent, n)).reshape(n, n, -1)

@@ -1,0 +1,55 @@
+"""Confusion: which class is taken for which."""
+
+import numpy as np
+
+from demos.comparison.prediction import confusion
+from demos.pictures.layout import panels, shorten
+from demos.pictures.palette import INK, MOST_NAMES
+
+
+def picture(ranked, task):
+    """confusion.png."""
+    room = 0.5 * has_long_names(task)
+    figure, grid = panels(len(ranked), side=2.9, left=room, bottom=room)
+    columns = min(len(ranked), 4)
+    for k, (axes, one) in enumerate(zip(grid, ranked)):
+        outcome, last = one.outcome, k + columns >= len(ranked)
+        matrix(axes, outcome, task, down=k % columns == 0, across=last)
+        axes.set_title(f"{outcome.label}: {100 * outcome.accuracy[0]:.1f} %")
+    figure.suptitle("Confusion, first replica: true class down, predicted class across")
+    return figure
+
+
+def matrix(axes, outcome, task, *, down, across):
+    """Counts of the first replica; the shade is the share of the true class.
+
+    down, across: whether to write the names of the classes on that side.
+    """
+    counts = confusion(outcome.predictions[0], task.y_test[0], len(task.class_names))
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(share, cmap="Greys", vmin=0, vmax=1.4)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    n = len(counts)
+    if n > MOST_NAMES:
+        return
+    names = short_names(task)
+    if across:
+        tilt = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"}
+        axes.set_xticks(range(n), names, **(tilt if has_long_names(task) else {}))
+    if down:
+        axes.set_yticks(range(n), names)
+    axes.tick_params(length=0)
+    for (i, j), count in np.ndenumerate(counts):
+        if count:
+            colour = "white" if share[i, j] > 0.75 else INK
+            axes.text(j, i, count, ha="center", va="center", color=colour, fontsize=11)
+
+
+def short_names(task):
+    return [shorten(name.removeprefix("class "), 10) for name in task.class_names]
+
+
+def has_long_names(task):
+    """Whether the names of the classes need room beside the matrix, and a tilt below it."""
+    return max(map(len, short_names(task))) > 2

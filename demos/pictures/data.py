@@ -1,0 +1,55 @@
+"""The data: all points of the first replica, each class in its colour and with its marker."""
+
+import numpy as np
+
+from demos.pictures.layout import square
+from demos.pictures.palette import class_colours, class_legend, marker
+
+
+def picture(task):
+    """data.png."""
+    figure, axes = square()
+    cloud(axes, task)
+    axes.set_title(f"{len(task.class_names)} classes: {task.name}")
+    class_legend(figure, task)
+    return figure
+
+
+def cloud(axes, task):
+    """All points of the first replica, but for a few that lie far from all others."""
+    points, y, names = projection(task)
+    scatter(axes, points, y, len(task.class_names), size=22, alpha=0.65)
+    axes.set(xlabel=names[0], ylabel=names[1])
+    if task.posterior is not None:
+        axes.set(xlim=task.extent[:2], ylim=task.extent[2:])
+    else:
+        low, high = np.percentile(points, [0.5, 99.5], axis=0)
+        margin = np.maximum(0.2 * (high - low), 0.1)
+        (left, bottom), (right, top) = low - margin, high + margin
+        axes.set(xlim=(left, right), ylim=(bottom, top))
+
+
+def projection(task):
+    """(points of the first replica in the plane, their labels, axis names).
+
+    More than two features are projected onto the first two principal components of the training
+    rows.
+    """
+    x = np.concatenate([task.x_train[0], task.x_test[0]])
+    y = np.concatenate([task.y_train[0], task.y_test[0]])
+    if x.shape[1] == 1:
+        return np.stack([x[:, 0], y], axis=-1), y, (task.feature_names[0], "class")
+    if x.shape[1] == 2:
+        return x, y, task.feature_names
+    mean = task.x_train[0].mean(axis=0)
+    _, _, directions = np.linalg.svd(task.x_train[0] - mean, full_matrices=False)
+    return (x - mean) @ directions[:2].T, y, ("principal component 1", "principal component 2")
+
+
+def scatter(axes, x, y, n_classes, *, size, alpha=1.0, edge="none"):
+    """Points (N, 2), each class in its colour and with its marker."""
+    for c, colour in enumerate(class_colours(n_classes)):
+        points = x[y == c]
+        axes.scatter(
+            *points.T, s=size, color=colour, marker=marker(c), alpha=alpha, lw=0.6, edgecolors=edge
+        )

@@ -1,0 +1,112 @@
+"""How well everybody does: accuracies after training, loss and accuracy on the way."""
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, SymmetricalLogLocator
+
+from demos.pictures.palette import CEILING, FAMILIES, INK, family_handles
+
+
+def accuracies(ranked, task):
+    """accuracy.png: a bar for each architecture, from 0."""
+    height = 1.6 + 0.5 * len(ranked)
+    figure = Figure(figsize=(9, height))
+    axes = figure.add_axes((0.15, 1.05 / height, 0.67, 1 - 1.5 / height))
+    for row, one in enumerate(ranked):
+        axes.barh(
+            row,
+            100 * one.accuracy.mean,
+            xerr=100 * (one.accuracy.half_width or 0),
+            color=FAMILIES[one.outcome.family],
+            error_kw={"ecolor": INK, "capsize": 4, "lw": 1.5, "zorder": 4},
+        )
+        axes.text(101.5, row, f"{one.accuracy} %", va="center")
+    axes.set_xlim(0, 100)
+    axes.set_ylim(len(ranked) - 0.4, -0.6)
+    axes.set_yticks(range(len(ranked)), [one.outcome.label for one in ranked])
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel("test accuracy (%)")
+    axes.set_title(f"Test accuracy by architecture{interval(task)}", loc="left")
+    handles = family_handles(ranked) + ceiling(axes, task, axes.axvline)
+    figure.legend(handles=handles, loc="lower center", ncols=5, fontsize=10.5, columnspacing=1.2)
+    return figure
+
+
+def curves(ranked, task):
+    """curves.png: loss and accuracy by epoch.
+
+    A family is a colour, its members differ by line and marker.
+    """
+    figure = Figure(figsize=(13, 4.8))
+    left, right = figure.subplots(1, 2)
+    figure.subplots_adjust(0.06, 0.13, 0.79, 0.91, wspace=0.2)
+    handles, seen = [], {}
+    outcomes = [one.outcome for one in ranked]
+    for outcome in outcomes:
+        member = seen[outcome.family] = seen.get(outcome.family, -1) + 1
+        look = {
+            "color": FAMILIES[outcome.family],
+            "ls": ("-", "--", ":")[member % 3],
+            "marker": "os^"[member % 3],
+            "ms": 4,
+        }
+        epochs = range(1, outcome.loss_history.shape[-1] + 1)
+        look["markevery"] = -(-len(epochs) // 20)
+        left.plot(epochs, outcome.loss_history.mean(axis=0), **look)
+        right.plot(epochs, 100 * outcome.accuracy_history.mean(axis=0), **look)
+        handles.append(Line2D([], [], label=outcome.label, **look))
+    if any((outcome.loss_history.mean(axis=0) <= 0).any() for outcome in outcomes):
+        left.set_yscale("symlog", linthresh=0.1)  # through 0, where some objectives end
+        left.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=0.1, subs=(1, 2, 5)))
+    else:
+        left.set_yscale("log")
+        left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    left.yaxis.set_major_formatter("{x:g}")
+    left.yaxis.set_minor_formatter("")
+    differ = " (objectives differ)" if outcomes[0].protocol == "native" else ""
+    left.set_title(f"Training loss{differ}")
+    watched = len(outcomes[0].accuracy_history)
+    few = f", first {watched} replicas" if watched < len(task.y_test) else ""
+    right.set_title(f"Test accuracy (%){few}")
+    for axes in (left, right):
+        axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.25)
+    handles += ceiling(right, task, right.axhline)
+    figure.legend(handles=handles, loc="center right", fontsize=10.5)
+    return figure
+
+
+def standings(axes, ranked, task):
+    """A dot and its interval for each architecture; returns the legend's handles."""
+    for row, one in enumerate(ranked):
+        colour, mean = FAMILIES[one.outcome.family], 100 * one.accuracy.mean
+        width = 100 * (one.accuracy.half_width or 0)
+        axes.plot([mean - width, mean + width], [row, row], color=colour, lw=5, alpha=0.4)
+        axes.plot(mean, row, "o", color=colour, ms=13)
+        beside = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 14}
+        axes.text(1.04, row, f"{one.accuracy} %", **beside)
+    axes.set_ylim(len(ranked) - 0.5, -0.5)
+    axes.set_yticks(range(len(ranked)), [one.outcome.label for one in ranked], fontsize=15)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", alpha=0.25)
+    axes.set_xlabel("test accuracy (%)")
+    axes.set_title(f"Test accuracy{interval(task)}", loc="left", fontsize=15)
+    handles = ceiling(axes, task, axes.axvline)
+    left, right = axes.get_xlim()
+    axes.set_xlim(max(left, 0), min(right, 100.5))  # an interval may reach beyond 100 %
+    return handles
+
+
+def interval(task):
+    replicas = len(task.y_test)
+    return f", mean and 95 % interval of {replicas} replicas" if replicas > 1 else ""
+
+
+def ceiling(axes, task, line):
+    """The Bayes-optimal accuracy, in percent, as a line: `line` is axes.axhline or axes.axvline."""
+    if task.bayes_accuracy is None:
+        return []
+    value = 100 * task.bayes_accuracy
+    line(value, color=CEILING, ls="--", lw=1.5, zorder=3)
+    return [Line2D([], [], color=CEILING, ls="--", lw=1.5, label=f"Bayes-optimal, {value:.1f} %")]
