@@ -1,6 +1,12 @@
 """What every test shares."""
 
+import os
+
 import pytest
+
+# Before NumPy is imported: one BLAS thread. The matrices are too small to be worth sharing: two
+# threads on two busy cores take ten times as long for a spiking network.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from architectures import ARCHITECTURES
 from minigrad import backend, engine

@@ -45,7 +45,7 @@ def test_the_pictures_of_rings_and_clusters(tmp_path):
     for name in files:
         with Image.open(tmp_path / name) as picture:
             assert min(picture.size) > 200
-            assert len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 20
+            assert len(picture.convert("RGB").getcolors(maxcolors=1 << 24)) > 20  # not empty
     with Image.open(tmp_path / "training.gif") as animation:
         assert animation.n_frames == 2
 
