@@ -16,7 +16,7 @@ from minigrad.backend import host_rng
 
 from .base import Classifier
 from .energy.ebm import EBM, JEM
-from .energy.hopfield import Hopfield
+from .energy.hopfield import AssociativeMemory, Hopfield
 from .feedforward.mlp import MLP
 from .feedforward.tabnet import TabNet, TabNetClassifier
 from .neuromorphic.ann2snn import ANN2SNN, ConvertingClassifier
@@ -39,6 +39,7 @@ class Entry:
     options: Mapping = field(default_factory=dict)  # of the backbone, in the comparison
     synonyms: Mapping = field(default_factory=dict)  # other names under which an option is known
     colour: str | None = None  # in pictures; None: that of the family
+    compared: bool = True  # whether the comparison takes it unasked
 
 
 ARCHITECTURES = {}
@@ -55,6 +56,7 @@ def register(
     options=None,
     synonyms=None,
     colour=None,
+    compared=True,
 ):
     """Enter an architecture into the registry; returns its Entry.
 
@@ -69,6 +71,7 @@ def register(
         options: of the backbone, in the comparison.
         synonyms: {another name for an option: its name}.
         colour: in pictures, as matplotlib understands it; by default that of the family.
+        compared: whether it is in the lists, and so in the comparison, without being asked for.
 
     Raises:
         ValueError: another class has that name already.
@@ -89,6 +92,7 @@ def register(
         dict(options or {}),
         dict(synonyms or {}),
         colour,
+        compared,
     )
     return ARCHITECTURES[name]
 
@@ -132,19 +136,23 @@ register(
     "ann2snn", ANN2SNN, label="ANN2SNN", family="neuromorphic", shared=ConvertingClassifier,
     options={"output_size": 16, "hidden_sizes": (64, 32)},
 )
+register(
+    "associative_memory", AssociativeMemory, label="Deep Hopfield", family="energy",
+    compared=False,
+)
 # fmt: on
 
 
 def list_architectures():
-    """The names, in the order of registration."""
-    return list(ARCHITECTURES)
+    """The names of those that are compared, in the order of registration."""
+    return [name for name, entry in ARCHITECTURES.items() if entry.compared]
 
 
 def list_families():
-    """{family: names of its architectures}."""
+    """{family: names of its architectures}, of those that are compared."""
     families = {}
-    for name, entry in ARCHITECTURES.items():
-        families.setdefault(entry.family, []).append(name)
+    for name in list_architectures():
+        families.setdefault(lookup(name).family, []).append(name)
     return families
 
 

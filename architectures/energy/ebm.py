@@ -1,5 +1,11 @@
 """Energy-based model: low energy where the data is.
 
+A classifier divides all of space among its classes and never asks whether a point is like anything
+that it was trained on. It shows where noise, or a picture of something else entirely, gets a
+confident label; and a classifier cannot be asked for an example of a class.
+
+An energy says how plausible a point is, and can be sampled.
+
 LeCun et al., "A Tutorial on Energy-Based Learning", 2006; Du & Mordatch, "Implicit Generation and
 Modeling with Energy-Based Models", NeurIPS 2019; Grathwohl et al., "Your Classifier is Secretly an
 Energy-Based Model and You Should Treat it Like One" (JEM), ICLR 2020.
@@ -22,7 +28,14 @@ cut out of one number. Native objective (JEM):
 
     cross-entropy(f(x), y) + weight * (mean E(x+) - mean E(x-) + penalty * mean(E(x+)^2 + E(x-)^2))
 
-Deviations: JEM's small noise on the data is left out; the chains are clipped to a box.
+What the generative term buys is not accuracy but a density: chains end where data are, and E(x) is
+higher elsewhere. (On rings and clusters the cross-entropy alone is as accurate, or more so.)
+
+Deviations: JEM weighs its generative term by 1 (its Eq. 8), here the default is 0.1; the squared
+penalty is Du & Mordatch's and not JEM's. Both papers choose step and noise independently, large
+steps with little noise; here their ratio is that of Langevin dynamics, so that the chains sample
+exp(-E) and nothing sharper. JEM's small noise on the data is left out. The chains are clipped to a
+box: at its border, and only there, the samples are not those of the density.
 """
 
 from minigrad import functional, nn
@@ -45,18 +58,21 @@ class EnergyModel(nn.Module):
         """E(x): (..., B, D) -> (..., B)."""
         raise NotImplementedError(f"{type(self).__name__} defines no energy(x)")
 
-    def contrastive_divergence(self, x):
-        """The objective of a density model, (...,) from data (..., B, D). It moves the chains.
+    def contrastive_divergence(self, x, negatives=None):
+        """The objective of a density model, (...,) from data (..., B, D).
 
+        `negatives` are points (..., B', D) of one's own; without them, those of the chains, moved.
         For `fit`: ``loss=lambda model, x, y: model.contrastive_divergence(x)``.
         """
-        return self._contrast(self.energy(points(self, x)))
+        negatives = None if negatives is None else points(self, negatives)
+        return self._contrast(self.energy(points(self, x)), negatives)
 
-    def _contrast(self, positive):
+    def _contrast(self, positive, negatives=None):
         """mean E(x+) - mean E(x-), and the penalty; `positive` is E(x+), (..., B)."""
-        with nn.frozen(self):
-            negatives = self.chains.advance(self.energy, positive.shape[-1])
-        negative = self.energy(Tensor(negatives))
+        if negatives is None:
+            with nn.frozen(self):
+                negatives = Tensor(self.chains.advance(self.energy, positive.shape[-1]))
+        negative = self.energy(negatives)
         squares = (positive * positive).mean(axis=-1) + (negative * negative).mean(axis=-1)
         return positive.mean(axis=-1) - negative.mean(axis=-1) + self.penalty * squares
 

@@ -1,5 +1,11 @@
 """Modern Hopfield network: an associative memory that is also an attention layer.
 
+A memory of patterns should answer to a part of its content, or to a noisy copy, instead of to an
+address; classic Hopfield networks hold few patterns and fall into mixtures of them. It shows where
+the answer to a query is like several stored patterns at once and like none of them.
+
+The modern network retrieves one of exponentially many patterns, usually in a single step.
+
 Ramsauer et al., "Hopfield Networks is All You Need", ICLR 2021; equations by its numbers.
 
     symbol    name                               shape               unit
@@ -19,8 +25,12 @@ dE/dxi = xi - xi_new, so Eq. 3 is a gradient step of length one; it never raises
 well separated patterns one step retrieves with an error exponentially small in the separation
 (Theorem 5). As a layer, Hopfield learns the stored patterns and reads out softmax(beta xi K^T) V.
 
-Deviation: with `num_heads` > 1 each head has patterns of its own, of width d / num_heads, and the
-heads are concatenated without a further projection, which the head of a Classifier can take over.
+Deviations: the authors' layer normalises states and stored patterns by default, ours neither: of
+two raw features a layer norm leaves a single bit, which of them is larger. (With more of them,
+``nn.Sequential(nn.LayerNorm(D), Hopfield(D))`` normalises the states.) Theirs may learn beta, which
+adds nothing without update steps, since W_q can grow. With `num_heads` > 1 each head has patterns
+of its own, of width d / num_heads, and the heads are concatenated without a further projection,
+which the head of a Classifier can take over.
 """
 
 import math
@@ -126,6 +136,9 @@ def _swap(x):
 class AssociativeMemory(nn.Module):
     """Multi-head Hopfield layers in a stack: h <- norm(h + dropout(hopfield(h))).
 
+    For data that one memory cannot sort: each layer's answer is the query of the next. On the plane
+    it has nothing to add, so that the comparison leaves it out unless it is asked for by name.
+
     The input is projected to the hidden width first: a layer norm of two raw inputs would leave a
     single bit of them.
 
@@ -149,6 +162,7 @@ class AssociativeMemory(nn.Module):
         *,
         rng=None,
     ):
+        check_sizes(input_size=input_size, num_layers=num_layers, hidden_size=hidden_size)
         rng = host_rng(rng)
         self.projection = nn.Linear(input_size, hidden_size, rng=rng)
         self.memories = [

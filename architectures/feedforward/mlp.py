@@ -1,5 +1,10 @@
 """Multilayer perceptron.
 
+A linear classifier can only cut space along straight lines, so it never gets a ring apart from what
+is inside it. It shows where the training loss stops falling although the classes do not overlap.
+
+Hidden layers bend the boundary.
+
 Rumelhart, Hinton & Williams, "Learning representations by back-propagating errors", Nature 1986.
 Residual connections after He et al. 2016, layer normalisation after Ba et al. 2016.
 
@@ -12,6 +17,9 @@ Residual connections after He et al. 2016, layer normalisation after Ba et al. 2
     h_l = dropout(f(norm(h_{l-1} W_l + b_l))) + h_{l-1} P_l        residual
 
 P_l is the identity where the widths agree and a learned projection without bias where they do not.
+
+Deviation: He et al. go around two layers and apply the last activation after the sum; here each
+layer has a way around it, and the sum is not activated, so that the identity stays one.
 """
 
 from itertools import pairwise

@@ -1,5 +1,11 @@
 """Spiking neural network, trained by surrogate gradients.
 
+Neurons that fire or do not, as in nerves and on neuromorphic chips, have a derivative of zero
+almost everywhere, and nothing can be learned from it. It shows where the gradient of every weight
+before a spike is 0 and the accuracy stays at chance.
+
+Backward, a smooth surrogate takes the place of the step's derivative; forward, spikes stay 0 or 1.
+
 Neftci, Mostafa & Zenke, "Surrogate Gradient Learning in Spiking Neural Networks", IEEE Signal
 Processing Magazine 2019; the surrogate is that of SuperSpike (Zenke & Ganguli 2018).
 
@@ -19,8 +25,11 @@ Processing Magazine 2019; the surrogate is that of SuperSpike (Zenke & Ganguli 2
 Spikes, not rates, travel to the next layer at every timestep. Nothing flows from a later layer back
 to an earlier one, so a layer processes all timesteps at once: one matrix product, then one scan.
 
-Deviations: the synapse has no time constant of its own, a spike acts in the timestep in which it
-arrives; the reset subtracts the threshold one timestep later and is not differentiated by default.
+The reset subtracts the threshold one timestep later and is not differentiated by default: both are
+habits of the paper. Deviations: its synapses filter, I[t] = alpha I[t-1] + S[t] W, while here a
+spike acts in the timestep in which it arrives, and only then; its tutorial reads out the largest
+potential of leaky output neurons that do not spike, while here the features are mean spikes, that
+is rates, times W_out.
 """
 
 import math

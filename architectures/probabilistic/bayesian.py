@@ -1,5 +1,11 @@
 """Bayes by Backprop: a network with a distribution over its weights.
 
+Many weights explain the same data, and training picks one set of them as if it were the truth. It
+shows where a network trained again, from another seed, says something else about the same point,
+and as surely.
+
+Keeping a distribution over the weights makes that doubt a number.
+
 Blundell et al., "Weight Uncertainty in Neural Networks", ICML 2015.
 
     symbol    name                                    shape

@@ -1,27 +1,38 @@
 """MC Dropout: a network that keeps dropping units when it predicts.
 
+An ordinary network gives one answer and is as sure of it far from its data as among them; training
+many networks to see whether they agree is dear. It shows where a confident prediction for a point
+like no other in the training set turns out wrong.
+
+One network trained with dropout is many: each random mask is another, and where they disagree, the
+answer is a guess.
+
 Gal & Ghahramani, "Dropout as a Bayesian Approximation: Representing Model Uncertainty in Deep
 Learning", ICML 2016.
 
     symbol   name                                   shape / value
-    p        dropout rate                           scalar
-    z        masks, 0 or 1 / (1 - p)                (S, ..., B, H)
-    l        prior length scale                     0.1
-    N        training points                        scalar
-    W, b     weights and biases                     (..., D, H), (..., 1, H)
+    q          keep probability, 1 - dropout rate      scalar
+    z_l        masks, 0 or 1 / q                      (S, ..., B, H)
+    l          prior length scale                     scalar                    1 / weight
+    N          training points                        scalar
+    W_l, b_l   weights and biases of layer l          (..., D, H), (..., 1, H)
 
     h_l = z_l * f(h_{l-1} W_l + b_l)
-    p(y | x) = 1/S sum_s softmax(logits with masks z_s)                                Eq. 6
-    native objective = cross-entropy + l^2 (1 - p) / (2 N) * sum (W^2 + b^2)     from Eq. 7
+    p(y | x) = 1/S sum_s softmax(logits with masks z_s)                               Eq. 6
+    native objective = cross-entropy
+                     + l^2 / (2 N) sum_l (|W_l|^2 / q_l + |b_l|^2)              from Eq. 7
 
 Dropout is a variational posterior over the weights: a mask on a layer's inputs switches rows of the
 next weight matrix off. The decay is the KL of that posterior against a Gaussian prior, per point.
 So the masks stay on at prediction, and the spread of the sampled predictions is the model's
 uncertainty. All S masks are drawn in one pass over x with a leading axis of length S.
 
-Deviations: nothing is dropped from the input, where half of two features would be gone too often;
-the decay, Eq. 7 solved for it with the model precision 1, counts weights and biases alike; its
-factor 1 - p is that of masks of 0 and 1, while the masks here are inverted.
+In Eq. 7, whose p is the probability to keep, the decay of M_l is q l^2 / (2 N) for masks of 0 and
+1, with the model precision 1 of a classifier. The masks here are inverted: the matrix that acts is
+W_l / q, which takes the place of M_l, and q / q^2 = 1 / q. Where no mask stands before a layer, as
+before the first, q_l is 1.
+
+Deviation: nothing is dropped from the input by default: of two features both would be gone often.
 """
 
 from itertools import pairwise
@@ -29,10 +40,8 @@ from itertools import pairwise
 from minigrad import functional, nn
 from minigrad.backend import host_rng
 
-from ..checks import check_sizes, check_widths
+from ..checks import check_not_negative, check_sizes, check_widths
 from ..uncertainty import SamplingClassifier
-
-LENGTH_SCALE = 0.1
 
 
 class MonteCarloDropout(nn.Dropout):
@@ -52,6 +61,8 @@ class MCDropout(nn.Module):
         dropout: p, in [0, 1).
         activation: a name in `functional.ACTIVATIONS`.
         samples: masks that a prediction averages.
+        length_scale: l of the prior; the authors' experiments use 1e-2.
+        input_dropout: the same as `dropout`, for the inputs.
         rng: a seed or Generator for the initial weights and for the masks.
     """
 
@@ -63,21 +74,28 @@ class MCDropout(nn.Module):
         dropout=0.2,
         activation="relu",
         samples=50,
+        length_scale=0.1,
+        input_dropout=0.0,
         *,
         rng=None,
     ):
         check_sizes(input_size=input_size, output_size=output_size, samples=samples)
         check_widths(hidden_sizes)
+        check_not_negative(length_scale=length_scale)
         rng = host_rng(rng)
         sizes = [input_size, *hidden_sizes]
         self.hidden = [nn.Linear(n, m, rng=rng) for n, m in pairwise(sizes)]
         self.last = nn.Linear(sizes[-1], output_size, rng=rng)
         self.activation = functional.activation(activation)
         self.dropout = MonteCarloDropout(dropout, rng=rng)
+        self.input_dropout = MonteCarloDropout(input_dropout, rng=rng) if input_dropout else None
+        self.length_scale = length_scale
         self.samples = samples
         self.output_size = output_size
 
     def forward(self, x):
+        if self.input_dropout:
+            x = self.input_dropout(x)
         for linear in self.hidden:
             x = self.dropout(self.activation(linear(x)))
         return self.last(x)
@@ -92,9 +110,15 @@ class DropoutClassifier(SamplingClassifier):
         super().__init__(backbone, num_classes, train_rows=train_rows, head=head)
 
     def loss(self, x, y):
-        keep = 1 - self.backbone.dropout.rate
-        decay = LENGTH_SCALE**2 * keep / (2 * self.train_rows)
-        squares = 0.0
-        for parameter in self.parameters():
-            squares = squares + (parameter * parameter).sum(axis=(-1, -2))
-        return super().loss(x, y) + decay * squares
+        return super().loss(x, y) + self.decay() * (1 / self.train_rows)
+
+    def decay(self):
+        """l^2 / 2 sum_l (|W_l|^2 / q_l + |b_l|^2): (...,) in nats."""
+        net = self.backbone
+        masks = [net.input_dropout, *[net.dropout] * (len(net.hidden) + 1)]
+        total = 0.0
+        for linear, mask in zip([*net.hidden, net.last, self.head.layers[-1]], masks):
+            keep = 1 - mask.rate if mask else 1
+            weights = (linear.weight * linear.weight).sum(axis=(-1, -2)) / keep
+            total = total + weights + (linear.bias * linear.bias).sum(axis=(-1, -2))
+        return total * (net.length_scale**2 / 2)

@@ -14,6 +14,7 @@ OPTIONS = {
     "mc_dropout": {"hidden_sizes": (8, 6), "output_size": 6, "samples": 3},
     "ebm": {"hidden_sizes": (8, 6)},
     "hopfield": {"num_patterns": 5, "hidden_size": 6, "num_heads": 2, "update_steps": 1},
+    "associative_memory": {"num_patterns": 5, "hidden_size": 6, "num_heads": 2},
     "snn": {"hidden_sizes": (8, 6), "output_size": 6, "num_timesteps": 7},
     "ann2snn": {"hidden_sizes": (8, 6), "output_size": 6, "num_timesteps": 9},
 }

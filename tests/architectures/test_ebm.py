@@ -209,6 +209,16 @@ def test_the_negatives_are_as_many_as_the_data_and_move_under_the_energy():
     assert asked == [(8, True)]
 
 
+def test_negatives_of_ones_own_leave_the_chains_alone():
+    model, x, z = build("ebm", 2, (5,), rng=0), points(8, 2), points(3, 2) + 1
+    chains = model.chains.chains.copy()
+    loss = model.contrastive_divergence(x, negatives=z).item()
+    assert np.array_equal(model.chains.chains, chains)
+    up, down = model.energy(Tensor(x)).numpy(), model.energy(Tensor(z)).numpy()
+    expected = up.mean() - down.mean() + 0.01 * ((up**2).mean() + (down**2).mean())
+    assert loss == pytest.approx(expected, abs=1e-6)
+
+
 def test_contrastive_divergence_lowers_the_energy_of_data_below_that_of_noise():
     rng = np.random.default_rng(0)
     x = (rng.standard_normal((256, 2)) * [0.5, 0.3] + [2, -1]).astype("float32")
@@ -247,6 +257,28 @@ def test_the_native_objective_by_hand(weight, penalty):
     contrast = up.mean() - down.mean() + penalty * ((up**2).mean() + (down**2).mean())
     loss = model.loss(Tensor(x), y).item()
     assert loss == pytest.approx(cross_entropy + weight * contrast, abs=1e-5)
+
+
+def test_the_energies_of_the_joint_model():
+    model = classifier("ebm", 3, 2, train_rows=9, native=True, hidden_sizes=(5,), rng=0)
+    x = Tensor(points(9, 2))
+    expected = -np.log(np.exp(model(x).numpy()).sum(axis=-1))
+    np.testing.assert_allclose(model.energy(x).numpy(), expected, rtol=1e-5)
+
+
+def test_the_joint_model_samples_all_classes_or_one():
+    model = classifier("ebm", 2, 2, train_rows=9, native=True, hidden_sizes=(), rng=0)
+    # Without hidden layers the logits are x W + b; class 0 gets x_0 < 0, class 1 x_0 > 0.
+    model.head.weight.data[...] = [[-4, 4], [0, 0]]
+    options = {"steps": 100, "step_size": 0.1, "rng": 0}
+    means = [model.sample(200, label=c, **options).numpy()[:, 0].mean() for c in (0, 1)]
+    assert means[0] < -5 and means[1] > 5
+    both = model.sample(200, **options).numpy()[:, 0]
+    assert (both < -4).sum() > 50 and (both > 4).sum() > 50
+    assert all(p.grad is None for p in model.parameters())
+    for label in (-1, 2, "a"):
+        with pytest.raises(ValueError, match=r"label must be in 0 ... 1"):
+            model.sample(5, label=label)
 
 
 def test_native_negatives_move_under_minus_logsumexp_of_the_logits():

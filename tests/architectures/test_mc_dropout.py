@@ -82,16 +82,46 @@ def test_without_dropout_there_is_no_noise():
     np.testing.assert_allclose(model.predict_proba(x).numpy(), expected, atol=1e-6)
 
 
-def test_native_objective_adds_the_weight_decay_of_the_prior():
-    model = classifier("mc_dropout", 3, 2, train_rows=40, native=True, dropout=0.3, rng=0)
+@pytest.mark.parametrize(
+    "options, keeps",
+    [
+        ({"hidden_sizes": (6, 5)}, [1, 0.7, 0.7, 0.7]),
+        ({"hidden_sizes": ()}, [1, 0.7]),
+        ({"hidden_sizes": (6,), "input_dropout": 0.1}, [0.9, 0.7, 0.7]),
+        ({"hidden_sizes": (6,), "dropout": 0.0}, [1, 1, 1]),
+        ({"hidden_sizes": (6,), "length_scale": 0.3}, [1, 0.7, 0.7]),
+    ],
+)
+def test_native_objective_adds_the_weight_decay_of_the_prior(options, keeps):
+    options = {"dropout": 0.3, **options}
+    model = classifier("mc_dropout", 3, 2, train_rows=40, native=True, **options, rng=0)
     for p in model.parameters():
         p.data += 0.5
     x, y = Tensor(points(8, 2)), np.arange(8) % 3
     cross_entropy = functional.cross_entropy(reseed(model)(x), y).item()
-    squares = sum((p.data.astype("float64") ** 2).sum() for p in model.parameters())
-    expected = cross_entropy + 0.1**2 * (1 - 0.3) / (2 * 40) * squares
+    squares = [float((p.data.astype("float64") ** 2).sum()) for p in model.parameters()]
+    weights, biases = squares[::2], squares[1::2]
+    assert len(weights) == len(keeps)
+    decay = sum(w / keep + b for w, b, keep in zip(weights, biases, keeps))
+    expected = cross_entropy + options.get("length_scale", 0.1) ** 2 / (2 * 40) * decay
     assert reseed(model).loss(x, y).item() == pytest.approx(expected, rel=1e-6)
-    assert squares * 0.1**2 * 0.7 / 80 > 0.1
+    assert expected - cross_entropy > 0.001
+
+
+def test_the_decay_of_inverted_masks_acts_as_the_papers_does_on_masks_of_0_and_1():
+    # One layer behind a mask: x z M with z of 0 or 1 and M = W / q is x (z / q) W. The paper's
+    # q l^2 / 2 |M|^2 must then be what the decay says of W.
+    model = classifier("mc_dropout", 3, 2, (), train_rows=1, native=True, dropout=0.3, rng=0)
+    model.backbone.last.weight.data[...] = 0
+    acting = model.head.layers[1].weight.data / 0.7
+    assert model.decay().item() == pytest.approx(0.7 * 0.1**2 / 2 * (acting**2).sum(), rel=1e-5)
+
+
+def test_inputs_are_dropped_only_on_request():
+    net = build("mc_dropout", 2, (), output_size=3, input_dropout=0.4, rng=0)
+    dropped = net(Tensor(np.ones((4000, 2), "float32"))).numpy()
+    both_gone = (dropped == net.last.bias.numpy()).all(axis=-1)
+    assert abs(both_gone.mean() - 0.4**2) < 0.03
 
 
 def test_prediction_averages_the_softmax_over_masks():

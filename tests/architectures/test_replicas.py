@@ -82,7 +82,6 @@ def test_one_set_of_points_for_all_replicas(name):
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_replicas_of_different_options_do_not_stack(name):
-    width = "num_patterns" if name == "hopfield" else "hidden_sizes"
-    other = {"hidden_size": 6} if name == "tabnet" else {width: 9 if name == "hopfield" else (9,)}
+    wider = {"hidden_sizes": (9,)} if "hidden_sizes" in OPTIONS[name] else {"hidden_size": 8}
     with pytest.raises(ValueError, match="module 1 differs"):
-        nn.stack([small_classifier(name), small_classifier(name, **other)])
+        nn.stack([small_classifier(name), small_classifier(name, **wider)])
