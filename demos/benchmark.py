@@ -118,6 +118,7 @@ def parse(arguments):
         description=__doc__.partition("\n")[0],
         epilog=f"networks: {', '.join(NETWORKS)}; other parts: {', '.join(PARTS)}",
     )
+    parser.add_argument("--version", action="version", version=f"minigrad {minigrad.__version__}")
     parser.add_argument(
         "--only",
         type=names,

@@ -31,6 +31,7 @@ from demos.comparison.ranking import rank
 from demos.comparison.rings_and_clusters import rings_and_clusters
 from demos.comparison.table import protocol_table, table
 from demos.comparison.takeaways import takeaways
+from demos.comparison.terminal import bold, wrapped
 from demos.comparison.training import Recipe
 from minigrad import backend
 
@@ -61,11 +62,11 @@ def main(arguments=None):
     if not options.quiet:
         if options.device == "auto" and device == "cpu":
             print(f"{backend.why_no_gpu()}: training on the CPU")
-        print(opening(task, recipe, options.only))
+        print(opening(task, recipe, options.only), end="\n\n")
 
-    outcomes, failed, interrupted = compete(
-        entries(options.only, protocols, task, recipe), options.jobs, options.quiet
-    )
+    contenders = entries(options.only, protocols, task, recipe)
+    progress = None if options.quiet else Progress(len(contenders), sys.stdout)
+    outcomes, failed, interrupted = compete(contenders, options.jobs, progress)
     if interrupted and not outcomes:
         print("interrupted: nothing had finished, nothing is written", file=sys.stderr)
         return 130
@@ -83,7 +84,7 @@ def main(arguments=None):
     announce(rankings, task, options.quiet)
     try:
         if rankings and not options.no_plots and not interrupted:
-            draw(rankings, task, options)
+            draw(rankings, task, options, progress)
     except KeyboardInterrupt:
         interrupted = True
     if not options.quiet:
@@ -96,14 +97,12 @@ def main(arguments=None):
     return 1 if failed else 0
 
 
-def compete(all_entries, jobs, quiet):
+def compete(contenders, jobs, progress):
     """([Outcome], {name: what went wrong}, whether Ctrl-C ended it)."""
-    jobs = min(jobs, len(all_entries))
-    progress = None if quiet else Progress(len(all_entries), sys.stdout, jobs)
     outcomes, failed = [], {}
     try:
-        with processes(jobs) as executor:
-            for entry, result in contest(all_entries, executor, progress and progress.epoch):
+        with processes(min(jobs, len(contenders))) as executor:
+            for entry, result in contest(contenders, executor, progress and progress.epoch):
                 if progress:
                     progress.finished(entry, result)
                 if isinstance(result, Exception):
@@ -154,17 +153,17 @@ def load(options, seeds):
 def announce(rankings, task, quiet):
     """Print the tables, and what they say."""
     for protocol, standings in rankings.items():
-        heading = f"\n{protocol} protocol" if len(rankings) > 1 else ""
-        print(f"{heading}\n{table(standings, task)}")
+        print(f"\n{bold(f'{protocol} protocol')}" if len(rankings) > 1 else "")
+        print(table(standings, task))
         if not quiet:
-            print("\nKey takeaways")
+            print(f"\n{bold('Key takeaways')}")
             for sentence in takeaways(standings, task):
-                print(f"- {sentence}")
+                print(wrapped(sentence, "- ", "  "))
     if len(rankings) > 1:
         print(f"\n{protocol_table(*rankings.values())}")
 
 
-def draw(rankings, task, options):
+def draw(rankings, task, options, progress):
     """All pictures; a folder for each protocol if there are several."""
     # Here, since Matplotlib takes its time to import.
     from demos.pictures.comparison import draw_all
@@ -172,7 +171,16 @@ def draw(rankings, task, options):
     for protocol, standings in rankings.items():
         folder = options.out / protocol if len(rankings) > 1 else options.out
         folder.mkdir(exist_ok=True)
-        draw_all(standings, task, folder, best=options.boundaries, animate=options.animate)
+        draw_all(
+            standings,
+            task,
+            folder,
+            best=options.boundaries,
+            animate=options.animate,
+            tell=progress.drawing if progress else lambda name: None,
+        )
+    if progress:
+        progress.drawing(None)
 
 
 def refuse(problem):

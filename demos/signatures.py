@@ -16,6 +16,7 @@ if not __package__:  # run as a file: this checkout goes first, wherever it is r
 
 from matplotlib import rc_context
 
+import minigrad
 from architectures import list_architectures, lookup
 from demos.comparison.options import architecture_names
 from demos.pictures.palette import STYLE
@@ -64,6 +65,7 @@ def parse(arguments):
         prog="signatures.py",
         description="Train each architecture briefly and draw what it is known for.",
     )
+    parser.add_argument("--version", action="version", version=f"minigrad {minigrad.__version__}")
     parser.add_argument(
         "--only",
         type=architecture_names,

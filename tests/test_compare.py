@@ -38,7 +38,7 @@ def test_a_run(tmp_path, capsys):
         "800 train / 200 test, 5 classes, 25 batches",
         "1 architecture from 1 family",
         "[1/1] MLP: ",
-        "  #1    MLP",
+        "#1    MLP",
         "Key takeaways",
     ):
         assert part in said
@@ -175,7 +175,7 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path, capsys, monkeypatch):
     assert found["interrupted"]
     assert [line["name"] for line in found["results"]] == ["mlp"]
     said = capsys.readouterr()
-    assert "  #1    MLP" in said.out
+    assert "#1    MLP" in said.out
     assert said.err == "interrupted: what had finished is kept\n"
 
 

@@ -144,10 +144,10 @@ def test_a_failure_does_not_lose_the_others():
 class Backwards(Executor):
     """The plainest executor: runs at once, in this process."""
 
-    def submit(self, function, entry):
+    def submit(self, function, *arguments):
         future = Future()
         try:
-            future.set_result(function(entry))
+            future.set_result(function(*arguments))
         except Exception as error:
             future.set_exception(error)
         return future
@@ -166,6 +166,22 @@ def test_any_executor_serves():
     register("broken", Broken)
     [(entry, error)] = contest(entries(["broken"], ["shared"], TASK, RECIPE), Backwards())
     assert entry.name == "broken" and isinstance(error, RuntimeError)
+
+
+def test_epochs_of_other_processes_are_seen():
+    seen = []
+    [(entry, _)] = contest(
+        [Entry("mlp", TASK, RECIPE)], Backwards(), lambda *args: seen.append(args)
+    )
+    assert [(one, epoch) for one, epoch, *_ in seen] == [(entry, 2)]  # the last of two
+    assert seen[0][2:] == pytest.approx(watched(entry)[-1])
+
+
+def watched(entry):
+    """What `train` itself reports."""
+    reports = []
+    train(entry, lambda entry, epoch, *numbers: reports.append(numbers))
+    return reports
 
 
 def test_processes_give_the_same_bits(monkeypatch):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +12,14 @@ import pytest
 from demos.comparison import results
 from demos.comparison import table as tables
 from demos.comparison import takeaways as sentences
+from demos.comparison.board import Board
 from demos.comparison.prediction import confusion
-from demos.comparison.progress import Progress, describe, opening
+from demos.comparison.progress import Progress, describe, duration, opening
 from demos.comparison.ranking import rank
 from demos.comparison.rings_and_clusters import rings_and_clusters
 from demos.comparison.takeaways import listed
+from demos.comparison.terminal import has_colours as terminal_has_colours
+from demos.comparison.terminal import wrapped
 from demos.comparison.training import Entry, Outcome, Recipe
 
 TASK = rings_and_clusters((0, 1, 2))
@@ -74,7 +78,7 @@ def test_the_opening():
 
 def test_the_table_is_ranked_and_marks_ties():
     lines = table(FOUR, TASK).splitlines()
-    rows = [line.split() for line in lines if line.startswith("  #")]
+    rows = [line.split() for line in lines if line.startswith("#")]
     assert [row[:3] for row in rows] == [
         ["#1", "MLP", "feedforward"],
         ["#2", "=", "HOPFIELD"],
@@ -83,8 +87,8 @@ def test_the_table_is_ranked_and_marks_ties():
     ]
     assert rows[0][3:6] == ["97.5", "±", "1.2"]
     assert rows[3][7:] == ["10.2", "3.00", "s", "50"]
-    assert any("Bayes-optimal" in line and "97.7 %" in line for line in lines)
-    assert all(len(line) <= 100 and line == line.rstrip() for line in lines)
+    assert any(line.split()[:4] == ["Bayes", "the", "ceiling", "97.7"] for line in lines)
+    assert all(len(line) <= 80 and line == line.rstrip() for line in lines)
 
 
 def test_footnotes_tell_what_the_table_does_not_show():
@@ -157,7 +161,7 @@ def test_takeaways_of_one_replica_and_of_one_architecture():
     assert "95.5 %" not in said and "cannot be told" not in said and "no other" not in said
     pair[1] = outcome("snn", [4], task=task)
     assert "; SNN equals it on these 200 points." in takeaways(pair, task)[0]
-    assert "  =  equal to the line above on these 200 points" in table(pair, task)
+    assert "=  equal to the line above on these 200 points" in table(pair, task)
     perfect = outcome("mlp", [0], task=task)
     assert "Nobody makes a mistake." in takeaways([perfect], task)
 
@@ -259,43 +263,114 @@ class Terminal(io.StringIO):
         return True
 
 
-def run_progress(stream):
+@pytest.fixture
+def clock(monkeypatch):
+    """Its one item is the time."""
+    now = [0.0]
+    monkeypatch.setattr("demos.comparison.progress.time.perf_counter", lambda: now[0])
+    return now
+
+
+def run_progress(stream, clock):
     progress = Progress(2, stream)
     entry = Entry("mlp", TASK, RECIPE)
     for epoch in (1, 2):
+        clock[0] += 5
         progress.epoch(entry, epoch, 0.5 / epoch, 0.9)
     progress.finished(entry, FOUR[1])
     progress.finished(replace(entry, recipe=replace(RECIPE, protocol="native")), ValueError("oh"))
     return stream.getvalue()
 
 
-def test_progress_elsewhere_is_plain_lines():
-    assert run_progress(io.StringIO()).splitlines() == [
+def test_progress_elsewhere_is_plain_lines(clock):
+    assert run_progress(io.StringIO(), clock).splitlines() == [
         "[1/2] MLP: 97.5 ± 1.2 % accuracy in 0.50 s",
         "[2/2] MLP (native): failed: ValueError: oh",
     ]
 
 
-def test_progress_on_a_terminal_is_one_line_that_updates(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "60")
-    live, *lines = run_progress(Terminal()).split("\n")
-    updates = live.split("\r")
-    assert updates[1].startswith("[1/2] MLP: epoch 1/4, loss 0.500, accuracy 90.0 %, 0 s left")
-    assert updates[3].startswith("[1/2] MLP: epoch 2/4, loss 0.250")
-    assert updates[5].isspace()  # wiped
-    assert updates[-1] == "[1/2] MLP: 97.5 ± 1.2 % accuracy in 0.50 s"
-    assert max(map(len, updates)) < 60
-    assert len(lines) == 2
-
-
-def test_progress_says_that_other_processes_run():
-    stream = Terminal()
-    progress = Progress(2, stream, processes=2)
-    progress.finished(Entry("mlp", TASK, RECIPE), FOUR[1])
-    assert [line[:37] for line in stream.getvalue().split("\r") if "training" in line] == [
-        "[0/2] training in 2 processes ...    ",
-        "[1/2] training in 2 processes ...    ",
+def test_progress_on_a_terminal_is_one_line_that_updates(monkeypatch, clock):
+    monkeypatch.setenv("COLUMNS", "70")
+    monkeypatch.setenv("TERM", "xterm")
+    live, *lines = run_progress(Terminal(), clock).split("\n")
+    updates = [update.rstrip() for update in live.split("\r")[1::2]]
+    assert updates == [
+        "[0/2] starting ...",
+        "[0/2] MLP: epoch 1/4, loss 0.500, accuracy 90.0 %; about 35 s left",
+        "[0/2] MLP: epoch 2/4, loss 0.250, accuracy 90.0 %; about 30 s left",
+        "",  # wiped
     ]
+    assert live.endswith("\r[1/2] MLP: 97.5 ± 1.2 % accuracy in 0.50 s")
+    assert len(lines) == 2
+    monkeypatch.setenv("TERM", "dumb")
+    assert "\r" not in run_progress(Terminal(), clock)
+
+
+def test_progress_of_several_at_once(clock):
+    stream = io.StringIO()
+    progress = Progress(4, stream, live=True)
+    clock[0] = 60
+    progress.epoch(Entry("mlp", TASK, RECIPE), 2, 0.5, 0.9)
+    progress.epoch(Entry("ebm", TASK, RECIPE), 3, 0.5, 0.9)
+    progress.drawing("data.png")
+    says = [update.rstrip() for update in stream.getvalue().split("\r")[-4::2]]
+    assert says == ["[0/4] MLP 2/4, EBM 3/4; about 2 min left", "drawing data.png ..."]
+
+
+def test_times_in_the_table_stay_narrow():
+    found = [tables.seconds(t) for t in (0.061, 9.996, 23.75, 99.96, 1234.5)]
+    assert found == ["0.06 s", "10.0 s", "23.8 s", "100 s", "1234 s"]
+
+
+def test_durations():
+    assert [duration(s) for s in (0.4, 99, 100, 7500)] == ["0 s", "99 s", "2 min", "2 h 5 min"]
+
+
+def test_a_board_tells_what_is_new(tmp_path):
+    board = Board(tmp_path / "epochs", 3)
+    first, last = (pickle.loads(pickle.dumps(board.line(k))) for k in (0, 2))
+    first(None, 1, 0.5, 0.75)
+    assert board.news() == [(0, 1, 0.5, 0.75)]
+    last(None, 4, 0.25, np.float32(0.5))
+    assert board.news() == [(2, 4, 0.25, 0.5)] and board.news() == []
+    (tmp_path / "epochs").unlink()
+    first(None, 2, 0.5, 0.5)  # as from another machine: nothing is seen, nothing goes wrong
+
+
+# --- the terminal ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("set_to", "terminal", "expected"),
+    [
+        ({}, True, True),
+        ({}, False, False),
+        ({"TERM": "dumb"}, True, False),
+        ({"NO_COLOR": "1"}, True, False),
+        ({"NO_COLOR": ""}, True, True),  # as if it were not set
+        ({"FORCE_COLOR": "1"}, False, True),
+        ({"FORCE_COLOR": "1", "TERM": "dumb"}, True, True),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, True, False),
+    ],
+)
+def test_colours_are_for_terminals_that_have_them(monkeypatch, set_to, terminal, expected):
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for name, value in set_to.items():
+        monkeypatch.setenv(name, value)
+    stream = Terminal() if terminal else io.StringIO()
+    monkeypatch.setattr("sys.stdout", stream)
+    assert terminal_has_colours(stream) == expected
+    assert ("\033[" in table(FOUR, TASK)) == expected
+
+
+def test_what_is_said_fits_the_terminal(monkeypatch):
+    for columns in (80, 50):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        lines = [wrapped(says, "- ", "  ") for says in takeaways(FOUR, TASK)]
+        lines += [opening(TASK, RECIPE, ["mlp"]), *table(FOUR, TASK).split("\n")[-4:]]
+        assert max(len(line) for says in lines for line in says.split("\n")) <= columns
 
 
 def test_an_error_is_one_line_with_its_notes():

@@ -1,10 +1,15 @@
 """The contest: every architecture trains once, here or in other processes."""
 
-from concurrent.futures import Executor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Executor, wait
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from architectures import lookup
+from demos.comparison.board import Board
 from demos.comparison.training import Entry, train
+
+LOOK = 0.2  # seconds between two looks at the board
 
 
 def entries(names, protocols, task, recipe):
@@ -20,8 +25,11 @@ def entries(names, protocols, task, recipe):
 def contest(entries, executor: Executor | None = None, on_epoch=None):
     """Yield (entry, Outcome), or (entry, the Exception that it failed with), as they finish.
 
-    With an executor, `on_epoch` is not called: the epochs pass in another process. The executor may
-    be a ProcessPoolExecutor, Dask's ``client.get_executor()`` or mpi4py's MPIPoolExecutor.
+    Args:
+        executor: where to train: a ProcessPoolExecutor, Dask's ``client.get_executor()``, mpi4py's
+            MPIPoolExecutor, ...; None: in this process, one after the other.
+        on_epoch: called as on_epoch(entry, epoch, mean loss, mean accuracy), here. Of another
+            process only the last epoch is seen, every `LOOK` seconds; of another machine none.
     """
     if executor is None:
         for entry in entries:
@@ -29,10 +37,19 @@ def contest(entries, executor: Executor | None = None, on_epoch=None):
                 yield entry, train(entry, on_epoch)
             except Exception as error:
                 yield entry, error
-    else:
-        futures = {executor.submit(train, entry): entry for entry in entries}
-        for future in as_completed(futures):
-            yield futures[future], future.exception() or future.result()
+        return
+    with TemporaryDirectory() as folder:
+        board = Board(Path(folder, "epochs"), len(entries))
+        futures = {
+            executor.submit(train, entry, board.line(k)): entry for k, entry in enumerate(entries)
+        }
+        while futures:
+            done, _ = wait(futures, timeout=LOOK, return_when=FIRST_COMPLETED)
+            if on_epoch is not None:
+                for k, *report in board.news():
+                    on_epoch(entries[k], *report)
+            for future in done:
+                yield futures.pop(future), future.exception() or future.result()
 
 
 def by_protocol(outcomes, protocols):

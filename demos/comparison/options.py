@@ -4,6 +4,7 @@ import argparse
 import math
 from pathlib import Path
 
+import minigrad
 from architectures import list_architectures, list_families, lookup
 
 EXAMPLES = """\
@@ -28,6 +29,8 @@ def parse(arguments):
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"minigrad {minigrad.__version__}")
+
     group = parser.add_argument_group("who competes, and how")
     group.add_argument(
         "--only",
@@ -53,16 +56,30 @@ def parse(arguments):
         "with --reshuffle, a run of the same distribution) (default: 10)",
     )
     group.add_argument(
-        "--epochs", type=positive_integer, default=10, metavar="N", help="(default: 10)"
+        "--epochs",
+        type=positive_integer,
+        default=10,
+        metavar="N",
+        help="how often each sees all training rows (default: 10)",
     )
     group.add_argument(
-        "--lr", type=positive_number, default=1e-2, metavar="X", help="Adam's (default: 0.01)"
+        "--lr",
+        type=positive_number,
+        default=1e-2,
+        metavar="X",
+        help="the learning rate of Adam (default: 0.01)",
     )
     group.add_argument(
-        "--batch-size", type=positive_integer, default=32, metavar="N", help="(default: 32)"
+        "--batch-size",
+        type=positive_integer,
+        default=32,
+        metavar="N",
+        help="rows of a minibatch, one step each (default: 32)",
     )
     group.add_argument(
-        "--reshuffle", action="store_true", help="draw new batches in every epoch (default: keep)"
+        "--reshuffle",
+        action="store_true",
+        help="cut new minibatches in every epoch (default: keep those of the first)",
     )
     group.add_argument(
         "--seed",

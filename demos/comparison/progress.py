@@ -1,11 +1,12 @@
 """What the contest says before it runs, and while."""
 
-import shutil
+import os
 import time
 import traceback
 
 from architectures import lookup
 from demos.comparison.ranking import estimate
+from demos.comparison.terminal import red, width, wrapped
 
 FEW_ROWS = 20  # below, the accuracies are hardly worth comparing
 
@@ -26,53 +27,73 @@ def opening(task, recipe, names):
     families = {lookup(name).family for name in names}
     lines.append(
         f"{len(names)} architecture{'s' * (len(names) > 1)} from "
-        f"{len(families)} famil{'ies' if len(families) > 1 else 'y'}\n"
+        f"{len(families)} famil{'ies' if len(families) > 1 else 'y'}"
     )
-    return "\n".join(lines)
+    return "\n".join(map(wrapped, lines))
 
 
 class Progress:
     """On a terminal one line that updates, and a line for each architecture as it finishes.
 
-    Where the output is no terminal, only the lines that stay. Called by `contest`.
+    Where the output is no terminal, only the lines that stay.
     """
 
-    def __init__(self, total, stream, processes=1):
-        self.total, self.stream, self.processes = total, stream, processes
+    def __init__(self, total, stream, *, live=None):
+        """live: whether there is a line that updates; None: if `stream` is a terminal."""
+        self.total, self.stream = total, stream
+        self.live = stream.isatty() and os.environ.get("TERM") != "dumb" if live is None else live
         self.done = 0
-        self.start = time.perf_counter()  # of the architecture that is training
-        self.wait()
+        self.running = {}  # {title of an entry: its last epoch}
+        self.start = time.perf_counter()
+        self.rewrite(f"[0/{total}] starting ...")
 
     def epoch(self, entry, epoch, loss, accuracy):
         """Rewrite the line."""
         epochs = entry.recipe.epochs
-        left = (time.perf_counter() - self.start) / epoch * (epochs - epoch)
-        self.rewrite(
-            f"[{self.done + 1}/{self.total}] {title(entry)}: epoch {epoch}/{epochs}, "
-            f"loss {loss:.3f}, accuracy {100 * accuracy:.1f} %, {left:.0f} s left"
-        )
+        self.running[title(entry)] = epoch
+        if len(self.running) == 1:
+            says = f"epoch {epoch}/{epochs}, loss {loss:.3f}, accuracy {100 * accuracy:.1f} %"
+            says = f"{title(entry)}: {says}"
+        else:
+            says = ", ".join(f"{name} {last}/{epochs}" for name, last in self.running.items())
+        left = self.seconds_left(sum(self.running.values()) / epochs)
+        self.rewrite(f"[{self.done}/{self.total}] {says}; about {duration(left)} left")
+
+    def seconds_left(self, running):
+        """Of the whole run, if what comes takes as long as what has been.
+
+        running: how many of the architectures that train now are done, counted in parts.
+        """
+        done = self.done + running
+        return (time.perf_counter() - self.start) * (self.total - done) / done
 
     def finished(self, entry, result):
         """Say how an architecture did: `result` is its Outcome, or the Exception that ended it."""
         self.done += 1
-        self.start = time.perf_counter()
-        self.rewrite("")
+        self.running.pop(title(entry), None)
         if isinstance(result, Exception):
-            says = f"failed: {describe(result)}"
+            says = red(f"failed: {describe(result)}")
         else:
             says = f"{estimate(result.accuracy)} % accuracy in {result.train_seconds:.2f} s"
+        self.rewrite("")
         print(f"[{self.done}/{self.total}] {title(entry)}: {says}", file=self.stream, flush=True)
-        self.wait()
 
-    def wait(self):
-        """The epochs of other processes are not seen from here: say at least that they run."""
-        if self.processes > 1 and self.done < self.total:
-            self.rewrite(f"[{self.done}/{self.total}] training in {self.processes} processes ...")
+    def drawing(self, name):
+        """Say which picture is being drawn; None: no more."""
+        self.rewrite(name and f"drawing {name} ...")
 
     def rewrite(self, line):
-        if self.stream.isatty():
-            width = shutil.get_terminal_size().columns - 1
-            print(f"\r{line[:width]:{width}}\r", end="", file=self.stream, flush=True)
+        if self.live:
+            room = width() - 1
+            print(f"\r{(line or '')[:room]:{room}}\r", end="", file=self.stream, flush=True)
+
+
+def duration(seconds):
+    """ "40 s", "3 min", "2 h 5 min"."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def title(entry):
