@@ -13,13 +13,15 @@ from minigrad import backend, engine
 
 
 @pytest.fixture(autouse=True)
-def registries_stay_as_they_are():
-    """Ops and architectures that a test registers are forgotten after it."""
+def nothing_stays_behind():
+    """After a test, the ops and architectures that it registered are forgotten, and it is the CPU
+    that computes."""
     before = [(registry, dict(registry)) for registry in (engine.OPS, ARCHITECTURES)]
     yield
     for registry, entries in before:
         registry.clear()
         registry.update(entries)
+    backend.use("cpu")
 
 
 def pytest_runtest_setup(item):

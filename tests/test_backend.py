@@ -12,12 +12,6 @@ from minigrad.backend import ArrayModule, DeviceError, xp
 NO_GPU = "no GPU: it is being repaired"
 
 
-@pytest.fixture(autouse=True)
-def back_to_the_cpu():
-    yield
-    backend.use("cpu")
-
-
 @pytest.fixture
 def without_gpu(monkeypatch):
     monkeypatch.setattr(backend, "why_no_gpu", lambda: NO_GPU)

@@ -27,12 +27,6 @@ NOISY = {"bayesian", "mc_dropout"}
 DETERMINISTIC = [name for name in list_architectures() if name not in NOISY]
 
 
-@pytest.fixture(autouse=True)
-def back_to_the_cpu():
-    yield
-    backend.use("cpu")
-
-
 def on_both(function):
     """function() on the CPU and on the GPU: (expected, actual), NumPy arrays."""
     results = []

@@ -22,12 +22,6 @@ every_architecture = pytest.mark.parametrize("name", list_architectures())
 both_protocols = pytest.mark.parametrize("native", [False, True], ids=["shared", "native"])
 
 
-@pytest.fixture(autouse=True)
-def back_to_the_cpu():
-    yield
-    backend.use("cpu")
-
-
 def on_strict():
     backend.activate(strict, "strict")
 

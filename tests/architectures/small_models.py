@@ -1,4 +1,4 @@
-"""A small classifier of every architecture, for the tests that ask the same of all of them."""
+"""What the tests of architectures share: a small classifier of each, data, known noise."""
 
 import numpy as np
 
@@ -33,6 +33,10 @@ def small_data(*lead, rows=ROWS, seed=0):
     return x, rng.integers(CLASSES, size=(*lead, rows))
 
 
+def normals(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
 def to_float64(module):
     """The same module, with parameters and buffers in double precision."""
     for parameter in module.parameters():
@@ -54,6 +58,21 @@ def set_generators(module, make):
 def reseed(module, seed=0):
     """From here on the module draws the same numbers again."""
     return set_generators(module, lambda k: backend.Noise(seed + k).generator)
+
+
+class Recorder:
+    """A generator that keeps what it has drawn."""
+
+    def __init__(self, seed):
+        self.rng, self.drawn = np.random.default_rng(seed), []
+
+    def standard_normal(self, shape, dtype):
+        self.drawn.append(self.rng.standard_normal(shape).astype(dtype))
+        return self.drawn[-1]
+
+    def random(self, shape, dtype):
+        self.drawn.append(self.rng.random(shape).astype(dtype))
+        return self.drawn[-1]
 
 
 class SameNoise:

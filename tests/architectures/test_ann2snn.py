@@ -4,16 +4,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from small_models import to_float64
+from small_models import normals, to_float64
 
 from architectures import build, classifier
 from minigrad import Tensor, fit, optim
 from minigrad.spiking import lif_trace
-
-
-def normals(*shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape)
-
 
 X = normals(300, 3)
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from small_models import reseed, set_generators
+from small_models import Recorder, reseed, set_generators
 
 from architectures import build, classifier
 from architectures.probabilistic.bayesian import BayesianLinear, kl
@@ -95,17 +95,6 @@ def test_the_number_of_parameters_of_the_comparison():
 
 
 # --- noise -----------------------------------------------------------------------------------
-
-
-class Recorder:
-    """A generator that keeps what it has drawn."""
-
-    def __init__(self, seed):
-        self.rng, self.drawn = np.random.default_rng(seed), []
-
-    def standard_normal(self, shape, dtype):
-        self.drawn.append(self.rng.standard_normal(shape).astype(dtype))
-        return self.drawn[-1]
 
 
 @pytest.mark.parametrize("lead", [(), (5,), (2, 3)])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from small_models import to_float64
+from small_models import normals, to_float64
 
 from architectures import build
 from architectures.energy.hopfield import AssociativeMemory, energy, update
@@ -12,10 +12,6 @@ from minigrad import Tensor, functional
 def softmax(z):
     e = np.exp(z - z.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
-
-
-def normals(*shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape)
 
 
 def numpy_energy(xi, patterns, beta):

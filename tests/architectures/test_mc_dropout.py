@@ -2,22 +2,11 @@
 
 import numpy as np
 import pytest
-from small_models import reseed, set_generators
+from small_models import Recorder, reseed, set_generators
 
 from architectures import build, classifier
 from architectures.probabilistic.mc_dropout import MonteCarloDropout
 from minigrad import Tensor, functional, nn
-
-
-class Recorder:
-    """A generator that keeps what it has drawn."""
-
-    def __init__(self, seed):
-        self.rng, self.drawn = np.random.default_rng(seed), []
-
-    def random(self, shape, dtype):
-        self.drawn.append(self.rng.random(shape).astype(dtype))
-        return self.drawn[-1]
 
 
 def points(*shape):

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from small_models import to_float64
+from small_models import normals, to_float64
 
 from architectures import build
 from minigrad import Tensor
@@ -12,10 +12,6 @@ from minigrad.ops import stack
 from minigrad.spiking import lif, lif_trace, spike
 
 STEPS, BETA, THRESHOLD = 12, 0.8, 0.7
-
-
-def normals(*shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape)
 
 
 # --- the spike -------------------------------------------------------------------------------
