@@ -1,12 +1,14 @@
 """minigrad: reverse-mode automatic differentiation on NumPy or CuPy, written to be read.
 
-Reading order: backend, engine, ops, functional, spiking, init, nn, optim, data, training,
-gradcheck; strict is CuPy's stand-in where there is no GPU.
+Reading order: backend, modes, engine, ops, methods, functional, spiking, init, nn, optim, data,
+training, gradcheck; strict is CuPy's stand-in where there is no GPU.
 """
 
 from . import backend, data, functional, init, nn, ops, optim
 from .backend import use
-from .engine import Tensor, detect_nan, no_grad, op
+from .engine import op
+from .methods import Tensor  # complete: with its operators
+from .modes import detect_nan, no_grad
 from .training import fit
 
 __version__ = "0.2.0.dev0"

@@ -15,6 +15,8 @@ Three rules keep a training step on the device:
 """
 
 import functools
+import reprlib
+from typing import Any
 
 import numpy
 
@@ -22,8 +24,7 @@ import numpy
 class ArrayModule:
     """Forwards every name to the array library in use, and remembers the answer.
 
-    A remembered name costs an ordinary attribute look-up, 13 ns; asking the library each time
-    through ``__getattr__`` would cost 340 ns.
+    So a name costs an ordinary attribute look-up each time but the first.
     """
 
     def __init__(self, library):
@@ -43,7 +44,8 @@ class DeviceError(RuntimeError):
     """The device that was asked for is not there; the message says why and what to do."""
 
 
-xp = ArrayModule(numpy)
+xp: Any = ArrayModule(numpy)
+NUMPY_SCALARS = numpy.generic  # what NumPy gives for one element: numpy.float32(2)
 _device = "cpu"
 
 
@@ -64,7 +66,7 @@ def use(device):
     if device == "cpu" or problem:
         activate(numpy, "cpu")
     else:
-        import cupy
+        import cupy  # type: ignore
 
         activate(cupy, "gpu")
     return _device
@@ -85,7 +87,7 @@ def device():
 def why_no_gpu():
     """One line that says why there is no GPU to use; empty if there is one."""
     try:
-        import cupy
+        import cupy  # type: ignore
     except ImportError:
         return (
             "no GPU: CuPy is not installed (pip install '.[gpu-cuda12]', "
@@ -103,10 +105,16 @@ def asarray(data):
     """`data` as an array of the library in use.
 
     Arrays keep their dtype; Python numbers and (nested) lists of them become float32.
+
+    Raises:
+        TypeError: what is no real number: text, None, complex numbers.
+        ValueError: a list of lists of different lengths.
     """
-    if not isinstance(data, (xp.ndarray, numpy.ndarray, numpy.generic)):
-        data = numpy.asarray(data, dtype=numpy.float32)
-    return xp.asarray(data)
+    is_array = isinstance(data, (xp.ndarray, numpy.ndarray, NUMPY_SCALARS))
+    array = data if is_array else numpy.asarray(data)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"an array holds real numbers, not {array.dtype}: {reprlib.repr(data)}")
+    return xp.asarray(array if is_array else array.astype(numpy.float32))
 
 
 def to_numpy(array):
@@ -165,8 +173,14 @@ def add_at(target, index, values):
     xp.add.at(target, index, values)
 
 
-# A training step frees arrays that the next one needs again. Linux's allocator (glibc's malloc)
-# returns blocks of megabytes to the system and has to fetch them page by page, until it has once
-# seen a block as large being freed. This one, never touched, teaches it to keep up to 64 MB: 16
-# replicas of the spiking network then take 6.9 ms a step instead of 10.8.
-numpy.empty(31 << 20, "uint8")
+def keep_freed_memory():
+    """Let the allocator keep blocks of up to 64 MB that are freed, for the next step to use again.
+
+    A training step frees arrays that the next one needs again. Linux's allocator (glibc's malloc)
+    returns blocks of megabytes to the system and fetches them again page by page, until it has
+    once seen a block as large being freed: so it is shown one, which is never touched.
+    """
+    numpy.empty(31 << 20, "uint8")
+
+
+keep_freed_memory()

@@ -20,44 +20,66 @@ Two decisions make the rest short:
 * Inputs exist before outputs. So the order of creation is a topological order of the graph: of the
   results whose gradient has begun to arrive, the newest has received all of it, since whatever
   used it is newer still. A heap that hands out the newest is the whole traversal: no recursion,
-  however deep the graph, and each edge is walked once, however often paths cross.
+  however deep the graph, and each edge is walked once, however often paths cross. A leaf
+  that is newer than what was computed from it has been changed since: that is an error.
 """
 
 import functools
+import inspect
 import itertools
-import threading
-from contextlib import contextmanager
+import math
+from collections.abc import Callable
 from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from . import backend
 from .backend import xp
+from .modes import is_detecting_nan, is_recording
+
+# Tensor's operators and methods are made of ops, which are made of what is in here: so methods.py
+# attaches them when it is imported. A type checker, which runs nothing, takes them as inherited.
+if TYPE_CHECKING:
+    from .methods import Methods
+else:
+    Methods = object
+
+# The serial numbers of Tensors: a higher one is newer.
+_serial = itertools.count()
+
+# Every op by name; the tests check that each has a gradient case.
+OPS: dict[str, Callable[..., "Tensor"]] = {}
+
+# What takes the place of a Tensor's edges once backward has used them.
+FREED: Any = ("freed",)
 
 
-class Tensor:
+class Tensor(Methods):
     """An array that remembers how it was computed.
 
     A leaf is a Tensor that you make; a result is one that an op makes. Only leaves keep their
-    gradient, a plain array, in ``.grad``. Operators make new Tensors, never write into ``.data``:
-    to change a leaf write ``w.data -= lr * w.grad``, once no graph that holds it is needed.
+    gradient, a plain array, in ``.grad``. An op makes a new Tensor, it never writes into ``.data``.
+    To change a leaf write ``w.data -= lr * w.grad``: backward through what was computed from it
+    before is then an error. (Only ``w.data[...] = values`` goes unnoticed.)
 
     Args:
         data: an array of the current backend, a NumPy array (moved to the device), a number or a
             (nested) list of numbers. Numbers and lists become float32; arrays keep their dtype and
-            are not copied.
+            are not copied: an array and the Tensor made of it share their memory.
         requires_grad: whether `backward` should leave the gradient in ``.grad``.
 
     Raises:
-        TypeError: `requires_grad` for integers or booleans, which have no derivative.
+        TypeError: data that are no real numbers, `requires_grad` for integers or booleans (which
+            have no derivative), or a Tensor that requires a gradient (use it or its `detach`).
     """
 
+    grad: Any  # of a leaf: its gradient; of a result: what has arrived of it during backward
+    grad_home: Any  # the array that an optimizer wants a leaf's gradient written to, or None
+    op: str | None  # the name of the op that made it; None for a leaf
+    edges: Any  # (input, vjp) for each input that needs a gradient
+    order: int  # its serial number
+
     __slots__ = (
-        "data",
-        "grad",
-        "grad_home",
-        "requires_grad",
-        "op",
-        "edges",
-        "order",
+        *("_data", "_requires_grad", "grad", "grad_home", "op", "edges", "order"),
         "__weakref__",
     )
 
@@ -65,46 +87,51 @@ class Tensor:
     __array_ufunc__ = None
 
     def __init__(self, data, requires_grad=False):
-        self.data = data.data if isinstance(data, Tensor) else backend.asarray(data)
-        if requires_grad and self.data.dtype.kind != "f":
-            raise TypeError(
-                f"only floating-point data can require a gradient, not {self.data.dtype}: "
-                "convert it first, for example with .astype('float32')"
-            )
+        if isinstance(data, Tensor):
+            if data.requires_grad and is_recording():
+                raise TypeError("Tensor(t) would cut t off from its graph: use t, or t.detach()")
+            data = data.data
+        self._data = backend.asarray(data)
         self.grad = None
-        self.grad_home = None  # where an optimizer wants the gradient to be written, if one does
-        self.requires_grad = requires_grad
+        self.grad_home = None
         self.op = None
         self.edges = ()
         self.order = next(_serial)
+        self.requires_grad = requires_grad
 
     @property
-    def shape(self):
-        return self.data.shape
+    def data(self) -> Any:
+        """The array. To assign to it (``w.data -= step`` does) makes a leaf newer: see `touch`."""
+        return self._data
+
+    @data.setter
+    def data(self, array):
+        if self.edges:
+            raise RuntimeError(
+                f"the data of a result of op {self.op} are part of a graph: copy them"
+            )
+        self._data = backend.asarray(array)
+        touch([self])
 
     @property
-    def ndim(self):
-        return self.data.ndim
+    def requires_grad(self) -> bool:
+        """Whether a gradient flows here: chosen for a leaf, a consequence for a result."""
+        return self._requires_grad
 
-    @property
-    def size(self):
-        return self.data.size
+    @requires_grad.setter
+    def requires_grad(self, wanted):
+        if self.op is not None:
+            raise TypeError(f"requires_grad is for leaves, not for a result of op {self.op}")
+        if wanted and self.dtype.kind != "f":
+            raise TypeError(
+                f"only floating-point data can require a gradient, not {self.dtype}: "
+                "convert it first, for example with .astype('float32')"
+            )
+        self._requires_grad = bool(wanted)
 
-    @property
-    def dtype(self):
-        return self.data.dtype
-
-    def item(self):
-        """The only element, as a Python number."""
-        return self.data.item()
-
-    def numpy(self):
-        """The data as a NumPy array (on the CPU the same memory, not a copy)."""
-        return backend.to_numpy(self.data)
-
-    def detach(self):
+    def detach(self) -> "Tensor":
         """The same data, cut off from the graph."""
-        return Tensor(self.data)
+        return Tensor(self._data)
 
     def backward(self, grad=None):
         """Add d(self)/d(leaf) to ``leaf.grad`` for every leaf that requires a gradient.
@@ -113,86 +140,43 @@ class Tensor:
         Tensor; a Tensor with one element starts from 1.
 
         Raises:
-            RuntimeError: nothing to differentiate, no single number to start from, or a graph that
-                an earlier call has freed.
+            RuntimeError: nothing to differentiate, no single number to start from, a graph that an
+                earlier call has freed, or a leaf that was changed since it was used.
             ValueError: a `grad` of another shape.
         """
         backward(self, grad)
 
-    def __len__(self):
-        return len(self.data)
-
-    def __bool__(self):
-        return bool(self.data)
-
-    def __float__(self):
-        return float(self.item())
-
-    def __format__(self, spec):
-        return format(self.item(), spec) if spec else repr(self)
-
-    def __array__(self, *args, **kwargs):
-        raise TypeError("a Tensor is not silently turned into a NumPy array: call .numpy()")
-
-    def __repr__(self):
-        origin = f", op={self.op}" if self.op else ""
-        flag = ", requires_grad=True" if self.requires_grad and not self.op else ""
-        return f"Tensor({backend.to_numpy(self.data)}, dtype={self.dtype}{origin}{flag})"
+    def __reduce__(self):
+        """How to copy or pickle it: as a leaf of its own, with its own data and gradient."""
+        if self.op is not None:
+            raise TypeError(f"only leaves can be copied, not a result of op {self.op}: detach() it")
+        gradient = None if self.grad is None else self.grad.copy()
+        return Tensor, (self._data.copy(), self._requires_grad), (None, {"grad": gradient})
 
 
-# Serial numbers for Tensors: creation order is topological order.
-_serial = itertools.count()
-
-# Every op by name; the tests check that each has a gradient case.
-OPS = {}
-
-# What takes the place of a Tensor's edges once backward has used them.
-FREED = ("freed",)
+def touch(leaves):
+    """Say that the data of leaves were changed in place: graphs that used them are out of date."""
+    now = next(_serial)
+    for leaf in leaves:
+        leaf.order = now
 
 
-class _State(threading.local):
-    """One for each thread, so that one thread's no_grad() does not stop another's recording."""
-
-    recording = True
+P = ParamSpec("P")
 
 
-_state = _State()
-_detecting_nan = False
-
-
-@contextmanager
-def no_grad():
-    """Record nothing inside: no graph, no memory for it. Nests; works as a decorator too."""
-    before, _state.recording = _state.recording, False
-    try:
-        yield
-    finally:
-        _state.recording = before
-
-
-@contextmanager
-def detect_nan():
-    """Raise FloatingPointError at the op whose value or gradient is the first to hold NaN or inf.
-
-    Every array is checked, and on a GPU waited for: a tool for finding a fault, not for training.
-    """
-    global _detecting_nan
-    before, _detecting_nan = _detecting_nan, True
-    try:
-        yield
-    finally:
-        _detecting_nan = before
-
-
-def op(rule):
+def op(rule: Callable[P, tuple]) -> Callable[P, Tensor]:
     """Make ``rule(*arrays, **options) -> value, vjp_0, vjp_1, ...`` a function of Tensors.
 
     The vjps belong to the positional arguments in order; Tensors are given by position. ``None``
     says that there is no derivative, by design (a condition); a Tensor that requires a gradient
     where no vjp is left is an error. A vjp may return its gradient with the axes that broadcasting
-    added; the engine sums them away.
+    added; the engine sums them away. It must not write into ``g``, which others may share.
+
+    Arrays of several dtypes meet as in NumPy (float32 and float64 give float64), but a number,
+    NumPy's scalars too, never changes the dtype of the arrays that it meets.
     """
-    name = rule.__name__
+    name = getattr(rule, "__name__", repr(rule))
+    most = _most_outputs(rule)
     new = object.__new__
 
     @functools.wraps(rule)
@@ -200,35 +184,38 @@ def op(rule):
         arrays = []
         for x in inputs:
             if isinstance(x, Tensor):
-                x = x.data
-            elif isinstance(x, float):
-                x = float(x)  # a numpy.float64, which is a float too, would make all of it float64
+                x = x._data
+            elif isinstance(x, backend.NUMPY_SCALARS):
+                x = x.item()
             arrays.append(x)
         if options:
             _refuse_tensors(name, options)
         try:
-            outputs = rule(*arrays, **options)  # (value, vjp of the first input, ...)
+            outputs = rule(*arrays, **options)  # type: ignore[call-arg]
+            if type(outputs) is not tuple or not 0 < len(outputs) <= most:
+                _refuse_outputs(outputs, most)
+            value = outputs[0]
+            if type(value) is not xp.ndarray:
+                value = backend.asarray(value)
         except Exception as error:
             error.add_note(f"in op {name}({_describe(arrays)})")
             raise
-        value = outputs[0]
-        if _detecting_nan:
-            _require_finite(value, f"op {name}({_describe(arrays)})")
-        # Tensor.__init__ would check what is known here, at 0.3 us a time.
-        result = new(Tensor)
-        result.data = value if type(value) is xp.ndarray else xp.asarray(value)
+        if is_detecting_nan():
+            require_finite(value, f"op {name}({_describe(arrays)})")
+        result = new(Tensor)  # without Tensor.__init__: what it checks is known here
+        result._data = value
         result.grad = None
         result.op = name
         result.order = next(_serial)
         result.edges = edges = []
-        if _state.recording:
+        if is_recording():
             for i, x in enumerate(inputs, 1):
-                if isinstance(x, Tensor) and x.requires_grad:
-                    if i == len(outputs):
+                if isinstance(x, Tensor) and x._requires_grad:
+                    if i >= len(outputs):
                         raise TypeError(f"op {name} has no gradient for argument {i}: detach() it")
                     if outputs[i] is not None:
                         edges.append((x, outputs[i]))
-        result.requires_grad = bool(edges)
+        result._requires_grad = bool(edges)
         return result
 
     OPS[name] = apply
@@ -249,8 +236,8 @@ def backward(root, grad=None):
                 "call .sum().backward() or .backward(grad=...)"
             )
         grad = xp.ones(root.shape, root.dtype)
-    elif type(grad) is not xp.ndarray:
-        grad = Tensor(grad).data
+    else:
+        grad = grad.data if isinstance(grad, Tensor) else backend.asarray(grad)
     if grad.shape != root.shape:
         raise ValueError(f"grad has shape {grad.shape}, but the Tensor has shape {root.shape}")
     if grad.dtype != root.dtype:
@@ -280,7 +267,7 @@ def _pass_on(waiting):
             "loss again, or add the losses up and call backward() once"
         )
     for parent, vjp in edges:
-        array = parent.data
+        array = parent._data
         try:
             contribution = vjp(g)
             # "is": equal dtypes are nearly always the same object, and _fit takes care of the rest.
@@ -289,9 +276,15 @@ def _pass_on(waiting):
         except Exception as error:
             error.add_note(f"in the vjp of op {tensor.op}, whose input has shape {array.shape}")
             raise
-        if _detecting_nan:
-            _require_finite(contribution, f"the vjp of op {tensor.op}")
+        if is_detecting_nan():
+            require_finite(contribution, f"the vjp of op {tensor.op}")
         if parent.op is None:
+            if parent.order > tensor.order:
+                raise RuntimeError(
+                    f"a leaf of shape {parent.shape} was changed (by an optimizer's step, "
+                    "load_state_dict() or an assignment to its data) after "
+                    f"op {tensor.op} had used it: compute the loss again"
+                )
             _accumulate(parent, contribution)
         elif parent.grad is None:
             parent.grad = contribution
@@ -328,13 +321,29 @@ def _fit(g, array):
     return g.reshape(array.shape).astype(array.dtype, copy=False)
 
 
+def _most_outputs(rule):
+    """How many outputs a rule may have: its value, and a vjp for each argument by position."""
+    kinds = [parameter.kind for parameter in inspect.signature(rule).parameters.values()]
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
+        return math.inf
+    return 1 + sum(kind is not inspect.Parameter.KEYWORD_ONLY for kind in kinds)
+
+
+def _refuse_outputs(outputs, most):
+    what = type(outputs).__name__ + (f" of {len(outputs)}" if type(outputs) is tuple else "")
+    raise TypeError(
+        f"a rule returns a tuple, its value and a vjp for each of its {most - 1} arguments: "
+        f"this one returned a {what}"
+    )
+
+
 def _refuse_tensors(name, options):
     for key, value in options.items():
         if isinstance(value, Tensor):
             raise TypeError(f"op {name} takes the Tensor {key!r} by position, not by name")
 
 
-def _require_finite(array, source):
+def require_finite(array, source):
     if not xp.isfinite(array).all():
         raise FloatingPointError(f"NaN or infinity in the result of {source}")
 

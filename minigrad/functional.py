@@ -17,7 +17,7 @@ def once(function):
 
     Safe, because all vjps of one node receive the same g and the node is freed afterwards.
     """
-    results = []
+    results: list = []
 
     def call(g):
         if not results:
@@ -121,14 +121,15 @@ def _softmax(x, axis):
 
 
 @op
-def softmax(x, axis=-1):
+def softmax(x, axis: int | tuple[int, ...] = -1):
+    """exp(x) / sum(exp(x)) along `axis`, with the largest exponent taken out."""
     p = _softmax(x, axis)
     # dp_i/dx_j = p_i (delta_ij - p_j), so J^T g = p * (g - <g, p>).
     return p, lambda g: p * (g - (g * p).sum(axis=axis, keepdims=True))
 
 
 @op
-def logsumexp(x, axis=-1, keepdims=False):
+def logsumexp(x, axis: int | tuple[int, ...] | None = -1, keepdims=False):
     """log(sum(exp(x))), with the largest exponent taken out. Its gradient is the softmax."""
     largest = x.max(axis=axis, keepdims=True)
     exps = xp.exp(x - largest)
@@ -138,7 +139,8 @@ def logsumexp(x, axis=-1, keepdims=False):
 
 
 @op
-def log_softmax(x, axis=-1):
+def log_softmax(x, axis: int | tuple[int, ...] = -1):
+    """The logarithm of the softmax, without taking the logarithm of a small number."""
     shifted = x - x.max(axis=axis, keepdims=True)
     y = shifted - xp.log(xp.exp(shifted).sum(axis=axis, keepdims=True))
     # dy_i/dx_j = delta_ij - p_j, so J^T g = g - p * sum(g).

@@ -52,7 +52,8 @@ def gradcheck(function, *inputs, seed=0, step=1e-6, tolerance=1e-6, **options):
 
     tensors = [Tensor(x.copy(), requires_grad=True) for x in arrays]
     value = function(*tensors, **options)
-    v = rng.standard_normal(value.shape)
+    v = numpy.asarray(rng.standard_normal(value.shape))
+    v.flags.writeable = False  # a vjp that writes into its g would change another's
     value.backward(v)
 
     for i, (x, tensor) in enumerate(zip(arrays, tensors)):

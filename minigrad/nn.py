@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from . import backend, functional, init
 from .backend import xp
-from .engine import Tensor
+from .engine import Tensor, touch
 
 
 class Module:
@@ -91,6 +91,7 @@ class Module:
                 raise ValueError(f"{name} has shape {array.shape}, the state {state[name].shape}")
         for name, array in arrays.items():
             array[...] = xp.asarray(state[name])
+        touch(self.parameters())
 
     def describe(self):
         """What stands in the parentheses of the module's line in `repr`."""

@@ -2,12 +2,12 @@
 
 In every rule ``x`` and ``y`` are arrays of the backend (or Python numbers), ``g`` is the gradient
 of the loss with respect to the value, of the value's shape. Broadcasting is undone by the engine.
-The last section attaches the ops to Tensor as operators and methods.
 
 Names follow NumPy, so ``sum``, ``max``, ``min`` and ``abs`` hide Python's own in this file.
 """
 
 import itertools
+import operator
 
 from . import backend
 from .backend import xp
@@ -18,27 +18,32 @@ from .engine import Tensor, op
 
 @op
 def add(x, y):
+    """x + y."""
     return x + y, lambda g: g, lambda g: g
 
 
 @op
 def subtract(x, y):
+    """x - y."""
     return x - y, lambda g: g, lambda g: -g
 
 
 @op
 def multiply(x, y):
+    """x * y, element by element."""
     return x * y, lambda g: g * y, lambda g: g * x
 
 
 @op
 def divide(x, y):
+    """x / y."""
     z = x / y
     return z, lambda g: g / y, lambda g: -g * z / y
 
 
 @op
 def negative(x):
+    """-x."""
     return -x, lambda g: -g
 
 
@@ -62,6 +67,8 @@ def power(x, y):
 @op
 def matmul(x, y):
     """(..., M, K) @ (..., K, N) -> (..., M, N); a vector is a matrix with one row (or column)."""
+    if not (getattr(x, "ndim", 0) and getattr(y, "ndim", 0)):
+        raise ValueError("@ multiplies matrices and vectors: multiply by a number with *")
     rows = x if x.ndim > 1 else x[None, :]
     columns = y if y.ndim > 1 else y[:, None]
     z = x @ y
@@ -97,17 +104,20 @@ def product_over_rows(x, g, ndim):
 
 @op
 def exp(x):
+    """e to the power of x."""
     y = xp.exp(x)
     return y, lambda g: g * y
 
 
 @op
 def log(x):
+    """The natural logarithm."""
     return xp.log(x), lambda g: g / x
 
 
 @op
 def log1p(x):
+    """log(1 + x), exact for small x too."""
     return xp.log1p(x), lambda g: g / (1 + x)
 
 
@@ -126,16 +136,19 @@ def abs(x):
 
 @op
 def sin(x):
+    """The sine of x in radians."""
     return xp.sin(x), lambda g: g * xp.cos(x)
 
 
 @op
 def cos(x):
+    """The cosine of x in radians."""
     return xp.cos(x), lambda g: -g * xp.sin(x)
 
 
 @op
 def tanh(x):
+    """The hyperbolic tangent."""
     y = xp.tanh(x)
     return y, lambda g: g * (1 - y * y)
 
@@ -161,14 +174,24 @@ def minimum(x, y):
 
 
 @op
-def clip(x, low, high):
-    """Limit x to [low, high]; the gradient passes where x is inside or on the border."""
-    return xp.clip(x, low, high), lambda g: g * ((x >= low) & (x <= high))
+def clip(x, low=None, high=None):
+    """Limit x to [low, high]; the gradient passes where x is inside or on the border.
+
+    None in place of a limit is no limit.
+    """
+
+    def vjp(g):
+        g = g if low is None else g * (x >= low)
+        return g if high is None else g * (x <= high)
+
+    return xp.clip(x, low, high), vjp
 
 
 @op
 def where(condition, x, y):
     """x where the condition holds, y elsewhere."""
+    if not (hasattr(x, "dtype") or hasattr(y, "dtype")):
+        x = xp.float32(x)  # as everywhere, numbers become float32
     z = xp.where(condition, x, y)
     return z, None, lambda g: xp.where(condition, g, 0), lambda g: xp.where(condition, 0, g)
 
@@ -184,12 +207,14 @@ def drop_axes(y, axis, keepdims):
 
 @op
 def sum(x, axis=None, keepdims=False):
+    """The sum over `axis`."""
     y, shape = x.sum(axis=axis, keepdims=True), x.shape
     return drop_axes(y, axis, keepdims), lambda g: xp.broadcast_to(g.reshape(y.shape), shape)
 
 
 @op
 def mean(x, axis=None, keepdims=False):
+    """The mean over `axis`."""
     y, shape = x.sum(axis=axis, keepdims=True), x.shape
     n = x.size / (y.size or 1)
     y = y / n
@@ -215,36 +240,49 @@ def _extremum(x, y, axis, keepdims):
 
 @op
 def max(x, axis=None, keepdims=False):
+    """The largest element along `axis`; equal ones share the gradient equally."""
     return _extremum(x, x.max(axis=axis, keepdims=True), axis, keepdims)
 
 
 @op
 def min(x, axis=None, keepdims=False):
+    """The smallest element along `axis`; equal ones share the gradient equally."""
     return _extremum(x, x.min(axis=axis, keepdims=True), axis, keepdims)
 
 
 @op
 def cumsum(x, axis):
-    """Running sums; x_i enters all sums from the i-th on, so the gradient is a sum from the end."""
-    return xp.cumsum(x, axis=axis), lambda g: xp.flip(
-        xp.cumsum(xp.flip(g, axis=axis), axis=axis), axis=axis
-    )
+    """Running sums along `axis` (None: of the flat array).
+
+    x_i enters all sums from the i-th on, so its gradient is a sum from the end.
+    """
+    shape = x.shape
+
+    def vjp(g):
+        from_the_end = xp.cumsum(xp.flip(g, axis=axis), axis=axis)
+        return xp.flip(from_the_end, axis=axis).reshape(shape)
+
+    return xp.cumsum(x, axis=axis), vjp
 
 
 @op
 def sort(x, axis=-1):
-    """Ascending; the gradient is carried back by the inverse permutation."""
-    order = xp.argsort(x, axis=axis)
-    inverse = xp.argsort(order, axis=axis)
-    return xp.take_along_axis(x, order, axis=axis), lambda g: xp.take_along_axis(
-        g, inverse, axis=axis
-    )
+    """Ascending along `axis`; the gradient is carried back by the inverse permutation."""
+    order, shape = xp.argsort(x, axis=axis), x.shape
+
+    def vjp(g):
+        inverse = xp.argsort(order, axis=axis)
+        return xp.take_along_axis(g, inverse, axis=axis).reshape(shape)
+
+    return xp.take_along_axis(x, order, axis=axis), vjp
 
 
 @op
 def astype(x, dtype):
     """The same numbers in another dtype; integers have no gradient to send back."""
     y = x.astype(dtype)
+    if y.dtype.kind not in "biuf":
+        raise TypeError(f"an array holds real numbers, not {y.dtype}")
     return y, (lambda g: g) if y.dtype.kind == "f" else None
 
 
@@ -253,6 +291,7 @@ def astype(x, dtype):
 
 @op
 def reshape(x, shape):
+    """The same elements in another shape, a tuple; -1 is what fits."""
     before = x.shape
     return x.reshape(shape), lambda g: g.reshape(before)
 
@@ -262,8 +301,8 @@ def transpose(x, axes=None):
     """Reorder the axes (reverse them, without `axes`)."""
     if axes is None:
         return xp.transpose(x), lambda g: xp.transpose(g)
-    inverse = sorted(range(x.ndim), key=lambda i: axes[i] % x.ndim)
-    return xp.transpose(x, axes), lambda g: xp.transpose(g, inverse)
+    y, n = xp.transpose(x, axes), x.ndim
+    return y, lambda g: xp.transpose(g, sorted(range(n), key=lambda i: axes[i] % n))
 
 
 @op
@@ -274,23 +313,27 @@ def swap_last_axes(x):
 
 @op
 def expand_dims(x, axis):
+    """Axes of length 1, put in so that they are `axis` (a number or a tuple) of the result."""
     before = x.shape
     return xp.expand_dims(x, axis), lambda g: g.reshape(before)
 
 
 @op
 def squeeze(x, axis=None):
+    """Axes of length 1 taken out: all of them, or `axis`."""
     before = x.shape
     return xp.squeeze(x, axis=axis), lambda g: g.reshape(before)
 
 
 @op
 def broadcast_to(x, shape):
+    """Repeated along axes of length 1 and along new ones in front, to fill `shape`."""
     return xp.broadcast_to(x, shape), lambda g: g
 
 
 @op
 def concatenate_all(*xs, axis):
+    """See `concatenate`."""
     ends = [0]
     for x in xs:
         ends.append(ends[-1] + x.shape[axis])
@@ -303,26 +346,33 @@ def concatenate_all(*xs, axis):
 
 @op
 def stack_all(*xs, axis):
+    """See `stack`."""
+
     def vjp(i):
         return lambda g: xp.moveaxis(g, axis, 0)[i]
 
     return xp.stack(xs, axis=axis), *map(vjp, range(len(xs)))
 
 
-def concatenate(xs, axis=0):
+def concatenate(xs, axis=0) -> Tensor:
     """Join a list of Tensors along an axis that they have."""
-    return concatenate_all(*xs, axis=axis)
+    return concatenate_all(*map(_tensor, xs), axis=axis)
 
 
-def stack(xs, axis=0):
+def stack(xs, axis=0) -> Tensor:
     """Join a list of Tensors of one shape along a new axis."""
-    return stack_all(*xs, axis=axis)
+    return stack_all(*map(_tensor, xs), axis=axis)
 
 
-def split(x, sections, axis=-1):
+def _tensor(x):
+    return x if isinstance(x, Tensor) else Tensor(x)
+
+
+def split(x, sections, axis=-1) -> list[Tensor]:
     """Cut x into `sections` equal parts (a number), or at the given places (a list)."""
     n = x.shape[axis]
-    if isinstance(sections, int):
+    if not isinstance(sections, (list, tuple)):
+        sections = operator.index(sections)
         if sections < 1 or n % sections:
             raise ValueError(f"cannot cut an axis of length {n} into {sections} equal parts")
         sections = range(n // sections, n, n // sections)
@@ -332,30 +382,39 @@ def split(x, sections, axis=-1):
 
 
 @op
-def pad(x, widths, value=0):
+def pad(x, widths, value: float = 0):
     """Add constant borders; `widths` is one (before, after) pair per axis."""
-    inside = tuple(slice(a, a + n) for (a, _), n in zip(widths, x.shape))
+    try:
+        inside = tuple(slice(a, a + n) for (a, _), n in zip(widths, x.shape, strict=True))
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"an array of {x.ndim} axes is padded by {x.ndim} pairs (before, after), not {widths}"
+        ) from None
     return xp.pad(x, widths, constant_values=value), lambda g: g[inside]
 
 
 # --- picking elements ------------------------------------------------------------------------
 
 
+def _names_each_once(part):
+    """Whether a part of an index cannot name an element twice, as a sequence of integers can."""
+    if hasattr(part, "dtype"):
+        return part.dtype.kind == "b" or part.ndim == 0
+    return part is None or part is ... or isinstance(part, (slice, int))
+
+
 @op
 def getitem(x, index):
-    """x[index]: slices, integers, integer arrays (with repeats) and boolean masks."""
+    """x[index]: slices, integers, arrays or sequences of integers (with repeats), boolean masks."""
     shape, dtype = x.shape, x.dtype
     parts = index if isinstance(index, tuple) else (index,)
-    repeats = any(
-        isinstance(i, list) or (hasattr(i, "dtype") and i.dtype.kind != "b") for i in parts
-    )
 
     def vjp(g):
         gx = xp.zeros(shape, dtype)
-        if repeats:
-            backend.add_at(gx, index, g)
-        else:
+        if all(map(_names_each_once, parts)):
             gx[index] = g
+        else:
+            backend.add_at(gx, index, g)
         return gx
 
     return x[index], vjp
@@ -364,7 +423,11 @@ def getitem(x, index):
 @op
 def take_along_axis(x, indices, axis):
     """One element for every index along `axis`, the other axes side by side."""
-    shape, dtype, axis = x.shape, x.dtype, axis % x.ndim
+    if axis is None:
+        raise ValueError(
+            "take_along_axis needs an axis: reshape(-1) first, to take from a flat array"
+        )
+    y, shape, dtype = xp.take_along_axis(x, indices, axis=axis), x.shape, x.dtype
 
     def vjp(g):
         gx = xp.zeros(shape, dtype)
@@ -377,55 +440,4 @@ def take_along_axis(x, indices, axis):
         backend.add_at(gx, tuple(where_to), g)
         return gx
 
-    return xp.take_along_axis(x, indices, axis=axis), vjp
-
-
-# --- Tensor's operators and methods ----------------------------------------------------------
-
-
-def _spread(*values):
-    """Let a method take axes as f(1, 2) or as f((1, 2))."""
-    return values[0] if len(values) == 1 and isinstance(values[0], (tuple, list)) else values
-
-
-def _arrays(index):
-    """The arrays of the Tensors in an index."""
-    if isinstance(index, tuple):
-        return tuple(_arrays(i) for i in index)
-    return index.data if isinstance(index, Tensor) else index
-
-
-def _plain(function):
-    """Comparisons and the like: computed on arrays, never part of a graph."""
-    return lambda *args, **options: Tensor(function(*map(_arrays, args), **options))
-
-
-Tensor.__add__ = Tensor.__radd__ = add
-Tensor.__sub__ = subtract
-Tensor.__rsub__ = lambda x, y: subtract(y, x)
-Tensor.__mul__ = Tensor.__rmul__ = multiply
-Tensor.__truediv__ = divide
-Tensor.__rtruediv__ = lambda x, y: divide(y, x)
-Tensor.__pow__ = power
-Tensor.__rpow__ = lambda x, y: power(y, x)
-Tensor.__matmul__ = matmul
-Tensor.__rmatmul__ = lambda x, y: matmul(y, x)
-Tensor.__neg__ = negative
-Tensor.__abs__ = abs
-Tensor.__getitem__ = lambda x, index: getitem(x, _arrays(index))
-
-Tensor.__lt__ = _plain(lambda x, y: x < y)
-Tensor.__le__ = _plain(lambda x, y: x <= y)
-Tensor.__gt__ = _plain(lambda x, y: x > y)
-Tensor.__ge__ = _plain(lambda x, y: x >= y)
-Tensor.__eq__ = _plain(lambda x, y: x == y)
-Tensor.__ne__ = _plain(lambda x, y: x != y)
-Tensor.argmax = _plain(lambda x, axis=None: x.argmax(axis=axis))
-Tensor.argmin = _plain(lambda x, axis=None: x.argmin(axis=axis))
-
-for _method in (exp, log, sqrt, tanh, clip, sum, mean, var, max, min, cumsum, squeeze, astype):
-    setattr(Tensor, _method.__name__, _method)
-Tensor.reshape = lambda x, *shape: reshape(x, _spread(*shape))
-Tensor.transpose = lambda x, *axes: transpose(x, _spread(*axes) or None)
-Tensor.T = property(transpose)
-Tensor.mT = property(swap_last_axes)
+    return y, vjp, None

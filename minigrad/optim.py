@@ -7,6 +7,7 @@ launches on a GPU. The gradients are views of a second flat array: backward writ
 import math
 
 from .backend import xp
+from .engine import touch
 
 
 class Optimizer:
@@ -54,7 +55,7 @@ class Optimizer:
     def step(self):
         """Move the parameters by the gradients that backward has left.
 
-        They change in place: a graph recorded before a step must not be used after it.
+        They change in place: backward through a graph recorded before a step is then an error.
         """
         for p, data, grad in self.views:
             if p.data is not data:
@@ -65,6 +66,7 @@ class Optimizer:
             if p.grad is not grad:  # the loss did not depend on p, or p.grad was set by hand
                 grad[...] = 0 if p.grad is None else p.grad
         self.update(self.values, self.gradients)
+        touch(self.parameters)
 
     def update(self, p, g):
         """Change the flat parameters `p` in place, given the flat gradients `g`."""

@@ -41,6 +41,12 @@ def test_what_a_tensor_says_about_itself():
     assert Tensor(1.0) and not Tensor(0.0)
 
 
+def test_repr_of_a_matrix_is_aligned():
+    assert repr(Tensor([[1, 2], [3, 4.5]])) == (
+        "Tensor([[1.  2. ]\n        [3.  4.5]], dtype=float32)"
+    )
+
+
 def test_repr():
     assert repr(Tensor([1, 2], requires_grad=True)) == (
         "Tensor([1. 2.], dtype=float32, requires_grad=True)"
@@ -226,6 +232,37 @@ def test_a_failing_op_notes_its_name_and_its_inputs(function, note):
     with pytest.raises((ValueError, IndexError)) as caught:
         function(leaf(3, 4))
     assert note in caught.value.__notes__
+
+
+def test_a_failing_vjp_leaves_nothing_behind_in_any_branch():
+    """Several results have received a gradient and wait for their turn when the newest fails."""
+
+    @op
+    def failing(x):
+        def vjp(g):
+            raise KeyError("on purpose")
+
+        return x + 0, vjp
+
+    x = leaf(3)
+    branches = [ops.sin(x), ops.cos(x), ops.tanh(x), failing(x * 1)]
+    with pytest.raises(KeyError) as caught:
+        sum(branches).sum().backward()
+    assert caught.value.__notes__ == ["in the vjp of op failing, whose input has shape (3,)"]
+    assert all(branch.grad is None for branch in branches) and x.grad is None
+
+
+def test_a_number_of_an_array_is_an_array():
+    """NumPy gives a scalar for x + y of arrays without axes: a Tensor holds an array even so."""
+    x = leaf()
+    for y in (x + x, x.sum(), leaf(2, 3).mean(), leaf(3)[1], leaf(3) @ leaf(3), -x):
+        assert type(y.data) is np.ndarray and y.shape == ()
+    (x * x).backward()
+    assert type(x.grad) is np.ndarray
+    x.data -= 1
+    assert type(x.data) is np.ndarray
+    x.data = x.data - 1
+    assert type(x.data) is np.ndarray
 
 
 # --- finding NaN -----------------------------------------------------------------------------

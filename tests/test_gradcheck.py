@@ -97,6 +97,20 @@ def test_a_gradient_of_another_shape_is_an_error_that_names_the_op(gradient):
     assert "in the vjp of op crooked, whose input has shape (3, 4)" in caught.value.__notes__
 
 
+def test_a_vjp_that_writes_into_its_gradient_is_caught():
+    @op
+    def greedy(x):
+        def vjp(g):
+            g *= 3
+            return g
+
+        return 3 * x, vjp
+
+    with pytest.raises(ValueError, match="read-only") as caught:
+        gradcheck(greedy, (3, 4))
+    assert "in the vjp of op greedy, whose input has shape (3, 4)" in caught.value.__notes__
+
+
 def test_the_message_says_which_input_and_both_numbers():
     @op
     def product(x, y):

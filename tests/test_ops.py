@@ -740,3 +740,162 @@ def test_zero_to_the_power_of_zero_has_no_slope():
     x, y = (Tensor(np.zeros(1, "float32"), requires_grad=True) for _ in range(2))
     (x**y).sum().backward()
     assert x.grad.tolist() == y.grad.tolist() == [0]
+
+
+# --- random shapes, with NumPy as the oracle -------------------------------------------------
+
+
+def random_shape(rng, least=1):
+    return tuple(int(n) for n in rng.integers(1, 5, size=rng.integers(least, 5)))
+
+
+def scatter(positions, g, shape):
+    """The sum of g over all places that took the same element of an array of this shape."""
+    size = int(np.prod(shape))
+    return np.bincount(positions.ravel(), weights=g.ravel(), minlength=size).reshape(shape)
+
+
+def random_index(rng, shape):
+    """An index of NumPy's, of parts of every kind; the arrays among them broadcast together."""
+    together = random_shape(rng)[:2]
+    parts = []
+    for n in shape[: rng.integers(len(shape) + 1)]:
+        rows = rng.integers(-n, n, size=together)
+        start, stop = sorted(rng.integers(-n, n + 1, size=2).tolist())
+        kinds = [
+            int(rng.integers(-n, n)),
+            np.int64(rng.integers(-n, n)),
+            np.array(rng.integers(n)),
+            slice(start, stop),
+            slice(None, None, -1),
+            rows,
+            rows.tolist(),
+            tuple(rows.tolist()),
+            Tensor(rows),
+            rng.random(n) < 0.5 if together == (1,) else slice(None, None, 2),
+        ]
+        parts.append(kinds[rng.integers(len(kinds))])
+    if rng.random() < 0.3:
+        parts.insert(rng.integers(len(parts) + 1), None)
+    if rng.random() < 0.3:
+        parts.append(...)
+    return tuple(parts) if len(parts) != 1 or rng.random() < 0.5 else parts[0]
+
+
+def for_numpy(index):
+    if isinstance(index, tuple):
+        return tuple(map(for_numpy, index))
+    return index.numpy() if isinstance(index, Tensor) else index
+
+
+def check_index(shape, index, rng):
+    data = rng.standard_normal(shape)
+    x = Tensor(data, requires_grad=True)
+    y = x[index]
+    np.testing.assert_array_equal(y.numpy(), data[for_numpy(index)])
+    g = rng.standard_normal(y.shape)
+    y.backward(g)
+    positions = np.arange(data.size).reshape(shape)[for_numpy(index)]
+    np.testing.assert_allclose(x.grad, scatter(np.asarray(positions), g, shape), atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_random_indices(seed):
+    rng = np.random.default_rng(seed)
+    shape = random_shape(rng)
+    index = random_index(rng, shape)
+    try:
+        np.empty(shape)[for_numpy(index)]
+    except IndexError:  # a mask that does not broadcast against the other arrays
+        pytest.skip("no index for NumPy either")
+    check_index(shape, index, rng)
+
+
+INDICES = {
+    "tuple in a tuple": ((0, 0),),
+    "two tuples": ((0, 0), (1, 1)),
+    "tuple and slice": (slice(None), (1, 1, 0)),
+    "range": range(2),
+    "range twice": (range(2), [0, 0]),
+    "nested list": [[0, 0], [1, 0]],
+    "list of masks": [True, False, True],
+    "mask of rows": np.array([True, False, True]),
+    "mask and rows": (np.array([True, False, True]), [1, 1]),
+    "True": True,
+    "False": False,
+    "unsigned": np.array([0, 0], "uint8"),
+    "empty": [],
+    "nothing": (),
+    "number in an array": (np.array(1), np.array(2)),
+    "Tensor in a list": ([0, 0], Tensor(np.array([1, 1]))),
+    "mask of everything": Tensor(np.arange(12).reshape(3, 4) % 2 == 0),
+}
+
+
+@pytest.mark.parametrize("index", INDICES.values(), ids=INDICES)
+def test_every_kind_of_index(index):
+    check_index((3, 4), index, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_broadcasting(seed):
+    rng = np.random.default_rng(seed)
+    full = random_shape(rng, least=0)
+    arrays, tensors = [], []
+    for _ in range(2):
+        shape = full[rng.integers(len(full) + 1) :]
+        shape = tuple(1 if rng.random() < 0.4 else n for n in shape)
+        arrays.append(rng.standard_normal(shape))
+        tensors.append(Tensor(arrays[-1], requires_grad=True))
+    (a, b), (x, y) = arrays, tensors
+    z = x * y + x
+    np.testing.assert_array_equal(z.numpy(), a * b + a)
+    g = rng.standard_normal(z.shape)
+    z.backward(g)
+    for array, tensor, slope in ((a, x, b + 1), (b, y, a)):
+        positions = np.broadcast_to(np.arange(array.size).reshape(array.shape), z.shape)
+        expected = scatter(positions, g * slope, array.shape)
+        np.testing.assert_allclose(tensor.grad, expected, atol=1e-12)
+
+
+# --- options ---------------------------------------------------------------------------------
+
+
+def test_pad_fills_with_zeros_or_with_a_value():
+    x = Tensor([1, 2])
+    assert ops.pad(x, [(1, 2)]).numpy().tolist() == [0, 1, 2, 0, 0]
+    assert ops.pad(x, [(0, 1)], value=7.5).numpy().tolist() == [1, 2, 7.5]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.cumsum(None),
+        lambda x: ops.sort(x, axis=None),
+        lambda x: x.clip(low=0.5),
+        lambda x: x.clip(high=0.5),
+        lambda x: x.clip(None, None),
+        lambda x: x.sum(axis=()),
+        lambda x: x.var(axis=()) + x,
+        lambda x: x.max(axis=()),
+        lambda x: x.transpose(None),
+        lambda x: x.transpose([1, 0]),
+        lambda x: x.reshape([4, 3]),
+        lambda x: x.reshape(np.array([4, 3])),
+        lambda x: x.mean(axis=np.int64(1)),
+        lambda x: ops.concatenate(ops.split(x, np.int64(2))),
+        lambda x: ops.concatenate(ops.split(x, [1, -1], axis=-2), axis=-2),
+        lambda x: ops.concatenate(x),
+    ],
+)
+def test_options_that_numpy_takes(function):
+    gradcheck(function, distinct(3, 4))
+
+
+def test_all_that_a_user_calls_has_a_docstring():
+    named = [f"op {name}" for name, function in OPS.items() if not function.__doc__]
+    for name in dir(Tensor):
+        member = getattr(Tensor, name)
+        if not name.startswith("_") and (callable(member) or isinstance(member, property)):
+            named += [] if member.__doc__ else [f"Tensor.{name}"]
+    assert named == []

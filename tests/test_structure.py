@@ -8,7 +8,8 @@ PACKAGES = ("minigrad", "architectures", "demos")
 
 # A module imports from its own line and from those above it, never from those below.
 ROOMS = [
-    *("minigrad.backend", "minigrad.engine", "minigrad.ops", "minigrad.functional"),
+    *("minigrad.backend", "minigrad.modes", "minigrad.engine", "minigrad.ops"),
+    *("minigrad.methods", "minigrad.functional"),
     *("minigrad.spiking", "minigrad.init", "minigrad.nn", "minigrad.optim", "minigrad.data"),
     *("minigrad.training", "minigrad.gradcheck", "minigrad.strict", "minigrad"),
     "architectures.checks",
@@ -38,7 +39,11 @@ def dotted(path):
 def imports(name, path, known):
     """The modules of this repository that a module imports, wherever in its text."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    for block in ast.walk(tree):  # what only a type checker reads is never imported
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING":
+            block.body = []
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in known)
         elif isinstance(node, ast.ImportFrom):

@@ -1,0 +1,318 @@
+"""A table of misuse: what is called, and the error that says what to do instead.
+
+Each row is (what it is, a function that misuses something, the error, words of its message). To
+extend it, add a row to the list of the room that it belongs to, or a list of your own to ROWS.
+"""
+
+import asyncio
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+from minigrad import Tensor, detect_nan, functional, no_grad, op, ops, optim
+
+
+def w(*shape, dtype="float32"):
+    """A leaf that requires a gradient, of 1, 2, 3, ..."""
+    size = int(np.prod(shape))
+    return Tensor(np.arange(1, size + 1, dtype=dtype).reshape(shape), requires_grad=True)
+
+
+def rule(outputs):
+    """An op whose rule returns outputs(x)."""
+
+    @op
+    def broken(x, y=None):
+        return outputs(x)
+
+    return broken
+
+
+def result_of_add():
+    return w(2) + 1
+
+
+TENSORS = [
+    ("text", lambda: Tensor("1.5"), TypeError, "real numbers, not <U3: '1.5'"),
+    ("a list of texts", lambda: Tensor(["a", "b"]), TypeError, "real numbers"),
+    ("an array of texts", lambda: Tensor(np.array(["a"])), TypeError, "real numbers"),
+    ("None", lambda: Tensor(None), TypeError, "real numbers, not object: None"),
+    ("None in a list", lambda: Tensor([1.0, None]), TypeError, "real numbers"),
+    ("a dict", lambda: Tensor({"a": 1}), TypeError, "real numbers"),
+    ("a generator", lambda: Tensor(i for i in range(3)), TypeError, "real numbers"),
+    ("complex data", lambda: Tensor(np.ones(2, complex)), TypeError, "not complex128"),
+    ("a complex number", lambda: Tensor(1j), TypeError, "not complex128"),
+    ("a date", lambda: Tensor(np.datetime64("2000-01-01")), TypeError, "real numbers"),
+    ("rows of two lengths", lambda: Tensor([[1, 2], [3]]), ValueError, "inhomogeneous"),
+    ("a list of Tensors", lambda: Tensor([w(2), w(2)]), TypeError, r"ops\.stack"),
+    ("a tracked Tensor", lambda: Tensor(w(2) * 2, True), TypeError, r"t\.detach\(\)"),
+    ("integers with gradient", lambda: Tensor(np.ones(2, int), True), TypeError, "not int64"),
+    ("complex by astype", lambda: w(2).astype("complex64"), TypeError, "not complex64"),
+    ("a wrong name", lambda: w(2).grads, AttributeError, "grads"),
+]
+
+
+def set_requires_grad(x, value=True):
+    x.requires_grad = value
+
+
+def add_in_place(x):
+    x += 1
+
+
+def assign_element(x):
+    x[0] = 1.0
+
+
+def assign_data(x, data):
+    x.data = data
+
+
+ATTRIBUTES = [
+    ("integers", lambda: set_requires_grad(Tensor(np.ones(2, int))), TypeError, "not int64"),
+    ("booleans", lambda: set_requires_grad(w(2) > 1), TypeError, "not bool"),
+    ("a result", lambda: set_requires_grad(Tensor([1.0]) * 2), TypeError, "result of op multiply"),
+    ("a result off", lambda: set_requires_grad(w(2) * 2, False), TypeError, "leaves"),
+    ("+= of a leaf", lambda: add_in_place(w(2)), TypeError, r"w\.data -= step"),
+    ("an element", lambda: assign_element(w(2)), TypeError, r"ops\.where"),
+    ("data of a result", lambda: assign_data(result_of_add(), np.ones(2)), RuntimeError, "op add"),
+    ("text as data", lambda: assign_data(w(2), "text"), TypeError, "real numbers"),
+    ("a copied result", lambda: copy.deepcopy(result_of_add()), TypeError, r"op add: detach\(\)"),
+]
+CONVERSIONS = [
+    ("iterate over a number", lambda: list(Tensor(1.0)), TypeError, r"\.item\(\)"),
+    ("length of a number", lambda: len(Tensor(1.0)), TypeError, "unsized"),
+    ("truth of many", lambda: bool(w(2) > 1), ValueError, r"shape \(2,\)"),
+    ("truth of none", lambda: bool(Tensor([])), ValueError, r"shape \(0,\)"),
+    ("number of many", lambda: float(w(2)), ValueError, "size 1"),
+    ("numpy.sum", lambda: np.sum(w(2)), TypeError, r"numpy\.sum of a Tensor"),
+    ("numpy.stack", lambda: np.stack([w(2), w(2)]), TypeError, r"numpy\.stack of a Tensor"),
+    ("numpy.where", lambda: np.where(w(2) > 1, w(2), 0), TypeError, r"numpy\.where of a Tensor"),
+    ("numpy.exp", lambda: np.exp(w(2)), TypeError, "Tensor"),
+    ("numpy.asarray", lambda: np.asarray(w(2)), TypeError, r"\.numpy\(\)"),
+]
+OPS = [
+    ("matmul of a number", lambda: w() @ w(2), ValueError, r"with \*"),
+    ("matmul by a number", lambda: w(2, 2) @ 2, ValueError, r"with \*"),
+    ("a float index", lambda: w(3)[Tensor([0, 1])], IndexError, "list of integers"),
+    ("an index out of range", lambda: w(3)[3], IndexError, "out of bounds"),
+    ("a text as an index", lambda: w(3)["a"], IndexError, "integers"),
+    ("an axis that is not", lambda: w(2, 3).sum(axis=2), ValueError, "out of bounds"),
+    ("an axis twice", lambda: w(2, 3).mean(axis=(0, 0)), ValueError, "duplicate"),
+    ("an axis that is no integer", lambda: w(2, 3).max(axis=0.5), TypeError, "integer"),
+    ("cumsum of no axis", lambda: w(2).cumsum(1), ValueError, "out of bounds"),
+    ("too few axes", lambda: w(2, 3).transpose(0), ValueError, "axes"),
+    ("an axis repeated", lambda: w(2, 3).transpose(0, 0), ValueError, "repeated"),
+    ("mT of a vector", lambda: w(3).mT, ValueError, "ndim"),
+    ("another size", lambda: w(2, 3).reshape(4), ValueError, "reshape"),
+    ("squeeze of two", lambda: w(2, 3).squeeze(0), ValueError, "not equal to one"),
+    ("take along no axis", lambda: take(5), ValueError, "out of bounds"),
+    ("take along None", lambda: take(None), ValueError, r"reshape\(-1\)"),
+    ("one pair for two axes", lambda: ops.pad(w(2, 3), [(1, 1)]), ValueError, "2 pairs"),
+    ("one number for pairs", lambda: ops.pad(w(2, 3), 1), ValueError, "2 pairs"),
+    ("unequal parts", lambda: ops.split(w(5), 2), ValueError, "equal parts"),
+    ("2.5 parts", lambda: ops.split(w(5), 2.5), TypeError, "integer"),
+    ("nothing to join", lambda: ops.concatenate([]), ValueError, "at least one"),
+    ("other widths", lambda: ops.concatenate([w(2, 3), w(2, 2)]), ValueError, "must match"),
+    ("other shapes", lambda: ops.stack([w(2), w(3)]), ValueError, "same shape"),
+    ("a Tensor by name", lambda: ops.sum(x=w(2)), TypeError, "'x' by position"),
+    ("a limit to learn", lambda: w(2).clip(w(), 3), TypeError, "clip has no gradient for .* 2"),
+]
+
+
+def take(axis):
+    return ops.take_along_axis(w(2, 3), np.zeros((2, 1), int), axis=axis)
+
+
+RULES = [
+    ("a bare array", lambda: rule(lambda x: 2 * x)(w(2)), TypeError, "returned a ndarray"),
+    ("a list", lambda: rule(lambda x: [x, lambda g: g])(w(2)), TypeError, "returned a list"),
+    ("None", lambda: rule(lambda x: None)(w(2)), TypeError, "returned a NoneType"),
+    ("a tuple of nothing", lambda: rule(lambda x: ())(w(2)), TypeError, "a tuple of 0"),
+    ("too many vjps", lambda: rule(lambda x: (x, *[None] * 3))(w(2)), TypeError, "a tuple of 4"),
+    ("too few vjps", lambda: rule(lambda x: (x,))(w(2)), TypeError, "no gradient for argument 1"),
+    ("far too few", lambda: rule(lambda x: (x,))(Tensor([1.0]), w(1)), TypeError, "argument 2"),
+    ("no array", lambda: rule(lambda x: (None, None))(w(2)), TypeError, "real numbers"),
+    ("a Tensor", lambda: rule(lambda x: (Tensor(x), None))(w(2)), TypeError, "numpy"),
+    ("no function", lambda: rule(lambda x: (x, x))(w(1)).backward(), TypeError, "not callable"),
+]
+
+
+@no_grad()
+def function_without_grad():
+    return (w(2) * 2).requires_grad
+
+
+def generator():
+    yield
+
+
+async def coroutine():
+    pass
+
+
+async def asynchronous_generator():
+    yield
+
+
+MODES = [
+    ("a generator", lambda: no_grad()(generator), TypeError, "generator is a generator"),
+    ("a coroutine", lambda: no_grad()(coroutine), TypeError, "a coroutine"),
+    ("both", lambda: detect_nan()(asynchronous_generator), TypeError, "a generator"),
+]
+
+
+def changed_between(change):
+    x = w(2)
+    optimizer = optim.SGD([x], lr=1.0)
+    (x * x).sum().backward()
+    loss = (x * x).sum()
+    change(x, optimizer)
+    loss.backward()
+
+
+def subtract_in_place(x, _):
+    x.data -= 1
+
+
+GRAPHS = [
+    ("a step in between", lambda: changed_between(lambda x, o: o.step()), RuntimeError, "compute"),
+    ("-= in between", lambda: changed_between(subtract_in_place), RuntimeError, "op multiply"),
+    ("many numbers", lambda: (w(2) * 2).backward(), RuntimeError, r"\.sum\(\)\.backward\(\)"),
+    ("another start", lambda: (w(2) * 2).backward(np.ones(3)), ValueError, r"shape \(3,\)"),
+    ("a complex start", lambda: (w(2) * 2).backward(np.ones(2) * 1j), TypeError, "real numbers"),
+    ("no graph", lambda: Tensor([1.0]).backward(), RuntimeError, "nothing to differentiate"),
+]
+ROWS = [
+    pytest.param(*row[1:], id=f"{room}: {row[0]}")
+    for room, rows in {
+        "Tensor": TENSORS,
+        "attribute": ATTRIBUTES,
+        "conversion": CONVERSIONS,
+        "op": OPS,
+        "rule": RULES,
+        "mode": MODES,
+        "graph": GRAPHS,
+    }.items()
+    for row in rows
+]
+
+
+@pytest.mark.parametrize("misuse, error, words", ROWS)
+def test_misuse_is_an_error_that_says_what_to_do(misuse, error, words):
+    with pytest.raises(error, match=words):
+        misuse()
+
+
+@pytest.mark.parametrize("misuse", [row[1] for row in RULES])
+def test_what_a_rule_does_wrong_is_said_of_its_op(misuse):
+    with pytest.raises(TypeError) as caught:
+        misuse()
+    assert "op broken" in "".join([str(caught.value), *getattr(caught.value, "__notes__", [])])
+
+
+# --- what works, though it may look like misuse ----------------------------------------------
+
+FLOAT32 = {
+    "numpy.int64(2) * x": lambda x: np.int64(2) * x,
+    "x * numpy.int64(2)": lambda x: x * np.int64(2),
+    "numpy.float64(2) / x": lambda x: np.float64(2) / x,
+    "x ** numpy.int32(2)": lambda x: x ** np.int32(2),
+    "x + True": lambda x: x + True,
+    "x + numpy.bool_(True)": lambda x: x + np.bool_(True),
+    "maximum(x, numpy.float64(0))": lambda x: ops.maximum(x, np.float64(0)),
+    "x.clip(numpy.float64(0))": lambda x: x.clip(np.float64(0)),
+    "where(mask, 1.0, 0.0)": lambda x: ops.where(x > 0, 1.0, 0.0),
+    "where(mask, 1, 0)": lambda x: ops.where(x > 0, 1, 0),
+    "stack([x, list])": lambda x: ops.stack([x, [1, 2]]),
+    "concatenate([x, list])": lambda x: ops.concatenate([x, [1.5]]),
+    "pad(x, value=1.5)": lambda x: ops.pad(x, [(1, 1)], value=1.5),
+    "relu": functional.relu,
+}
+
+
+@pytest.mark.parametrize("function", FLOAT32.values(), ids=FLOAT32)
+def test_a_number_never_changes_the_dtype(function):
+    assert function(w(2)).dtype == "float32"
+
+
+@pytest.mark.parametrize("value", [2.0, np.float32(2), np.array(2.0)])
+def test_membership_compares_elements(value):
+    assert value in w(3) and value in w(3, 1) and 7 not in w(3)
+    assert value not in Tensor(1.0) and 1 in Tensor(1.0)
+
+
+def test_a_sum_that_starts_as_a_constant_may_grow_in_place():
+    total = Tensor(0.0)
+    x = w(2)
+    total += x.sum()
+    total -= 1
+    total *= 3
+    total.backward()
+    assert x.grad.tolist() == [3, 3]
+
+
+@pytest.mark.parametrize(
+    "make", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
+)
+def test_a_copy_is_a_leaf_of_its_own(make):
+    x = w(3)
+    (x * 2).sum().backward()
+    twin = make(x)
+    assert (
+        twin.requires_grad and twin.grad.tolist() == [2, 2, 2] and twin.data.tolist() == [1, 2, 3]
+    )
+    twin.data += 1
+    twin.grad += 1
+    assert x.data.tolist() == [1, 2, 3] and x.grad.tolist() == [2, 2, 2]
+    twin.grad = None
+    (twin * twin).sum().backward()  # newer than the copy, whatever serial number x had
+    assert twin.grad.tolist() == [4, 6, 8]
+
+
+def test_a_leaf_from_another_process_is_older_than_its_results():
+    blob = pickle.dumps(w(2))
+    twin = pickle.loads(blob)
+    assert twin.order > pickle.loads(blob).order - 10 and (twin * 2).order > twin.order
+
+
+def test_other_uses_of_a_changed_leaf_are_no_error():
+    x = w(2)
+    old, x.data = x * 2, x.data * 10
+    (x * x).sum().backward()
+    assert x.grad.tolist() == [20, 40]
+    with pytest.raises(RuntimeError, match=r"shape \(2,\) was changed"):
+        old.sum().backward()
+
+
+def test_under_no_grad_a_tracked_tensor_may_be_wrapped():
+    with no_grad():
+        assert not Tensor(w(2)).requires_grad
+
+
+def test_an_asyncio_task_does_not_switch_off_another():
+    seen = []
+
+    async def predict():
+        with no_grad():
+            await asyncio.sleep(0)
+            seen.append(("predict", (w(2) * 2).requires_grad))
+
+    async def train():
+        seen.append(("train", (w(2) * 2).requires_grad))
+
+    async def main():
+        await asyncio.gather(predict(), train())
+
+    asyncio.run(main())
+    assert sorted(seen) == [("predict", False), ("train", True)]
+
+
+def test_a_decorated_function_may_call_itself():
+    @no_grad()
+    def depth(n):
+        return (depth(n - 1) if n else 0) + int((w(2) * 2).requires_grad)
+
+    assert depth(3) == 0 and (w(2) * 2).requires_grad and not function_without_grad()
