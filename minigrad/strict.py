@@ -22,6 +22,7 @@ integer arrays or random numbers), and ``float(x)`` and ``numpy.exp(x)`` work on
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import numpy
 
@@ -93,7 +94,11 @@ class StrictArray:
 
     __slots__ = ("_array", "__weakref__")
 
-    __hash__ = None
+    if TYPE_CHECKING:  # what is made from the tables
+
+        def __getattr__(self, name) -> Any: ...
+
+    __hash__ = None  # type: ignore[assignment]
     __array_ufunc__ = None  # numpy.exp(x) and numpy_array * x: NumPy raises a TypeError
 
     def __init__(self, array):
@@ -142,7 +147,7 @@ def _plain(value):
 
 def _plain_index(index):
     """(the index for NumPy, whether it holds arrays: then a kernel gathers the elements)."""
-    parts = index if isinstance(index, tuple) else (index,)
+    parts = list(index) if isinstance(index, tuple) else [index]
     parts = [asarray(p) if isinstance(p, (list, numpy.ndarray)) else p for p in parts]
     arrays = [p for p in parts if isinstance(p, StrictArray)]
     if [mask for mask in arrays if mask.dtype == bool]:
@@ -193,6 +198,14 @@ def _operator(name):
     return call
 
 
+def _property(name):
+    return property(lambda x: getattr(x._array, name))
+
+
+def _view(name):
+    return property(lambda x: StrictArray(getattr(x._array, name)))
+
+
 def _conversion(name):
     def call(self, *args):
         counters.synchronisations += 1
@@ -212,9 +225,9 @@ for _name in (OPERATORS + IN_PLACE).split():
 for _name in CONVERSIONS.split():
     setattr(StrictArray, _name, _conversion(_name))
 for _name in PROPERTIES.split():
-    setattr(StrictArray, _name, property(lambda x, n=_name: getattr(x._array, n)))
+    setattr(StrictArray, _name, _property(_name))
 for _name in VIEWS.split():
-    setattr(StrictArray, _name, property(lambda x, n=_name: StrictArray(getattr(x._array, n))))
+    setattr(StrictArray, _name, _view(_name))
 
 
 def __getattr__(name):
