@@ -21,9 +21,9 @@ OPTIONS = {
 EVERY = [(name, native) for name in OPTIONS for native in (False, True)]
 
 
-def small_classifier(name, native=False, seed=0, **options):
+def small_classifier(name, native=False, rng=0, **options):
     options = OPTIONS[name] | options
-    return classifier(name, CLASSES, FEATURES, train_rows=50, native=native, rng=seed, **options)
+    return classifier(name, CLASSES, FEATURES, train_rows=50, native=native, rng=rng, **options)
 
 
 def small_data(*lead, rows=ROWS, seed=0):

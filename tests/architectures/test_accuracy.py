@@ -14,19 +14,20 @@ from architectures import classifier, lookup
 from demos.comparison.rings_and_clusters import rings_and_clusters
 from minigrad import fit, nn, optim
 
-MARGIN = 0.5  # in points: what different rounding on another machine may cost
-
-EXPECTED = [  # name, native, replicas, mean accuracy in percent
-    ("mlp", False, 10, 96.0),
-    ("tabnet", False, 4, 94.5),
-    ("bayesian", False, 10, 94.0),
-    ("bayesian", True, 10, 93.0),
-    ("mc_dropout", False, 10, 96.0),
-    ("ebm", False, 10, 80.0),
-    ("ebm", True, 4, 96.0),
-    ("hopfield", False, 10, 96.5),
-    ("snn", False, 10, 95.5),
-    ("ann2snn", False, 10, 95.0),
+# Name, native, replicas, mean accuracy in percent, and by how much it may differ either way: other
+# rounding, on another machine, makes another training of it. Better than this is as wrong as worse.
+EXPECTED = [
+    ("mlp", False, 10, 96.6, 0.6),
+    ("tabnet", False, 4, 96.6, 1.2),
+    ("bayesian", False, 10, 96.5, 1.0),
+    ("bayesian", True, 10, 94.2, 1.5),
+    ("mc_dropout", False, 10, 96.4, 0.8),
+    ("mc_dropout", True, 10, 96.4, 0.8),
+    ("ebm", False, 10, 83.0, 4.0),
+    ("ebm", True, 4, 97.0, 1.0),
+    ("hopfield", False, 10, 97.0, 0.6),
+    ("snn", False, 10, 96.5, 0.8),
+    ("ann2snn", False, 10, 96.0, 0.8),
 ]
 
 
@@ -53,11 +54,11 @@ def accuracy(model, replicas):
     return 100 * (model.predict_proba(x).numpy().argmax(axis=-1) == y).mean(axis=-1)
 
 
-@pytest.mark.parametrize("name, native, replicas, expected", EXPECTED)
-def test_mean_accuracy(name, native, replicas, expected):
+@pytest.mark.parametrize("name, native, replicas, expected, margin", EXPECTED)
+def test_mean_accuracy(name, native, replicas, expected, margin):
     _, finished = trained(name, native, replicas)
     accuracies = accuracy(finished, replicas)
-    assert accuracies.mean() >= expected - MARGIN, accuracies
+    assert abs(accuracies.mean() - expected) <= margin, accuracies
 
 
 def test_the_spiking_network_agrees_with_the_ann_it_came_from():

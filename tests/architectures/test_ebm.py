@@ -52,8 +52,24 @@ def test_a_quadratic_energy_gives_its_normal_distribution(step):
 
 
 def test_for_small_steps_that_is_the_distribution_of_the_energy():
-    covariance = np.linalg.inv(PRECISION @ (np.eye(2) - 0.05 / 4 * PRECISION))
-    np.testing.assert_allclose(covariance, np.linalg.inv(PRECISION), rtol=0.05)
+    # From 10,000 points of the distribution itself, drawn by another way: they stay there.
+    rng = np.random.default_rng(1)
+    exact = np.linalg.inv(PRECISION)
+    start = rng.multivariate_normal(CENTRE, exact, 10_000)
+    x = langevin(quadratic, start, 200, 0.02, Noise(0))
+    error = np.sqrt(np.outer(np.diag(exact), np.diag(exact)) * 2 / len(x))
+    assert (np.abs(np.cov(x.T) - exact) < 4.5 * error).all()
+    assert np.abs(np.cov(x.T, start.T)[:2, 2:]).max() < 0.5 * exact.max()  # and have moved
+    assert np.abs(x - start).max() > 1
+
+
+def test_a_step_is_exactly_half_a_gradient_and_the_noise_that_was_drawn():
+    x, steps = points(3, 5, 2).astype("float64"), 4
+    noise, expected = Noise(7), x
+    for _ in range(steps):
+        n = noise.standard_normal(x.shape, dtype=x.dtype)
+        expected = expected - 0.3 / 2 * (expected - CENTRE) @ PRECISION + math.sqrt(0.3) * n
+    np.testing.assert_allclose(langevin(quadratic, x, steps, 0.3, Noise(7)), expected, atol=1e-12)
 
 
 def test_without_noise_a_step_is_half_a_gradient_step():

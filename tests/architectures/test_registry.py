@@ -261,7 +261,7 @@ def test_a_query_changes_no_state(name, native):
 @pytest.mark.parametrize("name", ["bayesian", "mc_dropout"])
 def test_a_seed_names_a_sampled_prediction(name, native):
     model, (x, _) = small_classifier(name, native), small_data()
-    other = small_classifier(name, native, seed=1)
+    other = small_classifier(name, native, rng=1)
     other.load_state_dict(model.state_dict())
 
     def proba(model, rng):

@@ -8,7 +8,7 @@ from small_models import to_float64
 
 from architectures import Classifier, build
 from architectures.feedforward.tabnet import GhostBatchNorm, TabNetClassifier
-from minigrad import Tensor, functional
+from minigrad import Tensor, functional, nn
 
 # --- TabNet once more, in NumPy ---------------------------------------------------------------
 
@@ -198,7 +198,6 @@ def test_dropout_and_last_layer():
     net = build("tabnet", 4, hidden_size=5, num_classes=3, dropout=0.5, rng=0)
     x = Tensor(X.astype("float32"))
     assert net.output_size == 3 and net(x).shape == (11, 3)
-    net.momentum = 0
     assert not np.array_equal(net(x).numpy(), net(x).numpy())
     net.eval()
     _, decisions = net.steps(x)
@@ -237,6 +236,22 @@ def test_ghost_batch_norm_is_batch_norm_in_even_parts(rows, sizes):
     np.testing.assert_allclose(norm.running_var[0], var, atol=1e-6)
     expected = (X - mean) / np.sqrt(var + 1e-5)
     np.testing.assert_allclose(norm.eval()(Tensor(X)).numpy(), expected, atol=1e-5)
+
+
+def test_the_momentum_is_that_of_every_norm():
+    net = build("tabnet", 4, momentum=0.3, num_steps=2, rng=0)
+    norms = [part for part in net.modules() if isinstance(part, nn.BatchNorm)]
+    assert len(norms) == 1 + 3 * 4 + 2 and {norm.momentum for norm in norms} == {0.3}
+    net(Tensor(X.astype("float32")))
+    np.testing.assert_allclose(net.input_norm.running_mean[0], 0.3 * X.mean(axis=0), rtol=1e-5)
+
+
+def test_decisions_and_attention_of_different_widths():
+    net = build("tabnet", 4, hidden_size=5, attention_size=3, num_steps=2, rng=0)
+    masks, decisions = net.steps(Tensor(X.astype("float32")))
+    assert [d.shape for d in decisions] == [(11, 5)] * 2 and net.output_size == 5
+    assert net.attentions[0].linear.weight.shape == (3, 4) and masks[0].shape == (11, 4)
+    assert net.transformers[0].layers[1].linear.weight.shape == (8, 16)
 
 
 def test_ghost_batch_norm_with_replicas_in_front():

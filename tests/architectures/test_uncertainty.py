@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
+from architectures import classifier
 from architectures.uncertainty import (
     SamplingClassifier,
     decompose,
     entropy,
     expected_calibration_error,
 )
-from minigrad import Tensor, nn
+from minigrad import Tensor, functional, nn
 
 LOG2 = np.log(2)
 
@@ -50,13 +51,14 @@ def test_the_epistemic_part_is_never_negative_and_at_most_the_total():
     logits = rng.standard_normal((7, 3, 200, 5)) * rng.choice([0, 1e-4, 1, 30], (1, 3, 200, 1))
     p = np.exp(logits - logits.max(axis=-1, keepdims=True))
     parts = decompose((p / p.sum(axis=-1, keepdims=True)).astype("float32"))
-    total, aleatoric, epistemic = (
-        parts[name].numpy() for name in ("total", "aleatoric", "epistemic")
-    )
+    total, epistemic = parts["total"].numpy(), parts["epistemic"].numpy()
     assert total.shape == (3, 200)
     assert (epistemic >= 0).all() and (epistemic <= total + 1e-6).all()
     assert (total <= np.log(5) + 1e-6).all()
-    np.testing.assert_allclose(aleatoric + epistemic, total, atol=1e-5)
+    # By another formula: the mean divergence of the samples from their average.
+    p = p / p.sum(axis=-1, keepdims=True)
+    ratio = np.log(np.maximum(p, 1e-300)) - np.log(p.mean(axis=0))
+    np.testing.assert_allclose(epistemic, (p * ratio).sum(axis=-1).mean(axis=0), atol=1e-5)
 
 
 def test_all_samples_are_one_pass():
@@ -81,6 +83,27 @@ def test_all_samples_are_one_pass():
         model.uncertainty(x, samples=0)
 
 
+def wide_dropout(seed):
+    return classifier("mc_dropout", 3, 2, (32,), train_rows=9, samples=5, rng=seed)
+
+
+@pytest.mark.parametrize("replicas", [False, True])
+@pytest.mark.parametrize("lead", [(), (2,), (3, 2)])
+def test_points_with_any_leading_axes(lead, replicas):
+    model = nn.stack([wide_dropout(k) for k in range(2)]) if replicas else wide_dropout(0)
+    x = np.random.default_rng(0).standard_normal((*lead, 7, 2)).astype("float32")
+    shape = (2, 7) if replicas and not lead else (*lead, 7)
+    samples = model.sample_proba(x).numpy()
+    assert samples.shape == (5, *shape, 3)
+    assert len(np.unique(samples.round(6))) > 0.9 * samples.size
+
+    model.backbone.dropout.rate = 0.0  # now each point has one answer, wherever it stands
+    parts = model.uncertainty(x)
+    assert parts["total"].shape == parts["epistemic"].shape == shape
+    expected = functional.softmax(model(Tensor(x))).numpy()
+    np.testing.assert_allclose(parts["mean"].numpy(), expected, atol=1e-6)
+
+
 def test_calibration_error_by_hand():
     # Ten bins. (0.8, 0.9]: confidences 0.9, 0.85, one of two right: |1 - 1.75| = 0.75.
     # (0.5, 0.6]: confidence 0.6, right: 0.4. (0.9, 1]: confidence 1, wrong: 1.
@@ -94,6 +117,17 @@ def test_a_confidence_on_a_border_belongs_to_the_bin_below():
     # Both in (0.5, 0.75], one of them right.
     error = expected_calibration_error([[0.75, 0.25], [0.7, 0.3]], np.array([0, 1]), bins=4)
     assert error == pytest.approx(abs(1 - 1.45) / 2)
+
+
+@pytest.mark.parametrize("confidence", [1.0, 1.0000001, 1.0001])
+def test_a_confidence_rounded_to_more_than_1_is_in_the_last_bin(confidence):
+    proba = np.array([[confidence, 0]] * 4)
+    error = expected_calibration_error(proba, np.array([0, 1, 1, 1]))
+    assert error == pytest.approx(confidence - 0.25)
+
+
+def test_a_confidence_of_0_is_in_the_first_bin():
+    assert expected_calibration_error(np.zeros((4, 2)), np.array([0, 1, 1, 1])) == 0.25
 
 
 def test_in_one_bin_only_the_averages_count():
