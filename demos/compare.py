@@ -7,12 +7,8 @@
 What is behind it: comparison/ (its __init__ gives the reading order) and pictures/.
 """
 
-import multiprocessing
 import os
-import signal
 import sys
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 # Before NumPy is imported: one BLAS thread. The matrices are too small to be worth sharing (two
@@ -21,6 +17,11 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 if not __package__:  # run as a file: this checkout goes first, wherever it is run from
     sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from demos.shell.ending import Refusal, begin, bound_memory, command, farewell, printable, say
+
+if __name__ == "__main__":
+    begin("compare.py")  # now, since the imports below take their time
 
 from demos.comparison import results
 from demos.comparison.contest import by_protocol, contest, entries
@@ -33,21 +34,23 @@ from demos.comparison.table import protocol_table, table
 from demos.comparison.takeaways import takeaways
 from demos.comparison.terminal import bold, wrapped
 from demos.comparison.training import Recipe
+from demos.shell.output import Output
+from demos.shell.workers import workers
 from minigrad import backend
 
 
+@command("compare.py")
 def main(arguments=None):
     """Run the comparison; return the exit status."""
     options = parse(arguments)
     seeds = tuple(range(options.seed, options.seed + options.replicas))
     try:
         device = backend.use(options.device)
-        task = load(options, seeds)
-        options.out.mkdir(parents=True, exist_ok=True)
-    except (backend.DeviceError, DataError) as error:
-        return refuse(error)
-    except OSError as error:
-        return refuse(f"cannot write to {options.out}: {error.strerror}")
+    except backend.DeviceError as error:
+        raise Refusal(error) from None
+    if device == "cpu":
+        bound_memory()
+    task = load(options, seeds)
     recipe = Recipe(
         seeds=seeds,
         epochs=options.epochs,
@@ -58,84 +61,67 @@ def main(arguments=None):
         boundaries=not options.no_plots and len(task.feature_names) == 2,
         animate=options.animate,
     )
+    with Output(options.out, results.file_names(options)) as output:
+        return run(options, task, recipe, output)
+
+
+def run(options, task, recipe, output):
+    """Train, print, draw, write; return the exit status."""
     protocols = ("shared", "native") if options.protocol == "both" else (options.protocol,)
     if not options.quiet:
-        if options.device == "auto" and device == "cpu":
+        if options.device == "auto" and recipe.device == "cpu":
             print(f"{backend.why_no_gpu()}: training on the CPU")
         print(opening(task, recipe, options.only), end="\n\n")
 
     contenders = entries(options.only, protocols, task, recipe)
     progress = None if options.quiet else Progress(len(contenders), sys.stdout)
-    outcomes, failed, interrupted = compete(contenders, options.jobs, progress)
-    if interrupted and not outcomes:
-        print("interrupted: nothing had finished, nothing is written", file=sys.stderr)
-        return 130
+    outcomes, failed, stopped = compete(contenders, options.jobs, progress)
+    if stopped and not outcomes:
+        return farewell(stopped, "nothing had finished, nothing is written")
     rankings = {
         protocol: rank(finished, task.bayes_accuracy)
         for protocol, finished in by_protocol(outcomes, protocols).items()
     }
-
-    results.clear(options.out)
-    summary = results.collect(
-        rankings, task, recipe, options.protocol, failed=failed, interrupted=interrupted
-    )
-    results.write_json(options.out / "results.json", summary)
-    results.write_csv(options.out / "results.csv", summary)
-    announce(rankings, task, options.quiet)
     try:
-        if rankings and not options.no_plots and not interrupted:
-            draw(rankings, task, options, progress)
-    except KeyboardInterrupt:
-        interrupted = True
-    if not options.quiet:
-        print(f"\nEverything is in {options.out}{os.sep}")
+        announce(rankings, task, options.quiet)
+        if rankings and not options.no_plots and not stopped:
+            draw(rankings, task, options, output.folder, progress)
+    except (KeyboardInterrupt, BrokenPipeError) as error:
+        stopped = error
+        output.clear()
+    except Exception as error:  # the disk is full, for example: what was trained is not lost by it
+        failed["pictures"] = describe(error)
+        output.clear()
+
+    summary = results.collect(
+        rankings, task, recipe, options.protocol, failed=failed, interrupted=stopped is not None
+    )
+    shown = results.publish(summary, output)
+    if not options.quiet and not stopped:
+        print(f"\nEverything is in {printable(str(shown))}{os.sep}")
     for name, problem in failed.items():
-        print(f"{name} failed: {problem}", file=sys.stderr)
-    if interrupted:
-        print("interrupted: what had finished is kept", file=sys.stderr)
-        return 130
+        say(f"{name} failed: {problem}")
+    if stopped:
+        elsewhere = f" in {shown}{os.sep}" if shown != options.out else ""
+        return farewell(stopped, f"what had finished is kept{elsewhere}")
     return 1 if failed else 0
 
 
 def compete(contenders, jobs, progress):
-    """([Outcome], {name: what went wrong}, whether Ctrl-C ended it)."""
+    """([Outcome], {name: what went wrong}, the exception that ended it early or None)."""
     outcomes, failed = [], {}
     try:
-        with processes(min(jobs, len(contenders))) as executor:
+        with workers(min(jobs, len(contenders))) as executor:
             for entry, result in contest(contenders, executor, progress and progress.epoch):
-                if progress:
-                    progress.finished(entry, result)
                 if isinstance(result, Exception):
                     failed[title(entry)] = describe(result)
                 else:
                     outcomes.append(result)
-    except KeyboardInterrupt:
-        return outcomes, failed, True
-    return outcomes, failed, False
-
-
-@contextmanager
-def processes(n):
-    """An executor with n processes; None for n = 1."""
-    if n == 1:
-        yield None
-        return
-    # Spawned, not forked: a CUDA context does not survive a fork. Ctrl-C is for this process, which
-    # then ends the others.
-    pool = ProcessPoolExecutor(
-        n,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_IGN),
-    )
-    try:
-        yield pool
-    except KeyboardInterrupt:
-        for child in multiprocessing.active_children():
-            child.terminate()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
+                if progress:
+                    progress.finished(entry, result)
+    except (KeyboardInterrupt, OSError) as error:  # Ctrl-C, or nobody reads what is printed
+        return outcomes, failed, error
+    return outcomes, failed, None
 
 
 def load(options, seeds):
@@ -163,13 +149,13 @@ def announce(rankings, task, quiet):
         print(f"\n{protocol_table(*rankings.values())}")
 
 
-def draw(rankings, task, options, progress):
+def draw(rankings, task, options, out, progress):
     """All pictures; a folder for each protocol if there are several."""
     # Here, since Matplotlib takes its time to import.
     from demos.pictures.comparison import draw_all
 
     for protocol, standings in rankings.items():
-        folder = options.out / protocol if len(rankings) > 1 else options.out
+        folder = out / protocol if len(rankings) > 1 else out
         folder.mkdir(exist_ok=True)
         draw_all(
             standings,
@@ -183,19 +169,5 @@ def draw(rankings, task, options, progress):
         progress.drawing(None)
 
 
-def refuse(problem):
-    """Say in one line why there is nothing to run; return the exit status."""
-    print(f"compare.py: {problem}", file=sys.stderr)
-    return 2
-
-
 if __name__ == "__main__":
-    sys.stdout.reconfigure(errors="replace")  # a terminal without "±" gets "?"
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:  # before the contest or after it
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:  # whoever read the output has left, as in "| head"
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+    sys.exit(main())

@@ -4,7 +4,6 @@ import io
 import json
 import pickle
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -240,19 +239,6 @@ def test_csv(tmp_path):
     assert len(others) == 3
     results.write_csv(tmp_path / "none.csv", collect([]))
     assert (tmp_path / "none.csv").read_text() == ""
-
-
-def test_writing_is_atomic(tmp_path, monkeypatch):
-    path = tmp_path / "results.json"
-    path.write_text("old")
-
-    def full(self, text, encoding):
-        raise OSError("no space left")
-
-    monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(OSError, match="no space left"):
-        results.write_json(path, collect())
-    assert path.read_text() == "old"
 
 
 # --- progress --------------------------------------------------------------------------------

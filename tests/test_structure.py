@@ -8,7 +8,7 @@ PACKAGES = ("minigrad", "architectures", "demos")
 
 # A module imports from its own line and from those above it, never from those below.
 ROOMS = [
-    *("minigrad.backend", "minigrad.modes", "minigrad.contract", "minigrad.engine", "minigrad.ops"),
+    *("minigrad.backend", "minigrad.modes", "minigrad.engine", "minigrad.ops"),
     *("minigrad.methods", "minigrad.functional"),
     *("minigrad.spiking", "minigrad.init", "minigrad.nn", "minigrad.optim", "minigrad.data"),
     *("minigrad.training", "minigrad.gradcheck", "minigrad.strict", "minigrad"),
@@ -18,6 +18,7 @@ ROOMS = [
     "architectures.feedforward",
     "architectures",
     "demos.by_hand",
+    "demos.shell",
     "demos.comparison",
     "demos.bench",
     "demos.pictures",

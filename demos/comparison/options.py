@@ -1,11 +1,17 @@
 """The command line of compare.py."""
 
 import argparse
-import math
 from pathlib import Path
 
 import minigrad
 from architectures import list_architectures, list_families, lookup
+from demos.shell.arguments import (
+    Parser,
+    folder,
+    natural_number,
+    positive_integer,
+    positive_number,
+)
 
 EXAMPLES = """\
 examples:
@@ -22,7 +28,7 @@ def parse(arguments):
     families = "; ".join(
         f"{family}: {', '.join(names)}" for family, names in list_families().items()
     )
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="compare.py",
         description="Train architectures on one task by one recipe and rank them.\n"
         f"They are, by family: {families}.",
@@ -148,31 +154,3 @@ def architecture_names(text):
     except ValueError as error:
         raise argparse.ArgumentTypeError(error) from None
     return names
-
-
-def folder(text):
-    if not text.strip():
-        raise argparse.ArgumentTypeError("a folder has a name: '.' is the current one")
-    return Path(text)
-
-
-def natural_number(text):
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
-    return int(text)
-
-
-def positive_integer(text):
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
-    return int(text)
-
-
-def positive_number(text):
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return value

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import math
-import os
 
 import minigrad
 from minigrad import backend
@@ -76,16 +75,21 @@ def finite(values):
     return [value if math.isfinite(value) else None for value in values]
 
 
-def clear(folder):
-    """Delete what an earlier run wrote into `folder`: its pictures would not fit new results."""
-    for part in (folder, folder / "shared", folder / "native"):
-        for name in (*PICTURES, "results.json", "results.csv"):
-            if (part / name).is_file():
-                (part / name).unlink()
+def file_names(options):
+    """The files and folders that a run with these options may write."""
+    folders = ("shared", "native") if options.protocol == "both" else ()
+    return ("results.json", "results.csv", *(() if options.no_plots else (*PICTURES, *folders)))
+
+
+def publish(results, output):
+    """Write both files beside the pictures, and let all be seen; return the folder where."""
+    write_json(output.folder / "results.json", results)
+    write_csv(output.folder / "results.csv", results)
+    return output.publish(complete=not results["interrupted"] and not results["failed"])
 
 
 def write_json(path, results):
-    write_atomically(path, json.dumps(results, indent=1, allow_nan=False) + "\n")
+    path.write_text(json.dumps(results, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def write_csv(path, results):
@@ -99,11 +103,4 @@ def write_csv(path, results):
         writer = csv.DictWriter(text, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    write_atomically(path, text.getvalue())
-
-
-def write_atomically(path, text):
-    """Whoever reads `path` sees the old file or the new one, never a part."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    path.write_text(text.getvalue(), encoding="utf-8")

@@ -1,0 +1,7 @@
+"""What the commands share: how they are told what to do, where they write, and how they end.
+
+arguments.py   the values of options, and what is wrong with them
+ending.py      one line and the right exit status, whatever ends a command
+workers.py     processes that help, and that end when the command does
+output.py      the files of a run, which appear all at once or not at all
+"""

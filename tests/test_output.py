@@ -1,0 +1,301 @@
+"""Nothing is lost: wherever a run is stopped, people see all of the old one or all of the new."""
+
+import contextlib
+import functools
+import io
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from demos import compare
+from demos.comparison import contest
+from demos.shell.ending import Refusal
+from demos.shell.output import Output, replace_file
+
+ROOT = Path(__file__).parents[1]
+NAMES = ("results.json", "data.png", "boundaries.png", "shared")
+
+
+def seen(out):
+    """{path: content} of what people find in a folder: through links, without what is hidden."""
+    return {
+        str(path.relative_to(out)): path.read_bytes()
+        for name in os.listdir(out)
+        if not name.startswith(".")
+        for path in (out / name, *(out / name).rglob("*"))
+        if path.is_file()
+    }
+
+
+def write(out, names=("results.json", "data.png"), text="new", **publish):
+    with Output(out, NAMES) as output:
+        for name in names:
+            (output.folder / name).parent.mkdir(exist_ok=True)
+            (output.folder / name).write_text(text)
+        return output.publish(**publish)
+
+
+def test_a_run_replaces_the_whole_earlier_run_and_nothing_else(tmp_path):
+    (tmp_path / "holiday.png").write_text("mine")
+    (tmp_path / "mine").mkdir()
+    write(tmp_path, ["results.json", "boundaries.png", "shared/data.png"], "old")
+    assert set(seen(tmp_path)) == {
+        *("results.json", "boundaries.png", "shared/data.png", "holiday.png")
+    }
+    assert write(tmp_path) == tmp_path
+    assert seen(tmp_path) == {"results.json": b"new", "data.png": b"new", "holiday.png": b"mine"}
+    assert sorted(os.listdir(tmp_path)) == [
+        *(".runs", "data.png", "holiday.png", "mine", "results.json")
+    ]
+    assert sorted(os.listdir(tmp_path / ".runs")) == ["2", "latest", "lock"]
+    shutil.copytree(tmp_path, tmp_path / "copy")  # links are followed: plain files
+    shutil.move(tmp_path / "copy", tmp_path / "mine")
+    assert not (tmp_path / "mine" / "copy" / "data.png").is_symlink()
+
+
+def test_somebody_elses_file_is_refused_before_and_survives(tmp_path):
+    for name in ("data.png", "incomplete", "results.json"):
+        (tmp_path / name).write_text("mine")
+        with pytest.raises(Refusal, match=f"{name} is not from an earlier run"):
+            write(tmp_path)
+        assert seen(tmp_path) == {name: b"mine"}
+        assert os.listdir(tmp_path) == [name]
+        (tmp_path / name).unlink()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / ".runs").symlink_to("elsewhere")
+    with pytest.raises(Refusal, match=r"\.runs is not from"):
+        write(tmp_path)
+    assert os.listdir(tmp_path / "elsewhere") == []
+
+
+def test_a_file_that_appears_meanwhile_survives_and_so_does_the_run(tmp_path):
+    write(tmp_path, ["results.json"], "old")
+    with Output(tmp_path, NAMES) as output:
+        (output.folder / "data.png").write_text("new")
+        (tmp_path / "data.png").write_text("mine")
+        assert output.publish() == tmp_path / "run-1"
+    found = {"results.json": b"old", "data.png": b"mine", "run-1/data.png": b"new"}
+    assert seen(tmp_path) == found
+
+
+def test_without_links_every_run_has_its_own_folder(tmp_path, monkeypatch):
+    def refuse(self, target):
+        raise OSError("no links here")
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    assert write(tmp_path, text="1") == tmp_path / "run-1"
+    assert write(tmp_path, text="2", complete=False) == tmp_path / "run-2"
+    assert seen(tmp_path)["run-1/data.png"] == b"1" and seen(tmp_path)["run-2/data.png"] == b"2"
+    assert sorted(os.listdir(tmp_path)) == ["run-1", "run-2"]
+
+
+def test_what_is_incomplete_never_replaces_what_is_complete(tmp_path):
+    assert write(tmp_path, text="a part", complete=False) == tmp_path
+    assert write(tmp_path, text="less", complete=False) == tmp_path
+    assert seen(tmp_path)["data.png"] == b"less"
+    assert write(tmp_path) == tmp_path
+    for text in ("a part", "less"):
+        assert write(tmp_path, ["results.json"], text, complete=False) == tmp_path / "incomplete"
+        assert seen(tmp_path) == {
+            "results.json": b"new",
+            "data.png": b"new",
+            "incomplete/results.json": text.encode(),
+        }
+    write(tmp_path, text="newest")
+    assert seen(tmp_path)["data.png"] == b"newest"
+    assert seen(tmp_path)["incomplete/results.json"] == b"less"
+    assert sorted(os.listdir(tmp_path / ".runs")) == ["5.incomplete", "6", "latest", "lock"]
+
+
+def test_others_may_stay(tmp_path):
+    write(tmp_path, text="old")
+    with Output(tmp_path, NAMES, keep_others=True) as output:
+        (output.folder / "data.png").write_text("new")
+        output.publish()
+    assert seen(tmp_path) == {"results.json": b"old", "data.png": b"new"}
+
+
+def test_what_is_not_published_leaves_no_trace(tmp_path):
+    with pytest.raises(RuntimeError), Output(tmp_path, NAMES) as output:
+        (output.folder / "data.png").write_text("half")
+        raise RuntimeError
+    assert os.listdir(tmp_path) == []
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path):
+    with Output(tmp_path, NAMES) as output:
+        with pytest.raises(Refusal, match="another run is writing to"):
+            write(tmp_path)
+        (output.folder / "data.png").write_text("first")
+        output.publish()
+    write(tmp_path)
+
+
+def test_a_folder_that_takes_no_files_is_found_before(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(Refusal, match=r"cannot write to .*file: "):
+        write(tmp_path / "file")
+    with pytest.raises(Refusal, match=r"cannot write to .*deeper: Not a directory"):
+        write(tmp_path / "file" / "deeper")
+
+    def full(self, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(Refusal, match=r"cannot write to .*out: No space left on device"):
+        write(tmp_path / "out")
+    assert os.listdir(tmp_path / "out") == []
+
+
+def test_a_single_file_is_replaced_at_once_and_not_through_a_link(tmp_path):
+    mine = tmp_path / "mine"
+    mine.write_text("mine")
+    path = tmp_path / "figures.json"
+    replace_file(path, "old")
+    (tmp_path / f".figures.json.{os.getpid()}.part").symlink_to(mine)
+    with pytest.raises(FileExistsError):
+        replace_file(path, "new")
+    assert (path.read_text(), mine.read_text()) == ("old", "mine")
+
+
+# --- a kill at every file operation, a disk that is full at many sizes -----------------------
+
+OPERATIONS = {
+    *("open", "os.mkdir", "os.symlink", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree")
+}
+
+
+def run(out, seed, pictures):
+    """compare.py without its work: one architecture that was trained before, two pictures."""
+
+    def draw(rankings, task, options, folder, progress):
+        for name in pictures:
+            (folder / name).write_bytes(f"{name} of {seed}".encode() * 200)
+
+    compare.draw = draw
+    only = ["--only", "mlp", "--replicas", "1", "--epochs", "1", "--quiet"]
+    return compare.main([*only, "--seed", str(seed), "--out", str(out)])
+
+
+def old(out):
+    return run(out, 1, ["data.png", "boundaries.png"])
+
+
+def new(out):
+    return run(out, 2, ["data.png", "training.gif"])
+
+
+def in_another_process(task, *arguments):
+    """The exit status of task(*arguments) in a fork of this process; -9 if it was killed."""
+    child = os.fork()
+    if not child:
+        status = 99
+        try:
+            with open(os.devnull, "w") as nowhere:
+                sys.stdout = sys.stderr = nowhere
+                status = task(*arguments)
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def killed_at(operation, out):
+    numbers = count(1)
+
+    def hook(event, arguments):
+        if event in OPERATIONS and next(numbers) == operation:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(hook)
+    return new(out)
+
+
+def full_at(size, out):
+    """No file can grow beyond `size` bytes, from the end of the training on."""
+    train = contest.train
+
+    def trained(entry, on_epoch):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        return train(entry, on_epoch)
+
+    contest.train = trained
+    return new(out)
+
+
+def harness(folder):
+    """In a process of its own, which forks one for every fault; prints how many there were."""
+    real, trained = contest.train, {}
+
+    def once(entry, on_epoch=None):
+        if entry.recipe.seeds not in trained:
+            trained[entry.recipe.seeds] = real(entry)
+        return trained[entry.recipe.seeds]
+
+    contest.train = once
+    load = functools.cache(compare.rings_and_clusters)
+    compare.load = lambda options, seeds: load(seeds)
+    os.fsync = lambda descriptor: None  # what a power cut leaves is not tested here
+    before, after, out = folder / "before", folder / "after", folder / "out"
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert old(before) == new(after) == 0
+    whole = [seen(before), seen(after)]
+    assert whole[0].keys() == {"results.json", "results.csv", "data.png", "boundaries.png"}
+    assert whole[1].keys() == {"results.json", "results.csv", "data.png", "training.gif"}
+
+    faults = 0
+    for start in (before, None):
+        allowed = whole if start else [{}, whole[1]]
+        for operation in count(1):
+            prepare(start, out)
+            status = in_another_process(killed_at, operation, out)
+            assert (seen(out) if out.exists() else {}) in allowed, operation
+            if status == 0:
+                break
+            faults += 1
+            assert status == -9
+            assert in_another_process(new, out) == 0  # and the next run goes as if nothing was
+            assert seen(out) == whole[1]
+            assert len(os.listdir(out / ".runs")) == 3
+        assert seen(out) == whole[1]
+
+    sizes = [0, 1, 10, 100, 300, 1000, 2000, 2500, 3000, 10**6]
+    statuses = []
+    for size in sizes:
+        prepare(before, out)
+        statuses.append(in_another_process(full_at, size, out))
+        found = seen(out)
+        part = {name: found.pop(name) for name in list(found) if name.startswith("incomplete")}
+        assert found in whole and (found == whole[1]) == (statuses[-1] == 0)
+        assert not part or json.loads(part["incomplete/results.json"])["failed"]
+        assert "incomplete/data.png" not in part
+    assert statuses == sorted(statuses, reverse=True) and {*statuses} == {0, 1}
+    print(faults)
+
+
+def prepare(start, out):
+    shutil.rmtree(out, ignore_errors=True)
+    if start:
+        shutil.copytree(start, out, symlinks=True)
+
+
+def test_every_kill_and_every_full_disk_leaves_a_whole_run(tmp_path):
+    done = subprocess.run(
+        [sys.executable, __file__, str(tmp_path)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 40
+
+
+if __name__ == "__main__":
+    harness(Path(sys.argv[1]))
