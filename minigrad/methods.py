@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy
 
 from . import backend, ops
-from .engine import Tensor, touch
+from .engine import Tensor
 
 
 def _array(x):
@@ -52,44 +52,12 @@ def _in_place(operator):
 class Methods:
     """The operators and methods of a Tensor."""
 
+    __slots__ = ()
+
     if TYPE_CHECKING:  # what Tensor itself has
-        _data: Any
-        _requires_grad: bool
-        grad: Any
-        op: str | None
-        edges: Any
-
-    # --- what a leaf lets be assigned ------------------------------------------------------------
-
-    @property
-    def data(self) -> Any:
-        """The array. To assign to it (``w.data -= step`` does) makes a leaf newer: see `touch`."""
-        return self._data
-
-    @data.setter
-    def data(self, array):
-        if self.edges:
-            raise RuntimeError(
-                f"the data of a result of op {self.op} are part of a graph: copy them"
-            )
-        self._data = backend.asarray(array)
-        touch([self])
-
-    @property
-    def requires_grad(self) -> bool:
-        """Whether a gradient flows here: chosen for a leaf, a consequence for a result."""
-        return self._requires_grad
-
-    @requires_grad.setter
-    def requires_grad(self, wanted):
-        if self.op is not None:
-            raise TypeError(f"requires_grad is for leaves, not for a result of op {self.op}")
-        if wanted and self.dtype.kind != "f":
-            raise TypeError(
-                f"only floating-point data can require a gradient, not {self.dtype}: "
-                "convert it first, for example with .astype('float32')"
-            )
-        self._requires_grad = bool(wanted)
+        data: Any
+        requires_grad: Any
+        op: Any
 
     # --- an array's properties -------------------------------------------------------------------
 
@@ -216,11 +184,7 @@ class Methods:
         """The axes in another order, given as numbers or as one tuple; reversed without any."""
         return ops.transpose(self, _spread(axes) or None)
 
-    # --- conversions and copies ------------------------------------------------------------------
-
-    def detach(self) -> Tensor:
-        """The same data, cut off from the graph."""
-        return Tensor(self._data)
+    # --- conversions -----------------------------------------------------------------------------
 
     def item(self) -> Any:
         """The only element, as a Python number."""
@@ -252,13 +216,6 @@ class Methods:
             f"numpy.{function.__name__} of a Tensor: use the function of ops or functional, "
             "or .numpy() for what needs no gradient"
         )
-
-    def __reduce__(self):
-        """How to copy or pickle it: as a leaf of its own, with its own data and gradient."""
-        if self.op is not None:
-            raise TypeError(f"only leaves can be copied, not a result of op {self.op}: detach() it")
-        gradient = None if self.grad is None else self.grad.copy()
-        return Tensor, (self._data.copy(), self._requires_grad), (None, {"grad": gradient})
 
     def __repr__(self):
         origin = f", op={self.op}" if self.op else ""

@@ -130,6 +130,7 @@ RULES = [
     ("a bare array", lambda: rule(lambda x: 2 * x)(w(2)), TypeError, "returned a ndarray"),
     ("a list", lambda: rule(lambda x: [x, lambda g: g])(w(2)), TypeError, "returned a list"),
     ("None", lambda: rule(lambda x: None)(w(2)), TypeError, "returned a NoneType"),
+    ("a tuple of nothing", lambda: rule(lambda x: ())(w(2)), TypeError, "a tuple of 0"),
     ("too many vjps", lambda: rule(lambda x: (x, *[None] * 3))(w(2)), TypeError, "a tuple of 4"),
     ("too few vjps", lambda: rule(lambda x: (x,))(w(2)), TypeError, "no gradient for argument 1"),
     ("far too few", lambda: rule(lambda x: (x,))(Tensor([1.0]), w(1)), TypeError, "argument 2"),

@@ -1,24 +1,33 @@
 """Your own data: a Task from a CSV file, or from an .npz file with arrays x and y.
 
-Every complaint is a DataError that says what is wrong, and where, in one line.
+Every complaint is a DataError that says what is wrong, and where, in one line. A number takes eight
+bytes while the file is read, and four in each replica: 200 MB of text about half a gigabyte.
 """
 
+import contextlib
 import csv
-import io
 import math
+import stat
 import zipfile
+from array import array
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from demos.comparison import seeds as streams
 from demos.comparison.task import TRAIN_SHARE, Task
+from demos.shell.ending import Refusal, printable
 from minigrad.data import train_test_split
 
 MISSING = {"", "?", "na", "n/a", "nan", "null", "none"}
+MOST_CLASSES = 1000
+LONGEST_NAME = 60
+LONGEST_LINE = 1 << 24  # characters: what is longer is hardly a table
+FAR = 1e6  # deviations from the mean, beyond which float32 might overflow in a network
 
 
-class DataError(ValueError):
+class DataError(Refusal):
     """A file that cannot be learnt from."""
 
 
@@ -28,112 +37,216 @@ def task_from_file(path, target, seeds):
     80 % of each class are for training. Features are standardised with the mean and the standard
     deviation of the training rows; a feature that is constant there becomes 0.
     """
-    if Path(path).suffix == ".npz":
+    path = Path(path)
+    require_regular(path)
+    if path.suffix == ".npz":
         if target is not None:
             raise DataError(f"{path}: --target is for CSV files; an .npz file has the labels in y")
-        x, labels, names = read_npz(path)
+        x, labels, codes, names = read_npz(path)
     else:
-        x, labels, names = read_csv(path, target)
-    class_names, y = number(labels, path)
-    splits = [train_test_split(x, y, 1 - TRAIN_SHARE, rng=streams.data(seed)) for seed in seeds]
-    x_train, y_train, x_test, y_test = (np.stack(arrays) for arrays in zip(*splits))
-    mean = x_train.mean(axis=-2, keepdims=True)
-    deviation = x_train.std(axis=-2, keepdims=True)
-    # Rounding leaves a constant column a deviation that is tiny, but not 0.
-    deviation[deviation <= 1e-12 * np.abs(mean)] = 1
-    x_train, x_test = ((part - mean) / deviation for part in (x_train, x_test))
+        x, labels, codes, names = read_csv(path, target)
+    class_names, y = number(labels, codes, path)
     return Task(
-        name=Path(path).name,
-        x_train=x_train.astype(np.float32),
-        y_train=y_train,
-        x_test=x_test.astype(np.float32),
-        y_test=y_test,
-        class_names=class_names,
-        feature_names=names,
-        extent=extent(np.concatenate([x_train[0], x_test[0]])),
+        name=printable(path.name),
+        class_names=tuple(map(shown, class_names)),
+        feature_names=tuple(map(shown, names)),
+        **split_and_standardised(x, y, seeds),
     )
 
 
+def require_regular(path):
+    """A pipe or a device might be read for ever."""
+    try:
+        regular = stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read {path}: {getattr(error, 'strerror', error)}") from None
+    if not regular:
+        raise DataError(f"cannot read {path}: it is a folder, a pipe or a device, not a file")
+
+
+def split_and_standardised(x, y, seeds):
+    """The arrays of a Task from all rows x (N, D), which are overwritten, and y (N,)."""
+    # In units of a power of two near its largest value a column neither overflows nor underflows
+    # when it is squared, and no digit of any result changes.
+    exponent = np.frexp(np.maximum(x.max(axis=0), -x.min(axis=0)))[1]
+    np.ldexp(x, -exponent, out=x)
+    one = np.ldexp(1.0, -exponent)
+    rows = np.arange(len(y))[:, None]
+    for k, seed in enumerate(seeds):
+        train, y_train, test, y_test = train_test_split(
+            rows, y, 1 - TRAIN_SHARE, rng=streams.data(seed)
+        )
+        train, test = train[:, 0], test[:, 0]
+        if k == 0:  # filled replica by replica: to stack them afterwards would take twice as much
+            replicas, features = len(seeds), x.shape[1]
+            arrays = {
+                "x_train": np.empty((replicas, len(train), features), np.float32),
+                "y_train": np.empty((replicas, len(train)), np.int32),
+                "x_test": np.empty((replicas, len(test), features), np.float32),
+                "y_test": np.empty((replicas, len(test)), np.int32),
+            }
+        mean, deviation = mean_and_deviation(x[train])
+        # Rounding leaves a constant column a deviation that is tiny, but not 0.
+        constant = deviation <= 1e-12 * np.abs(mean)
+        deviation[constant] = one[constant]
+        arrays["x_train"][k] = standardised(x[train], mean, deviation)
+        arrays["y_train"][k] = y_train
+        arrays["x_test"][k] = standardised(x[test], mean, deviation)
+        arrays["y_test"][k] = y_test
+        if k == 0:
+            around = extent(standardised(x[:, :2].copy(), mean[:2], deviation[:2]))
+    return {**arrays, "extent": around}
+
+
+def mean_and_deviation(x):
+    """As x.mean(axis=0) and x.std(axis=0), bit by bit, but x is the working memory."""
+    mean = x.mean(axis=0)
+    x -= mean
+    x *= x
+    return mean, np.sqrt(x.mean(axis=0))
+
+
+def standardised(x, mean, deviation):
+    x -= mean
+    x /= deviation
+    return np.clip(x, -FAR, FAR, out=x)
+
+
 def extent(points):
-    """(left, right, bottom, top) around the first two columns, with a margin of a tenth."""
-    low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
+    """(left, right, bottom, top) around points in the plane, with a margin of a tenth."""
+    low, high = points.min(axis=0), points.max(axis=0)
     margin = np.maximum(0.1 * (high - low), 0.1)
     return tuple(float(v) for v in np.stack([low - margin, high + margin], axis=-1).ravel())
 
 
-def number(labels, path):
-    """(class names, indices into them); names in numerical order if all are numbers."""
-    names, y, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    if len(names) < 2:
-        raise DataError(f"{path}: every row is of class {names[0]!s}; two classes are the least")
+def number(labels, codes, path):
+    """(class names, indices into them) of labels[codes]; in numerical order if all are numbers."""
+    counts = np.bincount(codes)
+    if len(labels) < 2:
+        raise DataError(f"{path}: every row is of class {labels[0]}; two classes are the least")
+    if len(labels) > MOST_CLASSES:
+        raise too_many_classes(path)
     if counts.min() < 2:
-        alone = names[counts.argmin()]
         raise DataError(
-            f"{path}: class {alone!s} has a single row ({len(names)} classes, {len(labels)} rows): "
-            "each class needs two, one to train on and one to test on"
+            f"{path}: class {labels[counts.argmin()]} has a single row ({len(labels)} classes, "
+            f"{len(codes)} rows): each class needs two, one to train on and one to test on"
         )
-    names = names.tolist()
-    try:
-        order = sorted(range(len(names)), key=lambda i: float(names[i]))
-    except ValueError:
-        order = range(len(names))
-    rank = np.empty(len(names), int)
-    rank[list(order)] = np.arange(len(names))
-    return tuple(str(names[i]) for i in order), rank[y]
+    order = sorted(range(len(labels)), key=lambda i: labels[i])
+    with contextlib.suppress(ValueError):
+        order.sort(key=lambda i: float(labels[i]))
+    rank = np.empty(len(labels), int)
+    rank[order] = np.arange(len(labels))
+    return tuple(labels[i] for i in order), rank[codes]
+
+
+def too_many_classes(path):
+    return DataError(
+        f"{path}: more than {MOST_CLASSES:,} classes: are these numbers to learn, or names of rows?"
+    )
+
+
+def shown(name):
+    """A name from a file as it is printed and drawn."""
+    name = printable(str(name))
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
 # --- CSV -------------------------------------------------------------------------------------
 
 
 def read_csv(path, target):
-    """(x, labels, feature names): a header line, then one row a line; the target may be text."""
+    """(x, different labels, a code for each row, feature names).
+
+    A header line, then one row a line; the target may be text.
+    """
+    reader = None
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            text = file.read()
+            lines = bounded_lines(file, path)
+            first = next((line for line in lines if line.strip()), None)
+            if first is None:
+                raise DataError(f"{path} is empty")
+            delimiter = max(",;\t", key=first.count)
+            reader = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
+            return read_rows(reader, path, target)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is no UTF-8 text (byte {error.start})") from None
-    if not text.strip():
-        raise DataError(f"{path} is empty")
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    except UnicodeDecodeError:
+        near = reader.line_num + 1 if reader else 1
+        raise DataError(f"{path} is no UTF-8 text (near line {near})") from None
+    except csv.Error as error:
+        raise DataError(
+            f"{path}, line {reader.line_num}: {error}: is a quotation mark unbalanced?"
+        ) from None
+
+
+def bounded_lines(file, path):
+    while line := file.readline(LONGEST_LINE):
+        if len(line) == LONGEST_LINE:
+            raise DataError(f"{path}: a line of more than {LONGEST_LINE:,} characters is no table")
+        yield line
+
+
+def read_rows(reader, path, target):
     header = [name.strip() for name in next(reader)]
     target_column = find_target(path, header, target)
-    features = [i for i in range(len(header)) if i != target_column]
-    x, labels = [], []
+    features = header[:target_column] + header[target_column + 1 :]
+    # Compact: a Python float in a list takes 32 bytes.
+    x, codes, labels = array("d"), array("q"), {}
+    line = reader.line_num
     for row in reader:
+        line, before = reader.line_num, line
         if not row:
             continue
-        where = f"{path}, line {reader.line_num}"
+        where = f"{path}, line {line}"
+        if line > before + 1:
+            raise DataError(
+                f"{path}: a cell goes on from line {before + 1} to {line}: "
+                "is a quotation mark unbalanced?"
+            )
         if len(row) != len(header):
             raise DataError(f"{where}: {len(row)} cells, but the header has {len(header)}")
-        label = row[target_column].strip()
+        label = row.pop(target_column).strip()
         if label.lower() in MISSING:
             raise DataError(f"{where}: the target {target!r} is missing")
-        labels.append(label)
-        x.append([to_float(row[i], f"{where}, column {header[i]!r}") for i in features])
-    if not x:
+        codes.append(labels.setdefault(label, len(labels)))
+        if len(labels) > MOST_CLASSES:
+            raise too_many_classes(path)
+        try:
+            values = [float(cell) for cell in row]
+        except ValueError:
+            values = [math.nan]
+        if not all(map(math.isfinite, values)):
+            for name, cell in zip(features, row):
+                require_number(cell, f"{where}, column {name!r}")
+        x.extend(values)
+    if not codes:
         raise DataError(f"{path} has a header, but no rows")
-    return np.array(x), np.array(labels), tuple(header[i] for i in features)
+    x = np.frombuffer(x).reshape(len(codes), len(features))
+    return x, list(labels), np.frombuffer(codes, np.int64), features
 
 
 def find_target(path, header, target):
     """The index of the target column, if the header is in order."""
-    columns = f"its columns are {', '.join(header)}"
+    columns = f"its columns are {listing(header)}"
     if len(set(header)) < len(header):
         twice = next(name for name in header if header.count(name) > 1)
-        raise DataError(f"{path}: two columns are called {twice!r}; {columns}")
+        raise DataError(f"{path}: two columns are called {shown(twice)!r}; {columns}")
     if target is None:
         raise DataError(f"{path}: say with --target which column holds the classes; {columns}")
     if target not in header:
-        raise DataError(f"{path} has no column {target!r}; {columns}")
+        raise DataError(f"{path} has no column {shown(target)!r}; {columns}")
     if len(header) == 1:
         raise DataError(f"{path} has no other column than the target {target!r} to learn from")
     return header.index(target)
 
 
-def to_float(cell, where):
+def listing(names, most=12):
+    more = f", ... ({len(names):,} in all)" * (len(names) > most)
+    return ", ".join(map(shown, names[:most])) + more
+
+
+def require_number(cell, where):
     if cell.strip().lower() in MISSING:
         raise DataError(f"{where}: the value is missing")
     try:
@@ -142,41 +255,59 @@ def to_float(cell, where):
         raise DataError(f"{where}: {cell!r} is not a number") from None
     if not math.isfinite(value):
         raise DataError(f"{where}: {cell!r} is not a finite number")
-    return value
 
 
 # --- NPZ -------------------------------------------------------------------------------------
 
 
 def read_npz(path):
-    """(x, labels, feature names) of arrays x (N, D) and y (N,)."""
+    """(x, different labels, a code for each row, feature names) of arrays x (N, D) and y (N,)."""
     try:
         with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
-            held = [name.removesuffix(".npy") for name in archive.namelist()]
-            missing = {"x", "y"} - set(held)
-            if missing:
-                raise DataError(
-                    f"{path} lacks {' and '.join(sorted(missing))}; its arrays: {', '.join(held)}"
-                )
+            require_arrays(path, archive)
             file.seek(0)
             arrays = np.load(file, allow_pickle=False)
             x, y = arrays["x"], arrays["y"]
+    except (DataError, MemoryError):
+        raise
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from None
-    except zipfile.BadZipFile:
-        raise DataError(f"{path} is no .npz file") from None
-    except DataError:
-        raise
+    except zipfile.BadZipFile as error:
+        raise DataError(f"{path} is no .npz file, or a broken one: {error}") from None
     except ValueError as error:
         raise DataError(f"{path} holds no plain arrays: {error}") from None
+    except Exception as error:  # whatever the unpacking of a broken file runs into
+        raise DataError(f"{path} is broken: {error}") from None
     if x.dtype.kind not in "fiub" or y.dtype.kind not in "iubUS":
         raise DataError(
             f"{path}: x must hold numbers and y integers or text, not {x.dtype} and {y.dtype}"
         )
     if x.ndim != 2 or y.shape != x.shape[:1] or 0 in x.shape:
         raise DataError(f"{path}: x must be (N, D) and y (N,), not {x.shape} and {y.shape}")
+    x = x.astype(np.float64)
     bad = np.argwhere(~np.isfinite(x))
     if len(bad):
         row, column = bad[0]
         raise DataError(f"{path}: x[{row}, {column}] is {x[row, column]}")
-    return x.astype(np.float64), y, tuple(f"x{i + 1}" for i in range(x.shape[1]))
+    if y.dtype.kind == "S":
+        y = np.char.decode(y, "utf-8", "replace")
+    labels, codes = np.unique(y, return_inverse=True)
+    return x, labels.tolist(), codes, [f"x{i + 1}" for i in range(x.shape[1])]
+
+
+def require_arrays(path, archive):
+    """That it holds x and y, open and of a size that its own size makes credible."""
+    held = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+    missing = {"x", "y"} - set(held)
+    if missing:
+        raise DataError(
+            f"{path} lacks {' and '.join(sorted(missing))}; its arrays: {listing(list(held))}"
+        )
+    for name in ("x", "y"):
+        info = held[name]
+        if info.flag_bits & 1:
+            raise DataError(f"{path}: {name} is encrypted")
+        if info.file_size > max(100 * info.compress_size, 100_000_000):
+            raise DataError(
+                f"{path}: {name} unpacks to {info.file_size:,} bytes, more than 100 times its size"
+            )
