@@ -10,7 +10,7 @@ Neftci, Mostafa & Zenke, "Surrogate Gradient Learning in Spiking Neural Networks
 Processing Magazine 2019; the surrogate is that of SuperSpike (Zenke & Ganguli 2018).
 
     symbol     name                          shape               unit
-    x          input, a constant current     (..., B, D)
+    x          input, a constant current     (..., B, D)         or x[t], (..., T, B, D)
     I[t]       synaptic current              (..., T, B, H)      threshold (per timestep)
     U[t]       membrane potential            (..., T, B, H)      threshold
     S[t]       spikes, exactly 0 or 1        (..., T, B, H)
@@ -57,6 +57,8 @@ class SNN(nn.Module):
         surrogate: "fast_sigmoid", 1 / (1 + slope |u|)^2, or "arctan", 1 / (1 + (slope u)^2).
         slope: of the surrogate, per unit of potential.
         detach_reset: whether backward ignores the way through the reset.
+        constant_input: whether x (..., B, D) is the same at every timestep; otherwise the input
+            changes in time, x (..., T, B, D).
         soft: fire the smooth antiderivative of the surrogate instead of 0 or 1: for checking
             gradients, which are true then (with detach_reset=False).
         rng: a seed or Generator.
@@ -74,6 +76,7 @@ class SNN(nn.Module):
         slope=10.0,
         detach_reset=True,
         soft=False,
+        constant_input=True,
         *,
         rng=None,
     ):
@@ -92,9 +95,10 @@ class SNN(nn.Module):
         self.slope = slope
         self.detach_reset = detach_reset
         self.soft = soft
+        self.constant_input = constant_input
 
     def forward(self, x):
-        spikes = None
+        spikes = None if self.constant_input else x
         for linear in self.layers:
             spikes = lif(
                 synaptic_current(linear, x, spikes),
@@ -108,6 +112,9 @@ class SNN(nn.Module):
             )
         return self.readout(spikes.mean(axis=-3))
 
+    def describe(self):
+        return f"{self.num_timesteps} timesteps of {'one' if self.constant_input else 'its'} input"
+
     def record(self, x):
         """What an experimenter's electrodes would see: for each layer (membrane U, spikes S).
 
@@ -115,7 +122,7 @@ class SNN(nn.Module):
         timestep); a neuron with rate 0 on all data is dead.
         """
         x = points(self, x)
-        traces, spikes = [], None
+        traces, spikes = [], None if self.constant_input else x
         with predicting(self):
             for linear in self.layers:
                 current = synaptic_current(linear, x, spikes)
@@ -126,9 +133,10 @@ class SNN(nn.Module):
 
 
 def synaptic_current(linear, x, spikes):
-    """I[t] of a layer: (..., T, B, H), or (..., 1, B, H) from the constant input x of the first.
+    """I[t] of a layer, from what changes in time, (..., T, B, D): spikes, as a rule.
 
-    To a linear layer timesteps are more rows: one product of (..., T B, D) with the weights.
+    Without that, in the first layer, it is (..., 1, B, H) from the constant input x. To a linear
+    layer timesteps are more rows: one product of (..., T B, D) with the weights.
     """
     if spikes is None:
         current = linear(x)

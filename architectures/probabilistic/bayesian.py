@@ -26,10 +26,12 @@ over weight samples. One eps is drawn for each forward pass, and for each leadin
 input: so replicas never share noise, and S samples are one pass over x with a leading axis S.
 
 Deviations: a Gaussian prior with its KL in closed form instead of the paper's scale mixture with a
-sampled KL; an optional temperature on the KL (1, the honest bound, by default).
+sampled KL; every minibatch carries the same share of the KL, not one that falls from the first to
+the last (section 3.4); an optional temperature on the KL (1, the honest bound, by default).
 """
 
 import math
+from contextlib import contextmanager
 from itertools import pairwise
 
 from minigrad import functional, init, nn
@@ -61,6 +63,8 @@ class BayesianLinear(nn.Module):
 
     def _draw(self, mu, rho, x):
         """One sample of a weight for each leading index of x (and of mu, in a stack)."""
+        if self.noise is None:
+            return mu
         extra = x.shape[: max(x.ndim - mu.ndim, 0)]
         eps = self.noise.standard_normal((*extra, *mu.shape), dtype=mu.dtype)
         return mu + functional.softplus(rho) * eps
@@ -142,6 +146,21 @@ class BayesianClassifier(SamplingClassifier):
 
     def loss(self, x, y):
         return super().loss(x, y) + kl(self) * (self.backbone.temperature / self.train_rows)
+
+
+@contextmanager
+def mean_weights(model):
+    """Inside, all Bayesian layers of a module use the means of their weights instead of a sample:
+    one ordinary network, that of the most probable weights."""
+    layers = [part for part in model.modules() if isinstance(part, BayesianLinear)]
+    noise = [layer.noise for layer in layers]
+    for layer in layers:
+        layer.noise = None
+    try:
+        yield model
+    finally:
+        for layer, source in zip(layers, noise):
+            layer.noise = source
 
 
 def kl(model):

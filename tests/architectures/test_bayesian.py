@@ -7,7 +7,7 @@ import pytest
 from small_models import Recorder, reseed, set_generators
 
 from architectures import build, classifier
-from architectures.probabilistic.bayesian import BayesianLinear, kl
+from architectures.probabilistic.bayesian import BayesianLinear, kl, mean_weights
 from minigrad import Tensor, functional, nn
 
 
@@ -169,6 +169,19 @@ def test_as_many_samples_as_asked_for():
     model.predict_proba(np.zeros((5, 2), "float32"))
     for linear in model.backbone.layers:
         assert [eps.shape[0] for eps in linear.noise.generator.drawn] == [7, 7]
+
+
+def test_prediction_from_the_mean_weights():
+    model = classifier("bayesian", 3, 2, (4,), train_rows=10, native=True, posterior_rho=0.0, rng=0)
+    x = np.random.default_rng(0).standard_normal((5, 2)).astype("float32")
+    mu, head = [p.data for p in model.parameters() if p.shape[0] > 1][::2], model.head
+    with mean_weights(model):
+        proba = model.predict_proba(x).numpy()
+        assert (model.uncertainty(x)["epistemic"].numpy() < 1e-6).all()
+    logits = np.maximum(x @ mu[0], 0) @ mu[1] @ head.weight_mu.data  # the biases are 0
+    expected = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(proba, expected, atol=1e-6)
+    assert (model.uncertainty(x)["epistemic"].numpy() > 0.01).all()
 
 
 def test_uncertainty_is_that_of_the_samples():

@@ -366,6 +366,7 @@ GRADIENT_CASES = [
     ("hopfield", {"tied": True, "num_heads": 1, "beta": 2.0, "update_steps": 2}),
     ("associative_memory", {}),
     ("snn", SOFT),
+    ("snn", SOFT | {"constant_input": False, "num_timesteps": 2}),
     ("snn", SOFT | {"surrogate": "arctan", "threshold": 0.7, "slope": 3.0}),
     ("ann2snn", {}),
 ]
@@ -377,7 +378,9 @@ def test_gradients(name, options, native):
     model = small_classifier(name, native, **options)
     if name == "ebm":
         fix_negatives(model)
-    check_gradients(model, *small_data())
+    changing = not options.get("constant_input", True)
+    x, y = small_data(2) if changing else small_data()
+    check_gradients(model, x, y[0] if changing else y)
 
 
 def test_gradients_of_tabnet_with_its_own_last_layer():

@@ -188,6 +188,33 @@ def test_the_gradient_of_the_network_equals_that_of_a_step_by_step_graph(detach_
     assert np.abs(first.weight.grad).max() > 1e-3
 
 
+@pytest.mark.parametrize("lead", [(), (2,)])
+def test_an_input_that_changes_in_time(lead):
+    options = {"detach_reset": False, "soft": True}
+    constant, changing = network(**options), network(constant_input=False, **options)
+    x = 1.5 * normals(*lead, 5, 3)
+    held = np.repeat(x[..., None, :, :], STEPS, axis=-3)
+    np.testing.assert_allclose(changing(Tensor(held)).data, constant(Tensor(x)).data, atol=1e-12)
+
+    train = normals(*lead, STEPS, 5, 3, seed=2)
+    current = train @ changing.layers[0].weight.data + changing.layers[0].bias.data
+    expected, _ = lif_trace(current, STEPS, changing.beta)
+    (membrane, _), *_ = changing.record(train)
+    np.testing.assert_allclose(membrane.numpy(), expected, atol=1e-12)
+    later = train.copy()
+    later[..., -1, :, :] += 10  # what comes last changes nothing before
+    (after, _), *_ = changing.record(later)
+    np.testing.assert_array_equal(after.numpy()[..., :-1, :, :], expected[..., :-1, :, :])
+
+
+def test_an_input_of_another_length_is_refused_and_the_kind_of_input_is_shown():
+    changing = network(constant_input=False)
+    with pytest.raises(ValueError, match=f"7 timesteps does not fit steps={STEPS}"):
+        changing(Tensor(normals(7, 5, 3)))
+    assert repr(changing).startswith(f"SNN({STEPS} timesteps of its input)")
+    assert repr(network()).startswith(f"SNN({STEPS} timesteps of one input)")
+
+
 def test_a_silent_network_still_has_a_gradient():
     net = network()
     for linear in net.layers:
