@@ -28,73 +28,51 @@ from .uncertainty import SamplingClassifier
 
 @dataclass(frozen=True)
 class Entry:
-    """All that the registry knows of an architecture."""
+    """All that the registry knows of an architecture.
+
+    name: what `build`, `classifier` and the command line call it.
+    backbone: a class of modules, called as ``backbone(input_size, rng=rng, **options)``, that sets
+        `output_size`, the width of its features.
+    label: its name in tables and pictures.
+    family: the architectures that it is compared with first.
+    shared: the Classifier class of the shared protocol: plain cross-entropy, a linear head.
+    native: the one with the head and the objective of the architecture's paper.
+    options: of the backbone, in the comparison.
+    synonyms: {another name under which an option is known: its name}.
+    colour: in pictures, as Matplotlib understands it; None for that of the family.
+    compared: whether the lists, and so the comparison, have it without being asked.
+    """
 
     name: str
-    backbone: type  # called as backbone(input_size, ..., rng=rng, **options)
-    label: str  # as it stands in tables and pictures
-    family: str
-    shared: type  # the Classifier of the shared protocol: plain cross-entropy, a linear head
-    native: type  # the one with the head and the objective of the architecture's paper
-    options: Mapping = field(default_factory=dict)  # of the backbone, in the comparison
-    synonyms: Mapping = field(default_factory=dict)  # other names under which an option is known
-    colour: str | None = None  # in pictures; None: that of the family
-    compared: bool = True  # whether the comparison takes it unasked
+    backbone: type
+    label: str
+    shared: type
+    native: type
+    family: str = "guests"
+    options: Mapping = field(default_factory=dict)
+    synonyms: Mapping = field(default_factory=dict)
+    colour: str | None = None
+    compared: bool = True
 
 
 ARCHITECTURES = {}
 
 
-def register(
-    name,
-    backbone,
-    *,
-    label=None,
-    family="guests",
-    shared=Classifier,
-    native=None,
-    options=None,
-    synonyms=None,
-    colour=None,
-    compared=True,
-):
-    """Enter an architecture into the registry; returns its Entry.
+def register(name, backbone, *, label=None, shared=Classifier, native=None, **details):
+    """Enter an architecture into the registry; returns its Entry, which see for the arguments.
 
-    Args:
-        name: what `build`, `classifier` and the command line call it.
-        backbone: a class of modules, called as ``backbone(input_size, rng=rng, **options)``, that
-            sets `output_size`, the width of its features.
-        label: its name in tables and pictures; by default `name`.
-        family: the architectures that it is compared with first.
-        shared, native: the Classifier classes of the two protocols; `native` is `shared` unless the
-            architecture has a head or an objective of its own.
-        options: of the backbone, in the comparison.
-        synonyms: {another name for an option: its name}.
-        colour: in pictures, as matplotlib understands it; by default that of the family.
-        compared: whether it is in the lists, and so in the comparison, without being asked for.
+    Without a label it is called by its name, without a `native` class it has no objective of its
+    own. The same class may be registered again, with other details.
 
     Raises:
         ValueError: another class has that name already.
     """
-    taken = ARCHITECTURES.get(name)
-    if taken and (taken.backbone.__module__, taken.backbone.__qualname__) != (
-        backbone.__module__,
-        backbone.__qualname__,
-    ):
-        raise ValueError(f"the name {name!r} belongs to {taken.backbone.__qualname__} already")
-    ARCHITECTURES[name] = Entry(
-        name,
-        backbone,
-        label or name,
-        family,
-        shared,
-        native or shared,
-        dict(options or {}),
-        dict(synonyms or {}),
-        colour,
-        compared,
-    )
-    return ARCHITECTURES[name]
+    entry = Entry(name, backbone, label or name, shared, native or shared, **details)
+    taken = ARCHITECTURES.get(name, entry).backbone
+    if (taken.__module__, taken.__qualname__) != (backbone.__module__, backbone.__qualname__):
+        raise ValueError(f"the name {name!r} belongs to {taken.__qualname__} already")
+    ARCHITECTURES[name] = entry
+    return entry
 
 
 # fmt: off
