@@ -23,8 +23,8 @@ class SamplingClassifier(Classifier):
     def sample_proba(self, x, *, samples=None, rng=None):
         """Softmax outputs of many passes at once: (..., B, D) -> (S, ..., B, C).
 
-        The points get a leading axis, in front of that of the replicas in a stack, and whatever is
-        random is drawn anew along it.
+        The points get a leading axis, in front of that of the replicas in a stack, and weights or
+        masks are drawn anew along it.
 
         Args:
             samples: S; by default as many as the backbone says.
@@ -74,8 +74,16 @@ def expected_calibration_error(proba, labels, bins=10):
 
     Returns:
         a float in [0, 1]; 0 is perfectly calibrated.
+
+    Raises:
+        ValueError: other shapes, no points, or no bins.
     """
+    check_sizes(bins=bins)
     proba, labels = Tensor(proba).data, Tensor(labels).data
+    if proba.ndim != 2 or labels.shape != proba.shape[:1] or not labels.size:
+        raise ValueError(
+            f"expected probabilities (B, C) and labels (B,), not {proba.shape} and {labels.shape}"
+        )
     confidence, correct = proba.max(axis=-1), proba.argmax(axis=-1) == labels
     bin_of = xp.clip(xp.ceil(confidence * bins) - 1, 0, bins - 1)
     members = bin_of == xp.arange(bins)[:, None]  # (bins, B)

@@ -29,7 +29,7 @@ def langevin(energy, x, steps, step_size, noise, box=None):
     for _ in range(steps):
         point = Tensor(x, requires_grad=True)
         energies = energy(point)
-        # A chain's energy depends on its own point only, so the gradient of the sum holds them all.
+        # A chain's energy depends on its own point only: the gradient of the sum holds all of them.
         energies.backward(xp.ones_like(energies.data))
         n = noise.standard_normal(x.shape, dtype=x.dtype)
         x = x - (step_size / 2) * point.grad + math.sqrt(step_size) * n
@@ -75,7 +75,8 @@ class PersistentChains(nn.Module):
     def advance(self, energy, count):
         """Move the next `count` chains (all, if there are fewer); their new points, an array."""
         total = self.chains.shape[-2]
-        first = min(self.turn, max(total - count, 0))  # the last ones may move again, none is left
+        # The last chains take their turn together with some before them, which then move twice.
+        first = min(self.turn, max(total - count, 0))
         chains = self.chains[..., first : first + count, :]
         self.turn = first + count if first + count < total else 0
 

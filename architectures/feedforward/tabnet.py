@@ -132,7 +132,7 @@ class TabNet(nn.Module):
         sparsity: weight of the masks' entropy in the native objective.
         num_classes: adds a linear layer to that many outputs (the paper's W_final).
         dropout: on the output, while training.
-        attention_size: n_a, the width of what the next mask is made of; by default hidden_size.
+        attention_size: n_a, the width of the features that make the next mask; default hidden_size.
         rng: a seed or Generator.
     """
 

@@ -70,7 +70,7 @@ class BayesianLinear(nn.Module):
         return mu + functional.softplus(rho) * eps
 
     def kl(self):
-        """KL(q || p) of weights and biases, in nats: one number for each of what leads."""
+        """KL(q || p) of weights and biases, in nats: (...,)."""
         s = self.prior_sigma
         total = 0.0
         for mu, rho in ((self.weight_mu, self.weight_rho), (self.bias_mu, self.bias_rho)):

@@ -130,6 +130,16 @@ def test_a_confidence_of_0_is_in_the_first_bin():
     assert expected_calibration_error(np.zeros((4, 2)), np.array([0, 1, 1, 1])) == 0.25
 
 
+@pytest.mark.parametrize(
+    "proba, labels", [((2, 3, 4), (2, 3)), ((3, 4), (4,)), ((0, 4), (0,)), ((4,), ())]
+)
+def test_calibration_is_that_of_one_model_on_some_points(proba, labels):
+    with pytest.raises(ValueError, match=r"expected probabilities \(B, C\) and labels \(B,\)"):
+        expected_calibration_error(np.ones(proba), np.ones(labels, int))
+    with pytest.raises(ValueError, match="bins must be"):
+        expected_calibration_error(np.eye(3), np.arange(3), bins=0)
+
+
 def test_in_one_bin_only_the_averages_count():
     proba = np.array([[0.9, 0.1], [0.15, 0.85], [0.6, 0.4], [0.0, 1.0]])
     error = expected_calibration_error(proba, np.array([0, 0, 0, 0]), bins=1)
