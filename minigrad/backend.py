@@ -119,7 +119,7 @@ def asarray(data):
 
 def to_numpy(array):
     """`array` as a NumPy array: on a GPU a copy, which waits for the device."""
-    return xp.asnumpy(array) if _device != "cpu" else numpy.asarray(array)
+    return array.get() if hasattr(array, "get") else numpy.asarray(array)
 
 
 def synchronize():

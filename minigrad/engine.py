@@ -16,7 +16,8 @@ loss to the leaves and applies the chain rule, one vjp per edge.
 Two decisions make the rest short:
 
 * A vjp closes over arrays, never over Tensors. So no reference cycle can form, and a graph is
-  freed by reference count the moment backward has used it.
+  freed by reference count the moment backward has used it. The price: a gradient is an array with
+  no graph of its own. higher.py gets second derivatives all the same, from the same rules.
 * Inputs exist before outputs. So the order of creation is a topological order of the graph: of the
   results whose gradient has begun to arrive, the newest has received all of it, since whatever
   used it is newer still. A heap that hands out the newest is the whole traversal: no recursion,
@@ -48,6 +49,9 @@ _serial = itertools.count()
 
 # Every op by name; the tests check that each has a gradient case.
 OPS: dict[str, Callable[..., "Tensor"]] = {}
+
+# Where higher.py stands between an op and its inputs, while it takes a gradient of a gradient.
+lift: Any = None
 
 # What takes the place of a Tensor's edges once backward has used them.
 FREED: Any = ("freed",)
@@ -181,6 +185,8 @@ def op(rule: Callable[P, tuple]) -> Callable[P, Tensor]:
 
     @functools.wraps(rule)
     def apply(*inputs, **options):
+        if lift is not None:
+            inputs, options = lift(name, inputs, options)
         arrays = []
         for x in inputs:
             if isinstance(x, Tensor):

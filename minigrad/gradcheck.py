@@ -14,27 +14,23 @@ Both random, in float64: a cotangent of ones would not see a softmax whose backw
 
 import numpy
 
-from . import backend
+from . import backend, ops
 from .engine import Tensor
-
-# Ops whose vjp is, on purpose, not their derivative, and why.
-NOT_A_TRUE_GRADIENT = {
-    "spike": "a step's derivative is 0: a surrogate takes its place (Neftci et al. 2019)",
-    "lif": "its spikes are steps; with soft spikes and no detached reset its gradient is true",
-}
+from .higher import grad
 
 
 class GradientError(AssertionError):
     """A gradient that is not the derivative of the value."""
 
 
-def gradcheck(function, *inputs, seed=0, step=1e-6, tolerance=1e-6, **options):
+def gradcheck(function, *inputs, order=1, seed=0, step=1e-6, tolerance=1e-6, **options):
     """Check the gradient of function(*inputs, **options) for every input on its own.
 
     Args:
         function: of Tensors, returns a Tensor; deterministic (give it a fixed seed, if it draws).
         inputs: arrays, or shapes (tuples) to be filled with standard normal numbers. Stay away
             from kinks (relu at 0), where there is no derivative.
+        order: 2 checks the derivatives of f's gradient (see higher.py) instead, and so on.
         step: h, relative to a direction of unit variance.
         tolerance: how far the two numbers may be apart, relative to their natural scale |v| |J u|.
 
@@ -46,6 +42,12 @@ def gradcheck(function, *inputs, seed=0, step=1e-6, tolerance=1e-6, **options):
         rng.standard_normal(x) if isinstance(x, tuple) else numpy.asarray(x, "float64")
         for x in inputs
     ]
+
+    if order > 1:
+        v = rng.standard_normal(function(*map(Tensor, arrays), **options).shape)
+        slope = gradient_along(v, function, len(arrays), **options)
+        gradcheck(slope, *arrays, order=order - 1, seed=seed, step=step, tolerance=tolerance)
+        return
 
     def evaluate(arrays):
         return backend.to_numpy(function(*map(Tensor, arrays), **options).data)
@@ -76,3 +78,14 @@ def gradcheck(function, *inputs, seed=0, step=1e-6, tolerance=1e-6, **options):
                 f"{where}: its directional derivative is {numerical:.9g} by central differences, "
                 f"{analytical:.9g} by backward"
             )
+
+
+def gradient_along(v, function, inputs, **options):
+    """The function that returns the gradient of <v, function> for all its inputs, in one row."""
+    slope = grad(lambda *xs: (v * function(*xs, **options)).sum(), tuple(range(inputs)))
+
+    def gradient(*xs):
+        # + 0 x: also a gradient that does not depend on x has a derivative, which is 0.
+        return ops.concatenate([(g + 0 * x).reshape(-1) for g, x in zip(slope(*xs), xs)])
+
+    return gradient

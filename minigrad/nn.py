@@ -212,6 +212,15 @@ def unstack(module, replica):
     return _combine(lambda arrays: arrays[0][replica].copy(), [module], {})
 
 
+def with_parameters(module, old, new):
+    """The same module with the Tensors `new` in place of the parameters `old`; it shares the rest.
+
+    The modules inside are copies: `module` itself is not changed.
+    """
+    done = {id(p): p for p in module.parameters()} | {id(p): q for p, q in zip(old, new)}
+    return _combine(lambda arrays: arrays[0], [module], done)
+
+
 def _combine(function, parts, done):
     """Rebuild parts[0], each of its arrays replaced by function(that array of all parts).
 

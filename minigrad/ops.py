@@ -441,3 +441,25 @@ def take_along_axis(x, indices, axis):
         return gx
 
     return y, vjp, None
+
+
+@op
+def set_at(x, index, values):
+    """A copy of x with x[index] = values. No element may be named twice."""
+    y = xp.array(x)
+    y[index] = values
+
+    def vjp(g):
+        gx = xp.array(g)
+        gx[index] = 0
+        return gx
+
+    return y, vjp, None, lambda g: g[index]
+
+
+@op
+def add_at(x, index, values):
+    """A copy of x with x[index] += values, where an element named twice is added to twice."""
+    y = xp.array(x)
+    backend.add_at(y, index, values)
+    return y, lambda g: g, None, lambda g: g[index]

@@ -17,6 +17,12 @@ from itertools import pairwise, repeat
 from .backend import xp
 from .engine import op
 
+# Ops whose vjp is, on purpose, not their derivative, and why.
+NOT_A_TRUE_GRADIENT = {
+    "spike": "a step's derivative is 0: a surrogate takes its place (Neftci et al. 2019)",
+    "lif": "its spikes are steps; with soft spikes and no detached reset its gradient is true",
+}
+
 # The surrogate derivatives h(u), given as 1 / h(u) and computed in place of u = U - threshold: what
 # is needed is g h = g / (1 / h), and these are the largest arrays of a spiking network.
 

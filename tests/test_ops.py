@@ -16,8 +16,8 @@ import minigrad
 from architectures.feedforward.tabnet import residual
 from minigrad import Tensor, backend, functional, ops
 from minigrad.engine import OPS
-from minigrad.gradcheck import NOT_A_TRUE_GRADIENT, gradcheck
-from minigrad.spiking import SURROGATES, lif, spike
+from minigrad.gradcheck import gradcheck
+from minigrad.spiking import NOT_A_TRUE_GRADIENT, SURROGATES, lif, spike
 
 for package in (minigrad, architectures):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
@@ -234,6 +234,18 @@ CASES = {
         (lambda x: ops.take_along_axis(x, integers(3, 2, 1, 4), axis=-2), (2, 3, 4)),
         (lambda x: ops.take_along_axis(x, integers(3, 0), axis=0), (5,)),
     ],
+    "set_at": [
+        (lambda x, y: ops.set_at(x, (..., slice(1, None)), y), (2, 3), (2, 2)),
+        (lambda x, y: ops.set_at(x, 1, y), (3, 4), ()),
+        (lambda x: ops.set_at(x, (slice(None), slice(None, None, 2)), 7.0), (3, 4)),
+        (lambda x, y: ops.set_at(x, Tensor(ROWS[:2]), y), (3, 4), (1, 4)),
+    ],
+    "add_at": [
+        (lambda x, y: ops.add_at(x, (..., slice(1, None)), y), (2, 3), (2, 2)),
+        (lambda x, y: ops.add_at(x, 1, y), (3, 4), ()),
+        (lambda x, y: ops.add_at(x, Tensor(ROWS), y), (3, 4), (1, 4)),
+        (lambda x, y: ops.add_at(x, Tensor(COLUMNS), y), (5,), (4,)),
+    ],
     # activations
     "relu": unary(functional.relu, distinct),
     "sigmoid": unary(functional.sigmoid),
@@ -348,6 +360,15 @@ def test_every_op_has_a_case():
 @every_case
 def test_gradient(name, function, inputs):
     gradcheck(function, *inputs)
+
+
+@every_case
+def test_gradient_of_the_gradient(name, function, inputs):
+    if name in NOT_A_TRUE_GRADIENT:
+        with pytest.raises(TypeError, match=f"op {name} has no second derivative"):
+            gradcheck(function, *inputs, order=2)
+    else:
+        gradcheck(function, *inputs, order=2)
 
 
 @every_case
@@ -506,6 +527,16 @@ VALUES = {
         lambda x: ops.take_along_axis(x, integers(4, 3, 6), axis=-1),
         lambda x: np.take_along_axis(x, integers(4, 3, 6).data, axis=-1),
         (3, 4),
+    ),
+    "set_at": (
+        lambda x, y: ops.set_at(x, (0, slice(None, None, 2)), y),
+        lambda x, y: np.concatenate([np.stack([y[0], x[0, 1], y[1]])[None], x[1:]]),
+        *[(2, 3), (2,)],
+    ),
+    "add_at": (
+        lambda x, y: ops.add_at(x, Tensor(ROWS), y),  # 2 0 2 2
+        lambda x, y: x + np.stack([y[1], 0 * y[0], y[0] + y[2] + y[3]]),
+        *[(3, 2), (4, 2)],
     ),
     "relu": (functional.relu, lambda x: np.maximum(x, 0), (3, 4)),
     "sigmoid": (functional.sigmoid, np_sigmoid, (3, 4)),

@@ -474,7 +474,7 @@ def names_behind_xp():
                     node = node.value
                 if parts and isinstance(node, ast.Name) and node.id == "xp":
                     names.add(".".join(reversed(parts)))
-    return names - {"switch_to"}  # the one thing that ArrayModule does itself
+    return names - {"switch_to", "_library"}  # what ArrayModule has itself
 
 
 def resolve(module, name):

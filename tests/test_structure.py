@@ -11,7 +11,7 @@ ROOMS = [
     *("minigrad.backend", "minigrad.modes", "minigrad.engine", "minigrad.ops"),
     *("minigrad.methods", "minigrad.functional"),
     *("minigrad.spiking", "minigrad.init", "minigrad.nn", "minigrad.optim", "minigrad.data"),
-    *("minigrad.training", "minigrad.gradcheck", "minigrad.strict", "minigrad"),
+    *("minigrad.training", "minigrad.higher", "minigrad.gradcheck", "minigrad.strict", "minigrad"),
     "architectures.checks",
     "architectures.base",
     "architectures.uncertainty",
