@@ -24,6 +24,7 @@ if __name__ == "__main__":
     begin("compare.py")  # now, since the imports below take their time
 
 from demos.comparison import results
+from demos.comparison.cluster import cluster
 from demos.comparison.contest import by_protocol, contest, entries
 from demos.comparison.options import parse
 from demos.comparison.own_data import DataError, task_from_file
@@ -75,7 +76,7 @@ def run(options, task, recipe, output):
 
     contenders = entries(options.only, protocols, task, recipe)
     progress = None if options.quiet else Progress(len(contenders), sys.stdout)
-    outcomes, failed, stopped = compete(contenders, options.jobs, progress)
+    outcomes, failed, stopped = compete(contenders, place(options, len(contenders)), progress)
     if stopped and not outcomes:
         return farewell(stopped, "nothing had finished, nothing is written")
     rankings = {
@@ -107,11 +108,16 @@ def run(options, task, recipe, output):
     return 1 if failed else 0
 
 
-def compete(contenders, jobs, progress):
+def place(options, most):
+    """Where to train: a context manager that gives an executor, or None for this process."""
+    return cluster(options.scheduler) if options.scheduler else workers(min(options.jobs, most))
+
+
+def compete(contenders, place, progress):
     """([Outcome], {name: what went wrong}, the exception that ended it early or None)."""
     outcomes, failed = [], {}
     try:
-        with workers(min(jobs, len(contenders))) as executor:
+        with place as executor:
             for entry, result in contest(contenders, executor, progress and progress.epoch):
                 if isinstance(result, Exception):
                     failed[title(entry)] = describe(result)

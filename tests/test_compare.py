@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import minigrad
 from architectures import list_architectures
-from demos import compare
+from demos import benchmark, compare, signatures
 from demos.comparison import contest
 from minigrad import backend
 
@@ -111,6 +112,7 @@ def refused(capsys, *arguments):
         (["--target", "y"], "--target needs --data"),
         (["--out", ""], "a folder has a name"),
         (["--animate", "--no-plots"], "leave out --no-plots"),
+        (["--scheduler", "tcp://host:1", "--jobs", "2"], "leave it out with --scheduler"),
         (["--fast"], "unrecognized arguments: --fast"),
     ],
 )
@@ -135,6 +137,20 @@ def test_without_a_gpu(tmp_path, capsys):
     assert refused(capsys, "--device", "gpu") == f"compare.py: {backend.why_no_gpu()}\n"
     assert run(tmp_path, "--device", "auto")[1]["device"] == "cpu"
     assert f"{backend.why_no_gpu()}: training on the CPU\n" in capsys.readouterr().out
+
+
+def test_a_scheduler_without_dask_is_refused(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    says = refused(capsys, *QUICK, "--scheduler", "tcp://127.0.0.1:8786")
+    assert says == "compare.py: --scheduler needs Dask: pip install -e '.[distributed]'\n"
+
+
+@pytest.mark.parametrize("command", [compare, benchmark, signatures])
+def test_version(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        command.main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"minigrad {minigrad.__version__}\n"
 
 
 def train_but(name, error, monkeypatch):

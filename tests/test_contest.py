@@ -8,13 +8,17 @@ from multiprocessing import get_context
 import numpy as np
 import pytest
 
+import minigrad
 from architectures import Classifier, list_architectures, lookup, register
 from architectures.feedforward.mlp import MLP
+from demos.comparison import cluster as cluster_module
 from demos.comparison import prediction, training
+from demos.comparison.cluster import cluster
 from demos.comparison.contest import by_protocol, contest, entries
 from demos.comparison.prediction import grid_points, predict
 from demos.comparison.rings_and_clusters import rings_and_clusters
 from demos.comparison.training import Entry, Recipe, train
+from demos.shell.ending import Refusal
 
 SEEDS = (5, 6, 7)
 RECIPE = Recipe(seeds=SEEDS, epochs=2)
@@ -223,6 +227,36 @@ def test_a_dask_cluster_gives_the_same_bits():
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address=None
         ) as local,
-        distributed.Client(local) as client,
+        cluster(local.scheduler_address) as executor,
     ):
-        compare_with(client.get_executor())
+        compare_with(executor)
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_cluster_that_cannot_be_used_is_refused(monkeypatch):
+    distributed = pytest.importorskip("dask.distributed", reason="Dask is not installed")
+    monkeypatch.setattr(cluster_module, "PATIENCE", 0.5)
+    with pytest.raises(Refusal, match="no scheduler answers at nowhere: "), cluster("nowhere"):
+        pass
+    with distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=None) as local:
+        with pytest.raises(Refusal, match="has no workers"), cluster(local.scheduler_address):
+            pass
+        local.scale(1)
+        monkeypatch.setattr(minigrad, "__version__", "0.0.0")  # here, and in no worker
+        monkeypatch.setattr(cluster_module, "VERSION", "'0.0.1'")
+        monkeypatch.setattr(cluster_module, "PATIENCE", 10)
+        says = r"lacks demos and minigrad 0.0.0 \('0.0.1'\): start it with this checkout's folder"
+        with pytest.raises(Refusal, match=says), cluster(local.scheduler_address):
+            pass
+
+
+def test_a_cancelled_training_is_a_failure():
+    class Leaving(Backwards):
+        def submit(self, *_):
+            future = Future()
+            future.cancel()
+            future.set_running_or_notify_cancel()
+            return future
+
+    [(_, error)] = contest([Entry("mlp", TASK, RECIPE)], Leaving())
+    assert str(error).startswith("cancelled: ")

@@ -1,6 +1,6 @@
 """The contest: every architecture trains once, here or in other processes."""
 
-from concurrent.futures import FIRST_COMPLETED, Executor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, wait
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -49,7 +49,17 @@ def contest(entries, executor: Executor | None = None, on_epoch=None):
                 for k, *report in board.news():
                     on_epoch(entries[k], *report)
             for future in done:
-                yield futures.pop(future), future.exception() or future.result()
+                yield futures.pop(future), result_of(future)
+
+
+def result_of(future):
+    """What a future holds; an exception is returned, too."""
+    try:
+        return future.result()
+    except CancelledError:
+        return RuntimeError("cancelled: whoever was to train it has left")
+    except Exception as error:
+        return error
 
 
 def by_protocol(outcomes, protocols):

@@ -119,6 +119,12 @@ def parse(arguments):
         help="train in N processes; the results are the same (default: 1)",
     )
     group.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="train on the workers of a Dask cluster, such as tcp://10.0.0.5:8786; the results are "
+        "the same",
+    )
+    group.add_argument(
         "--out",
         type=folder,
         default=Path("out"),
@@ -141,6 +147,8 @@ def parse(arguments):
     options = parser.parse_args(arguments)
     if options.target is not None and options.data is None:
         parser.error("--target needs --data FILE.csv")
+    if options.scheduler is not None and options.jobs > 1:
+        parser.error("--jobs are processes of this machine: leave it out with --scheduler")
     if options.animate and options.no_plots:
         parser.error("--animate draws pictures: leave out --no-plots")
     return options
