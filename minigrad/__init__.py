@@ -1,7 +1,7 @@
 """minigrad: reverse-mode automatic differentiation on NumPy or CuPy, written to be read.
 
-Reading order: backend, modes, engine, ops, methods, functional, spiking, init, nn, optim, data,
-training, higher, gradcheck; strict is CuPy's stand-in where there is no GPU.
+Reading order: backend, engine (with modes and contract), ops, methods, functional, spiking, init,
+nn, optim, data, training, higher, gradcheck; strict is CuPy's stand-in where there is no GPU.
 """
 
 from . import backend, data, functional, init, nn, ops, optim

@@ -107,9 +107,11 @@ def asarray(data):
     Arrays keep their dtype; Python numbers and (nested) lists of them become float32.
 
     Raises:
-        TypeError: what is no real number: text, None, complex numbers.
+        TypeError: what is no real number (text, None, complex numbers), or a masked array.
         ValueError: a list of lists of different lengths.
     """
+    if isinstance(data, numpy.ndarray) and hasattr(data, "mask"):
+        raise TypeError("a masked array: say what stands for the masked elements, data.filled(...)")
     is_array = isinstance(data, (xp.ndarray, numpy.ndarray, NUMPY_SCALARS))
     array = data if is_array else numpy.asarray(data)
     if array.dtype.kind not in "biuf":

@@ -26,16 +26,15 @@ Two decisions make the rest short:
 """
 
 import functools
-import inspect
 import itertools
-import math
 from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from . import backend
 from .backend import xp
-from .modes import is_detecting_nan, is_recording
+from .contract import describe, most_outputs, refuse_outputs, refuse_sequences
+from .modes import is_detecting_nan, is_recording, require_finite
 
 # Tensor's operators and methods are made of ops, which are made of what is in here: so methods.py
 # attaches them when it is imported. A type checker, which runs nothing, takes them as inherited.
@@ -82,6 +81,7 @@ class Tensor(Methods):
     edges: Any  # (input, vjp) for each input that needs a gradient
     order: int  # its serial number
 
+    # `data` and `requires_grad` are properties, which check what is assigned (methods.py).
     __slots__ = (
         *("_data", "_requires_grad", "grad", "grad_home", "op", "edges", "order"),
         "__weakref__",
@@ -103,40 +103,6 @@ class Tensor(Methods):
         self.order = next(_serial)
         self.requires_grad = requires_grad
 
-    @property
-    def data(self) -> Any:
-        """The array. To assign to it (``w.data -= step`` does) makes a leaf newer: see `touch`."""
-        return self._data
-
-    @data.setter
-    def data(self, array):
-        if self.edges:
-            raise RuntimeError(
-                f"the data of a result of op {self.op} are part of a graph: copy them"
-            )
-        self._data = backend.asarray(array)
-        touch([self])
-
-    @property
-    def requires_grad(self) -> bool:
-        """Whether a gradient flows here: chosen for a leaf, a consequence for a result."""
-        return self._requires_grad
-
-    @requires_grad.setter
-    def requires_grad(self, wanted):
-        if self.op is not None:
-            raise TypeError(f"requires_grad is for leaves, not for a result of op {self.op}")
-        if wanted and self.dtype.kind != "f":
-            raise TypeError(
-                f"only floating-point data can require a gradient, not {self.dtype}: "
-                "convert it first, for example with .astype('float32')"
-            )
-        self._requires_grad = bool(wanted)
-
-    def detach(self) -> "Tensor":
-        """The same data, cut off from the graph."""
-        return Tensor(self._data)
-
     def backward(self, grad=None):
         """Add d(self)/d(leaf) to ``leaf.grad`` for every leaf that requires a gradient.
 
@@ -149,13 +115,6 @@ class Tensor(Methods):
             ValueError: a `grad` of another shape.
         """
         backward(self, grad)
-
-    def __reduce__(self):
-        """How to copy or pickle it: as a leaf of its own, with its own data and gradient."""
-        if self.op is not None:
-            raise TypeError(f"only leaves can be copied, not a result of op {self.op}: detach() it")
-        gradient = None if self.grad is None else self.grad.copy()
-        return Tensor, (self._data.copy(), self._requires_grad), (None, {"grad": gradient})
 
 
 def touch(leaves):
@@ -180,34 +139,40 @@ def op(rule: Callable[P, tuple]) -> Callable[P, Tensor]:
     NumPy's scalars too, never changes the dtype of the arrays that it meets.
     """
     name = getattr(rule, "__name__", repr(rule))
-    most = _most_outputs(rule)
+    most = most_outputs(rule)
     new = object.__new__
 
     @functools.wraps(rule)
     def apply(*inputs, **options):
         if lift is not None:
             inputs, options = lift(name, inputs, options)
-        arrays = []
+        arrays, sequences = [], False
         for x in inputs:
             if isinstance(x, Tensor):
                 x = x._data
             elif isinstance(x, backend.NUMPY_SCALARS):
                 x = x.item()
+            elif isinstance(x, (list, tuple)):  # a shape, an index: nothing to differentiate
+                sequences = True
             arrays.append(x)
         if options:
-            _refuse_tensors(name, options)
+            for key, value in options.items():
+                if isinstance(value, Tensor):
+                    raise TypeError(f"op {name} takes the Tensor {key!r} by position, not by name")
         try:
             outputs = rule(*arrays, **options)  # type: ignore[call-arg]
-            if type(outputs) is not tuple or not 0 < len(outputs) <= most:
-                _refuse_outputs(outputs, most)
+            if type(outputs) is not tuple or len(outputs) > most:
+                refuse_outputs(outputs, most)
+            if sequences:
+                refuse_sequences(inputs, outputs)
             value = outputs[0]
             if type(value) is not xp.ndarray:
                 value = backend.asarray(value)
         except Exception as error:
-            error.add_note(f"in op {name}({_describe(arrays)})")
+            error.add_note(f"in op {name}({describe(arrays)})")
             raise
         if is_detecting_nan():
-            require_finite(value, f"op {name}({_describe(arrays)})")
+            require_finite(value, f"op {name}({describe(arrays)})")
         result = new(Tensor)  # without Tensor.__init__: what it checks is known here
         result._data = value
         result.grad = None
@@ -272,6 +237,7 @@ def _pass_on(waiting):
             f"the graph behind op {tensor.op} was freed by an earlier backward(): compute the "
             "loss again, or add the losses up and call backward() once"
         )
+    detecting_nan = is_detecting_nan()
     for parent, vjp in edges:
         array = parent._data
         try:
@@ -282,7 +248,7 @@ def _pass_on(waiting):
         except Exception as error:
             error.add_note(f"in the vjp of op {tensor.op}, whose input has shape {array.shape}")
             raise
-        if is_detecting_nan():
+        if detecting_nan:
             require_finite(contribution, f"the vjp of op {tensor.op}")
         if parent.op is None:
             if parent.order > tensor.order:
@@ -325,37 +291,3 @@ def _fit(g, array):
     if added or stretched:
         g = g.sum(axis=(*range(added), *stretched), keepdims=True)
     return g.reshape(array.shape).astype(array.dtype, copy=False)
-
-
-def _most_outputs(rule):
-    """How many outputs a rule may have: its value, and a vjp for each argument by position."""
-    kinds = [parameter.kind for parameter in inspect.signature(rule).parameters.values()]
-    if inspect.Parameter.VAR_POSITIONAL in kinds:
-        return math.inf
-    return 1 + sum(kind is not inspect.Parameter.KEYWORD_ONLY for kind in kinds)
-
-
-def _refuse_outputs(outputs, most):
-    what = type(outputs).__name__ + (f" of {len(outputs)}" if type(outputs) is tuple else "")
-    raise TypeError(
-        f"a rule returns a tuple, its value and a vjp for each of its {most - 1} arguments: "
-        f"this one returned a {what}"
-    )
-
-
-def _refuse_tensors(name, options):
-    for key, value in options.items():
-        if isinstance(value, Tensor):
-            raise TypeError(f"op {name} takes the Tensor {key!r} by position, not by name")
-
-
-def require_finite(array, source):
-    if not xp.isfinite(array).all():
-        raise FloatingPointError(f"NaN or infinity in the result of {source}")
-
-
-def _describe(inputs):
-    """Shapes and dtypes of arrays, other values as they are: for error messages."""
-    return ", ".join(
-        f"{x.dtype}{list(x.shape)}" if hasattr(x, "shape") else repr(x) for x in inputs
-    )

@@ -37,6 +37,8 @@ def gradcheck(function, *inputs, order=1, seed=0, step=1e-6, tolerance=1e-6, **o
     Raises:
         GradientError: names the input and both numbers.
     """
+    if not inputs:
+        raise ValueError("gradcheck needs the inputs of the function, or their shapes")
     rng = numpy.random.default_rng(seed)
     arrays = [
         rng.standard_normal(x) if isinstance(x, tuple) else numpy.asarray(x, "float64")

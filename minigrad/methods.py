@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy
 
 from . import backend, ops
-from .engine import Tensor
+from .engine import Tensor, touch
 
 
 def _array(x):
@@ -35,6 +35,15 @@ def _index(index):
     return _array(index)
 
 
+def require_floats(array):
+    """Raise TypeError for what has no derivative."""
+    if array.dtype.kind != "f":
+        raise TypeError(
+            f"only floating-point data can require a gradient, not {array.dtype}: "
+            "convert it first, for example with .astype('float32')"
+        )
+
+
 def _in_place(operator):
     """``total += x`` makes a new Tensor; a parameter would silently be left as it was."""
 
@@ -52,12 +61,46 @@ def _in_place(operator):
 class Methods:
     """The operators and methods of a Tensor."""
 
-    __slots__ = ()
-
     if TYPE_CHECKING:  # what Tensor itself has
-        data: Any
-        requires_grad: Any
-        op: Any
+        _data: Any
+        _requires_grad: bool
+        grad: Any
+        op: str | None
+        edges: Any
+
+    # --- what a leaf lets be assigned ------------------------------------------------------------
+
+    @property
+    def data(self) -> Any:
+        """The array. To assign to it (``w.data -= step`` does) makes a leaf newer: see `touch`."""
+        return self._data
+
+    @data.setter
+    def data(self, array):
+        if self.edges:
+            raise RuntimeError(
+                f"the data of a result of op {self.op} are part of a graph: copy them"
+            )
+        array = backend.asarray(array)
+        if self._requires_grad:
+            require_floats(array)
+        self._data = array
+        touch([self])
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether a gradient flows here: chosen for a leaf, a consequence for a result."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, wanted):
+        if self.op is not None:
+            raise TypeError(f"requires_grad is for leaves, not for a result of op {self.op}")
+        if not isinstance(wanted, (bool, numpy.bool_)):
+            raise TypeError(f"requires_grad is True or False, not {wanted!r}")
+        if wanted:
+            require_floats(self._data)
+        self._requires_grad = bool(wanted)
 
     # --- an array's properties -------------------------------------------------------------------
 
@@ -182,9 +225,13 @@ class Methods:
 
     def transpose(self, *axes) -> Tensor:
         """The axes in another order, given as numbers or as one tuple; reversed without any."""
-        return ops.transpose(self, _spread(axes) or None)
+        return ops.transpose(self, _spread(axes) if axes else None)
 
-    # --- conversions -----------------------------------------------------------------------------
+    # --- conversions and copies ------------------------------------------------------------------
+
+    def detach(self) -> Tensor:
+        """The same data, cut off from the graph."""
+        return Tensor(self._data)
 
     def item(self) -> Any:
         """The only element, as a Python number."""
@@ -202,6 +249,9 @@ class Methods:
     def __float__(self):
         return float(self.item())
 
+    def __int__(self):
+        return int(self.item())
+
     def __format__(self, spec):
         return format(self.item(), spec) if spec else repr(self)
 
@@ -216,6 +266,13 @@ class Methods:
             f"numpy.{function.__name__} of a Tensor: use the function of ops or functional, "
             "or .numpy() for what needs no gradient"
         )
+
+    def __reduce__(self):
+        """How to copy or pickle it: as a leaf of its own, with its own data and gradient."""
+        if self.op is not None:
+            raise TypeError(f"only leaves can be copied, not a result of op {self.op}: detach() it")
+        gradient = None if self.grad is None else self.grad.copy()
+        return Tensor, (self._data.copy(), self._requires_grad), (None, {"grad": gradient})
 
     def __repr__(self):
         origin = f", op={self.op}" if self.op else ""

@@ -4,6 +4,8 @@ import inspect
 from contextlib import ContextDecorator
 from contextvars import ContextVar
 
+from .backend import xp
+
 # Context variables: each thread and each asyncio task has its own values.
 recording = ContextVar("recording", default=True)
 detecting_nan = ContextVar("detecting_nan", default=False)
@@ -55,3 +57,9 @@ def detect_nan():
     Every array is checked, and on a GPU waited for: a tool for finding a fault, not for training.
     """
     return _Mode(detecting_nan, True)
+
+
+def require_finite(array, source):
+    """Raise FloatingPointError, naming the source of the array, if it holds NaN or infinity."""
+    if not xp.isfinite(array).all():
+        raise FloatingPointError(f"NaN or infinity in the result of {source}")

@@ -68,7 +68,9 @@ def power(x, y):
 def matmul(x, y):
     """(..., M, K) @ (..., K, N) -> (..., M, N); a vector is a matrix with one row (or column)."""
     if not (getattr(x, "ndim", 0) and getattr(y, "ndim", 0)):
-        raise ValueError("@ multiplies matrices and vectors: multiply by a number with *")
+        raise ValueError(
+            "@ is for matrices and vectors: multiply by a number with *, make a Tensor of a list"
+        )
     rows = x if x.ndim > 1 else x[None, :]
     columns = y if y.ndim > 1 else y[:, None]
     z = x @ y
@@ -179,6 +181,8 @@ def clip(x, low=None, high=None):
 
     None in place of a limit is no limit.
     """
+    if isinstance(low, (int, float)) and isinstance(high, (int, float)) and not low <= high:
+        raise ValueError(f"clip from {low} to {high}: the first must not be the larger")
 
     def vjp(g):
         g = g if low is None else g * (x >= low)
@@ -334,14 +338,14 @@ def broadcast_to(x, shape):
 @op
 def concatenate_all(*xs, axis):
     """See `concatenate`."""
-    ends = [0]
+    y, ends = xp.concatenate(xs, axis=axis), [0]
     for x in xs:
         ends.append(ends[-1] + x.shape[axis])
 
     def vjp(i):
         return lambda g: xp.moveaxis(xp.moveaxis(g, axis, 0)[ends[i] : ends[i + 1]], 0, axis)
 
-    return xp.concatenate(xs, axis=axis), *map(vjp, range(len(xs)))
+    return y, *map(vjp, range(len(xs)))
 
 
 @op
@@ -356,12 +360,12 @@ def stack_all(*xs, axis):
 
 def concatenate(xs, axis=0) -> Tensor:
     """Join a list of Tensors along an axis that they have."""
-    return concatenate_all(*map(_tensor, xs), axis=axis)
+    return concatenate_all(*map(_tensor, xs), axis=operator.index(axis))
 
 
 def stack(xs, axis=0) -> Tensor:
     """Join a list of Tensors of one shape along a new axis."""
-    return stack_all(*map(_tensor, xs), axis=axis)
+    return stack_all(*map(_tensor, xs), axis=operator.index(axis))
 
 
 def _tensor(x):

@@ -911,6 +911,7 @@ def test_pad_fills_with_zeros_or_with_a_value():
         lambda x: x.max(axis=()),
         lambda x: x.transpose(None),
         lambda x: x.transpose([1, 0]),
+        lambda x: x.transpose(np.array([1, 0])),
         lambda x: x.reshape([4, 3]),
         lambda x: x.reshape(np.array([4, 3])),
         lambda x: x.mean(axis=np.int64(1)),
