@@ -177,7 +177,7 @@ class SpikingNetwork(nn.Module):
 
     def spikes(self, x):
         """S of every layer: Tensors (..., T, B, H)."""
-        x = Tensor(x)
+        x = points(self, x)
         layers, spikes = [], None
         for linear in self.layers:
             current = synaptic_current(linear, x, spikes).data

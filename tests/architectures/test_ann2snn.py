@@ -119,6 +119,13 @@ def test_what_predicts_is_the_spiking_network():
     assert set(np.unique(finished.backbone.spikes(x)[0].numpy())) == {0.0, 1.0}
 
 
+def test_points_are_taken_in_the_dtype_of_the_weights():
+    spiking = build("ann2snn", 3, (4,), num_timesteps=5, rng=0).convert(X)
+    assert spiking.features_over_time(X).dtype == spiking.spikes(X)[0].dtype == "float32"
+    with pytest.raises(ValueError, match=r"expected numbers of shape \(..., B, D\)"):
+        spiking.spikes(X[0])
+
+
 def test_a_layer_that_never_fires_does_no_harm():
     net = network()
     net.layers[0].norm.bias.data -= 100

@@ -360,7 +360,10 @@ GRADIENT_CASES = [
     ("tabnet", {}),
     ("tabnet", {"relaxation_factor": 1.0, "num_shared": 0, "dropout": 0.2}),
     ("bayesian", {"prior_sigma": 0.7, "posterior_rho": -1.0}),
+    ("tabnet", {"attention_size": 3, "num_steps": 3}),
     ("mc_dropout", {}),
+    # A row without any input left would stand on the kink of a ReLU.
+    ("mc_dropout", {"input_dropout": 0.3, "activation": "tanh"}),
     ("ebm", {}),
     ("hopfield", {}),
     ("hopfield", {"tied": True, "num_heads": 1, "beta": 2.0, "update_steps": 2}),

@@ -119,6 +119,15 @@ def test_a_confidence_on_a_border_belongs_to_the_bin_below():
     assert error == pytest.approx(abs(1 - 1.45) / 2)
 
 
+@pytest.mark.parametrize("low, high", [(0.08, 0.15), (0.45, 0.55), (0.85, 0.95)])
+def test_neighbouring_bins_are_not_one(low, high):
+    """One too modest, one too sure: in one bin their gaps would cancel in part."""
+    proba = np.array([[low], [high]]) * np.eye(20)[0] + np.array([[1 - low], [1 - high]]) / 100
+    confidence = proba.max(axis=-1)
+    error = expected_calibration_error(proba, np.array([0, 1]))
+    assert error == pytest.approx((1 - confidence[0] + confidence[1]) / 2)
+
+
 @pytest.mark.parametrize("confidence", [1.0, 1.0000001, 1.0001])
 def test_a_confidence_rounded_to_more_than_1_is_in_the_last_bin(confidence):
     proba = np.array([[confidence, 0]] * 4)
