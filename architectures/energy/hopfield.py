@@ -39,7 +39,7 @@ from minigrad import functional, init, nn
 from minigrad.backend import host_rng
 from minigrad.engine import Tensor
 
-from ..checks import check_not_negative, check_positive, check_sizes
+from ..checks import check_counts, check_positive, check_sizes
 
 
 def update(xi, patterns, beta):
@@ -83,7 +83,7 @@ class Hopfield(nn.Module):
     ):
         check_sizes(input_size=input_size, num_patterns=num_patterns, hidden_size=hidden_size)
         check_sizes(num_heads=num_heads)
-        check_not_negative(update_steps=update_steps)
+        check_counts(update_steps=update_steps)
         if beta is not None:
             check_positive(beta=beta)
         if hidden_size % num_heads:

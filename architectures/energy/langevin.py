@@ -12,6 +12,8 @@ from minigrad import nn
 from minigrad.backend import Noise, asarray, host_rng, xp
 from minigrad.engine import Tensor
 
+from ..checks import check_counts, check_positive, check_shares, check_sizes
+
 
 def langevin(energy, x, steps, step_size, noise, box=None):
     """Run one chain from each point of the array x (..., B, D); returns an array like it.
@@ -65,6 +67,10 @@ class PersistentChains(nn.Module):
         *,
         rng=None,
     ):
+        check_sizes(features=features, count=count)
+        check_counts(steps=steps)
+        check_positive(step_size=step_size, width_of_box=box[1] - box[0])
+        check_shares(restart=restart)
         rng = host_rng(rng)
         self.chains = asarray(rng.uniform(*box, (count, features)).astype("float32"))
         self.steps, self.step_size = steps, step_size

@@ -51,7 +51,7 @@ from minigrad.functional import once
 from minigrad.ops import concatenate, log, split, stack
 
 from ..base import Classifier, points, predicting
-from ..checks import check_not_negative, check_positive, check_sizes
+from ..checks import check_counts, check_not_negative, check_positive, check_shares, check_sizes
 
 
 class GhostBatchNorm(nn.BatchNorm):
@@ -155,9 +155,12 @@ class TabNet(nn.Module):
         check_sizes(input_size=input_size, hidden_size=hidden_size, num_steps=num_steps)
         attention_size = hidden_size if attention_size is None else attention_size
         check_sizes(attention_size=attention_size, virtual_batch_size=virtual_batch_size)
-        check_not_negative(num_shared=num_shared, num_independent=num_independent)
+        check_counts(num_shared=num_shared, num_independent=num_independent)
         check_sizes(transformer_layers=num_shared + num_independent)
         check_positive(momentum=momentum, relaxation_factor=relaxation_factor)
+        check_shares(momentum=momentum)
+        if relaxation_factor < 1:
+            raise ValueError(f"relaxation_factor must be 1 or above, not {relaxation_factor!r}")
         check_not_negative(sparsity=sparsity)
         if num_classes is not None:
             check_sizes(num_classes=num_classes)

@@ -92,7 +92,8 @@ class ANN2SNN(nn.Module):
         *,
         rng=None,
     ):
-        if not 0 < percentile <= 100:
+        check_positive(percentile=percentile)
+        if percentile > 100:
             raise ValueError(f"percentile lies in (0, 100], not {percentile}")
         check_sizes(input_size=input_size, num_timesteps=num_timesteps)
         check_widths(hidden_sizes)

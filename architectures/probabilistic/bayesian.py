@@ -39,7 +39,13 @@ from minigrad.backend import Noise, host_rng, xp
 from minigrad.engine import Tensor
 from minigrad.ops import log
 
-from ..checks import check_not_negative, check_positive, check_sizes, check_widths
+from ..checks import (
+    check_not_negative,
+    check_numbers,
+    check_positive,
+    check_sizes,
+    check_widths,
+)
 from ..uncertainty import SamplingClassifier
 
 
@@ -115,6 +121,7 @@ class Bayesian(nn.Module):
         check_sizes(input_size=input_size, output_size=output_size, samples=samples)
         check_widths(hidden_sizes)
         check_positive(prior_sigma=prior_sigma)
+        check_numbers(posterior_rho=posterior_rho)
         check_not_negative(temperature=temperature)
         rng = host_rng(rng)
         sizes = [input_size, *hidden_sizes, output_size]

@@ -123,6 +123,17 @@ def test_what_is_handed_out_is_not_the_chains_themselves():
 def test_all_chains_move_where_there_are_fewer_than_asked_for():
     chains = PersistentChains(2, count=6, steps=1, rng=0)
     assert chains.advance(flat, 10).shape == (6, 2)
+    chains.advance(flat, 3)  # and in the middle of their turns
+    assert chains.advance(flat, 10).shape == (6, 2)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"count": 0}, {"steps": -1}, {"step_size": 0.0}, {"restart": 1.5}, {"box": (1.0, 1.0)}],
+)
+def test_chains_that_cannot_be_are_refused(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        PersistentChains(2, **options)
 
 
 @pytest.mark.parametrize("restart", [0.0, 0.05, 1.0])

@@ -104,6 +104,27 @@ def test_the_words_of_the_notebook_are_understood():
         build("hopfield", 2, hidden_size=6, hidden_dim=6)
 
 
+def test_names_in_tables():
+    labels = ["MLP", "TabNet", "Bayesian", "MC Dropout", "EBM", "Hopfield", "SNN", "ANN2SNN"]
+    assert [lookup(name).label for name in list_architectures()] == labels
+
+
+def test_the_sizes_of_the_comparison():
+    def sizes(native):
+        models = {
+            name: classifier(name, 5, 2, train_rows=9, native=native, **lookup(name).options)
+            for name in list_architectures()
+        }
+        return {name: sum(p.size for p in m.parameters()) for name, m in models.items()}
+
+    assert sizes(native=False) == {
+        "mlp": 2437, "tabnet": 78453, "bayesian": 5685, "mc_dropout": 2885,
+        "ebm": 2315, "hopfield": 8709, "snn": 2885, "ann2snn": 3077,
+    }  # fmt: skip
+    assert sizes(native=True) == sizes(native=False) | {"bayesian": 5770, "ebm": 2437}
+    assert lookup("mlp").options["dropout"] == 0 and lookup("tabnet").options["num_steps"] == 3
+
+
 def test_an_unknown_name_lists_those_that_exist():
     with pytest.raises(ValueError, match=r"'mpl'.*mlp, tabnet, .*ann2snn"):
         build("mpl", 2)

@@ -3,11 +3,14 @@
 Pytest turns warnings into errors, and NumPy is told here to raise where it would only warn.
 """
 
+import inspect
+import re
+
 import numpy as np
 import pytest
 from small_models import CLASSES, EVERY, FEATURES, OPTIONS, small_classifier, small_data
 
-from architectures import build
+from architectures import build, classifier, lookup
 from minigrad import Tensor, optim
 
 
@@ -91,22 +94,82 @@ def test_points_far_from_the_training_data(name):
         assert finished.predict_proba(np.zeros((1, FEATURES), "float32")).shape == (1, CLASSES)
 
 
-@pytest.mark.parametrize(
-    "name, options",
-    [
-        ("snn", {"hidden_sizes": ()}),
-        ("snn", {"num_timesteps": 0}),
-        ("snn", {"tau": -1.0}),
-        ("ann2snn", {"hidden_sizes": ()}),
-        ("ann2snn", {"num_timesteps": 0}),
-        ("bayesian", {"samples": 0}),
-        ("bayesian", {"prior_sigma": 0}),
-        ("mc_dropout", {"samples": 0}),
-        ("hopfield", {"num_heads": 0}),
-        ("tabnet", {"num_steps": 0}),
-        ("tabnet", {"num_shared": 0, "num_independent": 0}),
-    ],
-)
-def test_an_option_that_must_be_positive_says_so(name, options):
-    with pytest.raises(ValueError, match="must be above 0, not"):
-        build(name, 2, **options)
+# --- options that make no sense ---------------------------------------------------------------
+
+NAN, INFINITE = float("nan"), float("inf")
+SIZES = (0, -1, 2.5, NAN, "2", None, (2,), True)
+WRONG = {  # for every architecture that has the option
+    "input_size": SIZES,
+    "hidden_sizes": (64, (64, 0), (64, -1), (2.5,), None, ("a",), "64"),
+    "hidden_size": SIZES,
+    "num_steps": SIZES,
+    "num_layers": SIZES,
+    "num_patterns": SIZES,
+    "num_heads": (0, -1, 2.5, None),
+    "num_timesteps": SIZES,
+    "samples": SIZES,
+    "virtual_batch_size": SIZES,
+    "attention_size": (0, -1, 2.5),
+    "num_classes": (0, -1, 2.5),
+    "output_size": (0, -1, 2.5, "2"),
+    "num_shared": (-1, 1.5, NAN),
+    "num_independent": (-1, 1.5, NAN),
+    "update_steps": (-1, 1.5, NAN),
+    "dropout": (-0.1, 1, 1.5, NAN),
+    "input_dropout": (-0.1, 1, 1.5, NAN),
+    "momentum": (0, -0.1, 1.5, NAN),
+    "relaxation_factor": (0.9, -1, NAN, INFINITE),
+    "sparsity": (-1, NAN, INFINITE),
+    "prior_sigma": (0, -1, NAN, INFINITE),
+    "posterior_rho": (NAN, INFINITE, "a"),
+    "temperature": (-1, NAN),
+    "length_scale": (-1, NAN),
+    "weight": (-1, NAN),
+    "penalty": (-1, NAN),
+    "beta": (0, -1, NAN, "a"),
+    "tau": (0, -1, NAN),
+    "threshold": (0, -1, NAN),
+    "slope": (0, -1, NAN),
+    "percentile": (0, -1, 100.1, NAN, "a"),
+    "initial_potential": (-1, NAN, "a"),
+    "activation": ("rleu", None, 3),
+    "surrogate": ("sigmoid", None),
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_an_option_that_makes_no_sense_is_refused_by_name_with_its_value(name):
+    tried = 0
+    for option in inspect.signature(lookup(name).backbone).parameters:
+        for value in WRONG.get(option, ()):
+            said = option.removeprefix("input_") if "dropout" in option else option
+            shown = "" if isinstance(value, tuple) else re.escape(str(value))
+            shown = "" if option == "hidden_sizes" else shown  # a single width of several, or none
+            with pytest.raises(ValueError, match=rf"{said}.*{shown}"):
+                build(name, **({"input_size": 3} | OPTIONS[name] | {option: value}))
+            tried += 1
+    assert tried > 15
+
+
+@pytest.mark.parametrize("option", ["num_classes", "train_rows"])
+@pytest.mark.parametrize("value", SIZES)
+def test_a_classifier_of_nothing(option, value):
+    arguments = {"num_classes": 3, "input_size": 2, "train_rows": 9, option: value}
+    with pytest.raises(ValueError, match=f"{option} must be"):
+        classifier("mlp", **arguments)
+
+
+def test_a_classifier_of_a_single_class_has_nothing_to_choose():
+    with pytest.raises(ValueError, match="num_classes must be 2 or more, not 1"):
+        classifier("mlp", 1, 2, train_rows=9)
+
+
+@pytest.mark.parametrize("name", ["snn", "ann2snn"])
+def test_a_spiking_network_has_a_layer_that_spikes(name):
+    with pytest.raises(ValueError, match="spiking_layers must be above 0, not 0"):
+        build(name, 2, hidden_sizes=())
+
+
+def test_a_transformer_of_tabnet_has_a_layer():
+    with pytest.raises(ValueError, match=r"transformer_layers must be .* not 0"):
+        build("tabnet", 2, num_shared=0, num_independent=0)

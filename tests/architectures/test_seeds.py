@@ -8,6 +8,7 @@ import pytest
 from small_models import EVERY, OPTIONS, small_classifier
 
 from architectures import ARCHITECTURES, build
+from architectures.energy.ebm import EnergyModel
 
 # Options that make a model draw more than it does by default.
 MORE = {
@@ -101,3 +102,5 @@ def test_defaults_of_langevin_dynamics():
     assert chains.chains.shape == (2000, 3)
     assert (chains.steps, chains.step_size, chains.restart) == (30, 0.02, 0.05)
     assert chains.box == (-6.0, 6.0)
+    sample = inspect.signature(EnergyModel.sample).parameters
+    assert (sample["steps"].default, sample["step_size"].default) == (1000, 0.02)

@@ -165,9 +165,10 @@ def test_record_shows_the_membranes_behind_the_spikes():
     np.testing.assert_allclose(u[1:], beta * u[:-1] + current - s[:-1], atol=1e-12)
 
 
+@pytest.mark.parametrize("surrogate", [{}, {"slope": 3.0}, {"surrogate": "arctan"}], ids=str)
 @pytest.mark.parametrize("detach_reset", [True, False])
-def test_the_gradient_of_the_network_equals_that_of_a_step_by_step_graph(detach_reset):
-    net, x = network(detach_reset=detach_reset), Tensor(1.5 * normals(5, 3))
+def test_the_gradient_of_the_network_equals_that_of_a_step_by_step_graph(detach_reset, surrogate):
+    net, x = network(detach_reset=detach_reset, **surrogate), Tensor(1.5 * normals(5, 3))
     net(x).sum().backward()
     fused = [p.grad for p in net.parameters()]
     for p in net.parameters():
@@ -178,9 +179,9 @@ def test_the_gradient_of_the_network_equals_that_of_a_step_by_step_graph(detach_
     for t in range(STEPS):
         r1, r2 = (s.detach() if detach_reset and t else s for s in (s1, s2))
         u1 = net.beta * u1 + first(x) - r1
-        s1 = spike(u1 - 1.0)
+        s1 = spike(u1 - 1.0, **surrogate)
         u2 = net.beta * u2 + second(s1) - r2
-        s2 = spike(u2 - 1.0)
+        s2 = spike(u2 - 1.0, **surrogate)
         total = total + s2
     net.readout(total / STEPS).sum().backward()
     for p, gradient in zip(net.parameters(), fused):
