@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 # Before NumPy is imported: one BLAS thread, so that what is compared is the work.
@@ -24,6 +25,11 @@ os.environ["MKL_NUM_THREADS"] = "1"
 if not __package__:  # run as a file: this checkout goes first, wherever it is run from
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from demos.shell.ending import Refusal, begin, command, printable, say
+
+if __name__ == "__main__":
+    begin("benchmark.py")  # now, since the imports below take their time
+
 import numpy as np
 
 import minigrad
@@ -31,33 +37,49 @@ from demos.bench import scaling, tables
 from demos.bench.duel import NETWORKS, Disagreement, duel
 from demos.bench.peers import missing, peers
 from demos.bench.process import fresh_process
+from demos.shell.arguments import Parser, folder, positive_integer
+from demos.shell.output import Output, replace_file, require_replaceable
 from minigrad import backend
 
 PARTS = ("recorder", "curves", "memory", "replicas", "training", "process")
+PICTURES = ("ratios.png", "curves.png")
 REPLICAS = (1, 10, 64, 256, 1024)
 
 
+@command("benchmark.py")
 def main(arguments=None):
     """Measure, print, draw; return the exit status."""
     options = parse(arguments)
     try:
         backend.use(options.device or "cpu")
-        results = measure(options)
-    except (backend.DeviceError, Disagreement) as error:
-        print(f"benchmark.py: {error}", file=sys.stderr)
-        return 2 if isinstance(error, backend.DeviceError) else 1
-    if not options.no_plots and not results.keys().isdisjoint(("duels", "curves")):
-        # Here, since Matplotlib takes its time to import.
-        from demos.pictures.benchmark import draw_all
-
-        options.out.mkdir(parents=True, exist_ok=True)
-        for path in draw_all(results, options.out):
-            print(f"wrote {path}")
+    except backend.DeviceError as error:
+        raise Refusal(error) from None
     if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps({"machine": machine(), **results}, indent=1) + "\n")
-        print(f"wrote {options.json}")
+        require_replaceable(options.json)
+    with Output(options.out, PICTURES) if draws(options) else nullcontext() as output:
+        try:
+            results = measure(options)
+        except Disagreement as error:
+            say(f"benchmark.py: {error}")
+            return 1
+        if output:
+            # Here, since Matplotlib takes its time to import.
+            from demos.pictures.benchmark import draw_all
+
+            written = [path.name for path in draw_all(results, output.folder)]
+            shown = output.publish()
+            for name in written:
+                print(f"wrote {printable(str(shown / name))}")
+    if options.json:
+        replace_file(options.json, json.dumps({"machine": machine(), **results}, indent=1) + "\n")
+        print(f"wrote {printable(str(options.json))}")
     return 0
+
+
+def draws(options):
+    """Whether anything is measured that there is a picture of."""
+    instead = options.launches or options.device or options.peers
+    return not (options.no_plots or instead or {"curves", *NETWORKS}.isdisjoint(options.only))
 
 
 def measure(options):
@@ -113,7 +135,7 @@ def machine():
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="benchmark.py",
         description=__doc__.partition("\n")[0],
         epilog=f"networks: {', '.join(NETWORKS)}; other parts: {', '.join(PARTS)}",
@@ -151,7 +173,7 @@ def parse(arguments):
     group = parser.add_argument_group("output")
     group.add_argument(
         "--out",
-        type=Path,
+        type=folder,
         default=Path("out/benchmark"),
         metavar="DIR",
         help="where the pictures go (default: out/benchmark)",
@@ -170,12 +192,6 @@ def names(text):
                 f"unknown name {name!r}: choose from {', '.join(known)}"
             )
     return chosen
-
-
-def positive_integer(text):
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
 
 
 if __name__ == "__main__":

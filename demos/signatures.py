@@ -4,7 +4,6 @@ python demos/signatures.py                     # eight pictures into out/signatu
 python demos/signatures.py --only snn,ebm
 """
 
-import argparse
 import os
 import sys
 from pathlib import Path
@@ -14,12 +13,19 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 if not __package__:  # run as a file: this checkout goes first, wherever it is run from
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from demos.shell.ending import Refusal, begin, bound_memory, command, printable
+
+if __name__ == "__main__":
+    begin("signatures.py")  # now, since the imports below take their time
+
 from matplotlib import rc_context
 
 import minigrad
 from architectures import list_architectures, lookup
 from demos.comparison.options import architecture_names
 from demos.pictures.palette import STYLE
+from demos.shell.arguments import Parser, folder
+from demos.shell.output import Output
 from demos.signature import ann2snn, ebm, hopfield, mlp, snn, tabnet, uncertainty
 from minigrad import backend
 
@@ -35,33 +41,38 @@ PICTURES = {
 }
 
 
+@command("signatures.py")
 def main(arguments=None):
     """Draw the pictures; return the exit status."""
     options = parse(arguments)
     try:
-        backend.use(options.device)
-        options.out.mkdir(parents=True, exist_ok=True)
+        device = backend.use(options.device)
     except backend.DeviceError as error:
-        return refuse(error)
-    except OSError as error:
-        return refuse(f"cannot write to {options.out}: {error.strerror}")
-    for name in options.only:
-        with rc_context(STYLE):
-            figure, numbers = PICTURES[name]()
-            figure.savefig(options.out / f"{name}.png")
-        print(f"{lookup(name).label}: {numbers}", flush=True)
-    print(f"The pictures are in {options.out}{os.sep}")
+        raise Refusal(error) from None
+    if device == "cpu":
+        bound_memory()
+    files = [f"{name}.png" for name in options.only]
+    # Each picture stands for itself: those of earlier runs stay, and so do the first of a run that
+    # is stopped.
+    with Output(options.out, files, keep_others=True) as output:
+        unfinished = output.folder / "unfinished.png"
+        try:
+            for name, file in zip(options.only, files):
+                with rc_context(STYLE):
+                    figure, numbers = PICTURES[name]()
+                    figure.savefig(unfinished)
+                unfinished.rename(output.folder / file)
+                print(f"{lookup(name).label}: {numbers}", flush=True)
+        finally:
+            unfinished.unlink(missing_ok=True)
+            if any(output.folder.iterdir()):
+                shown = output.publish()
+    print(f"The pictures are in {printable(str(shown))}{os.sep}")
     return 0
 
 
-def refuse(problem):
-    """Say in one line why there is nothing to draw; return the exit status."""
-    print(f"signatures.py: {problem}", file=sys.stderr)
-    return 2
-
-
 def parse(arguments):
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="signatures.py",
         description="Train each architecture briefly and draw what it is known for.",
     )
@@ -75,7 +86,7 @@ def parse(arguments):
     )
     parser.add_argument(
         "--out",
-        type=Path,
+        type=folder,
         default=Path("out/signatures"),
         metavar="DIR",
         help="for the pictures (default: out/signatures)",
@@ -90,5 +101,4 @@ def parse(arguments):
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(errors="replace")  # a terminal without "²" gets "?"
     sys.exit(main())

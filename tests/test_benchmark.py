@@ -51,7 +51,7 @@ def test_a_run_leaves_table_pictures_and_json(tmp_path, capsys):
     arguments = ["--only", "mlp,recorder", "--quick", "--out", str(out), "--json", str(figures)]
     assert benchmark.main(arguments) == 0
     assert "MLP " in capsys.readouterr().out
-    assert [path.name for path in out.iterdir()] == ["ratios.png"]
+    assert [path.name for path in out.glob("[!.]*")] == ["ratios.png"]
     results = json.loads(figures.read_text())
     assert results.keys() == {"machine", "duels", "recorder"}
     assert len(results["duels"]["mlp"]["ratios"]) == 3
@@ -65,11 +65,23 @@ def test_launches_of_all_architectures_without_a_synchronisation(capsys):
     assert backend.device() == "cpu"
 
 
-@pytest.mark.parametrize("arguments", [["--only", "mlp,rnn"], ["--rounds", "0"]])
+@pytest.mark.parametrize(
+    "arguments", [["--only", "mlp,rnn"], ["--rounds", "0"], ["--rounds", "1" + "0" * 30]]
+)
 def test_wrong_options_are_refused(arguments, capsys):
     with pytest.raises(SystemExit, match="2"):
         benchmark.main(arguments)
     assert arguments[1].split(",")[-1] in capsys.readouterr().err
+
+
+def test_where_it_cannot_write_it_does_not_measure(tmp_path, capsys):
+    (tmp_path / "ratios.png").write_text("mine")
+    assert benchmark.main(["--out", str(tmp_path)]) == 2
+    assert benchmark.main(["--no-plots", "--json", str(tmp_path)]) == 2
+    assert benchmark.main(["--no-plots", "--json", "/dev/null"]) == 2
+    says = capsys.readouterr()
+    assert says.out == "" and says.err.count("\n") == 3
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
 
 
 def test_no_gpu_is_one_line_and_status_2(monkeypatch, capsys):

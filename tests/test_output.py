@@ -5,11 +5,13 @@ import functools
 import io
 import json
 import os
+import random
 import resource
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from itertools import count
 from pathlib import Path
 
@@ -17,6 +19,7 @@ import pytest
 
 from demos import compare
 from demos.comparison import contest
+from demos.pictures.palette import STYLE
 from demos.shell.ending import Refusal
 from demos.shell.output import Output, replace_file
 
@@ -173,6 +176,9 @@ OPERATIONS = {
 }
 
 
+ONLY = ["--only", "mlp", "--replicas", "1", "--epochs", "1", "--quiet"]
+
+
 def run(out, seed, pictures):
     """compare.py without its work: one architecture that was trained before, two pictures."""
 
@@ -181,8 +187,7 @@ def run(out, seed, pictures):
             (folder / name).write_bytes(f"{name} of {seed}".encode() * 200)
 
     compare.draw = draw
-    only = ["--only", "mlp", "--replicas", "1", "--epochs", "1", "--quiet"]
-    return compare.main([*only, "--seed", str(seed), "--out", str(out)])
+    return compare.main([*ONLY, "--seed", str(seed), "--out", str(out)])
 
 
 def old(out):
@@ -230,19 +235,24 @@ def full_at(size, out):
     return new(out)
 
 
-def harness(folder):
-    """In a process of its own, which forks one for every fault; prints how many there were."""
-    real, trained = contest.train, {}
+def train_once():
+    """Let each run be trained only once."""
+    train, trained = contest.train, {}
 
     def once(entry, on_epoch=None):
         if entry.recipe.seeds not in trained:
-            trained[entry.recipe.seeds] = real(entry)
+            trained[entry.recipe.seeds] = train(entry)
         return trained[entry.recipe.seeds]
 
     contest.train = once
-    load = functools.cache(compare.rings_and_clusters)
-    compare.load = lambda options, seeds: load(seeds)
+    rings = functools.cache(compare.rings_and_clusters)
+    compare.load = lambda options, seeds: rings(seeds)
     os.fsync = lambda descriptor: None  # what a power cut leaves is not tested here
+
+
+def harness(folder):
+    """In a process of its own, which forks one for every fault; prints how many there were."""
+    train_once()
     before, after, out = folder / "before", folder / "after", folder / "out"
     with contextlib.redirect_stdout(io.StringIO()):
         assert old(before) == new(after) == 0
@@ -286,16 +296,51 @@ def prepare(start, out):
         shutil.copytree(start, out, symlinks=True)
 
 
-def test_every_kill_and_every_full_disk_leaves_a_whole_run(tmp_path):
+def random_moments(folder):
+    """The same with all pictures, killed whenever it comes; prints how many kills came in time."""
+    train_once()
+    STYLE["savefig.dpi"] = 30  # many more kills while files are written than while they are drawn
+    before, after, out = folder / "before", folder / "after", folder / "out"
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert compare.main([*ONLY, "--seed", "1", "--out", str(before)]) == 0
+        begin = time.perf_counter()
+        assert compare.main([*ONLY, "--seed", "2", "--out", str(after)]) == 0
+        duration = time.perf_counter() - begin
+    whole, rng, kills = [seen(before), seen(after)], random.Random(0), 0
+    for _ in range(100):
+        prepare(before, out)
+        moment = rng.uniform(0, 1.1 * duration)
+        kills += in_another_process(killed_after, moment, out) == -signal.SIGALRM
+        assert seen(out) in whole
+    print(kills)
+
+
+def killed_after(seconds, out):
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # which ends a process as SIGKILL does
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    return compare.main([*ONLY, "--seed", "2", "--out", str(out)])
+
+
+def harnessed(name, folder):
+    """What a harness prints."""
     done = subprocess.run(
-        [sys.executable, __file__, str(tmp_path)],
+        [sys.executable, __file__, name, str(folder)],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 40
+    return int(done.stdout)
+
+
+def test_every_kill_and_every_full_disk_leaves_a_whole_run(tmp_path):
+    assert harnessed("harness", tmp_path) > 40
+
+
+@pytest.mark.slow
+def test_kills_at_random_moments_leave_a_whole_run(tmp_path):
+    assert harnessed("random_moments", tmp_path) > 50
 
 
 if __name__ == "__main__":
-    harness(Path(sys.argv[1]))
+    globals()[sys.argv[1]](Path(sys.argv[2]))

@@ -42,10 +42,30 @@ def test_picture_is_drawn_and_its_numbers_are_numbers(name, tiny, tmp_path):
 def test_command_writes_what_was_asked_for(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(signatures.STYLE, "savefig.dpi", 30)
     assert signatures.main(["--only", "hopfield", "--out", str(tmp_path / "new")]) == 0
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["hopfield.png"]
+    assert pictures(tmp_path / "new") == {"hopfield.png"}
     line = capsys.readouterr().out.splitlines()[0]
     before, after = re.match(r"Hopfield: norm 8: error (\S+) -> (\S+) in one step", line).groups()
     assert float(before) > 3 > 1e-12 > float(after)
+
+
+def pictures(folder):
+    return {path.name for path in folder.glob("[!.]*")}
+
+
+def test_each_picture_stands_for_itself(tmp_path, capsys, monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(signatures.STYLE, "savefig.dpi", 30)
+    monkeypatch.setitem(signatures.PICTURES, "snn", interrupted)
+    monkeypatch.setitem(signatures.PICTURES, "mlp", signatures.PICTURES["hopfield"])
+    assert signatures.main(["--only", "snn,mlp", "--out", str(tmp_path)]) == 130
+    assert pictures(tmp_path) == set()
+    assert signatures.main(["--only", "mlp,snn", "--out", str(tmp_path)]) == 130
+    assert pictures(tmp_path) == {"mlp.png"}
+    assert signatures.main(["--only", "hopfield", "--out", str(tmp_path)]) == 0
+    assert pictures(tmp_path) == {"mlp.png", "hopfield.png"}
+    assert capsys.readouterr().err == "interrupted\ninterrupted\n"
 
 
 def test_unknown_name_is_refused(capsys):

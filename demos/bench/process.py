@@ -52,5 +52,7 @@ def fresh_process(rounds):
 def run(program):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     begin = time.perf_counter()
-    subprocess.run([sys.executable, "-c", program], env=environment, check=True)
+    # A session of its own: Ctrl-C is for this process, which then ends that one.
+    command = [sys.executable, "-c", program]
+    subprocess.run(command, env=environment, check=True, start_new_session=True)
     return time.perf_counter() - begin

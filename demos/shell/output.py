@@ -60,6 +60,9 @@ class Output:
         except OSError as error:
             self.__exit__()
             raise Refusal(f"cannot write to {self.out}: {error.strerror}") from None
+        except KeyboardInterrupt:
+            self.__exit__()
+            raise
         return self
 
     def refuse_strangers(self):
@@ -176,17 +179,36 @@ def sync(path):
         os.close(descriptor)
 
 
+# --- a single file ---------------------------------------------------------------------------
+
+
+def require_replaceable(path):
+    """Raise Refusal if `replace_file` could not write `path`."""
+    if os.path.lexists(path) and not path.is_file():
+        raise Refusal(f"cannot write to {path}: it is a folder, a pipe or a device, not a file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part_of(path) as file:
+            file.write(" " * ROOM)
+    except OSError as error:
+        raise Refusal(f"cannot write to {path}: {error.strerror}") from None
+
+
 def replace_file(path, text):
     """Write a single file: whoever reads it finds the old one or the new one, never a part."""
+    with part_of(path) as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+        os.replace(file.name, path)
+
+
+@contextlib.contextmanager
+def part_of(path):
+    """A new file beside `path`, open for writing, and deleted afterwards if it is still there."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(part, "x", encoding="utf-8") as file:  # "x": never through somebody's link
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except FileExistsError:
-        raise
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    with open(part, "x", encoding="utf-8") as file:  # "x": never through somebody's link
+        try:
+            yield file
+        finally:
+            part.unlink(missing_ok=True)

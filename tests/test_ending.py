@@ -1,0 +1,131 @@
+"""How commands end: signals, readers that leave, parents that die. Real processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from demos.shell.ending import one_line, printable
+
+ROOT = Path(__file__).parents[1]
+SHORT = ["--only", "mlp", "--replicas", "1", "--epochs", "1", "--no-plots"]
+ENDLESS = ["--only", "mlp,snn", "--replicas", "1", "--epochs", "1000000", "--no-plots"]
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and descriptors of POSIX")
+
+
+def start(*arguments, command="compare", **options):
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    program = [sys.executable, str(ROOT / "demos" / f"{command}.py")]
+    return subprocess.Popen([*program, *map(str, arguments)], text=True, **options)
+
+
+def until(condition, seconds=60):
+    """Wait for it; the tests' only patience, so that they end also where it never comes."""
+    for _ in range(20 * seconds):
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def training(out):
+    """Whether a run has begun to write: its workers, if any, start next."""
+    return lambda: list(out.glob(".runs/*.incomplete"))
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "says"),
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        (signal.SIGTERM, 143, "ended by SIGTERM"),
+        (signal.SIGHUP, 129, "ended by SIGHUP"),
+    ],
+)
+def test_a_signal_ends_it_in_one_line_with_its_status(tmp_path, number, status, says):
+    process = start(*ENDLESS, "--out", tmp_path)
+    assert until(training(tmp_path))
+    process.send_signal(number)
+    _, err = process.communicate()
+    assert err.startswith(says) and err.count("\n") == 1
+    assert process.returncode == status
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("command", ["compare", "benchmark", "signatures"])
+def test_ctrl_c_while_importing_is_one_line(command):
+    """NumPy's import takes long enough for people to change their mind."""
+    code = f"""
+import sys
+class Slow:
+    def find_spec(self, name, path, target=None):
+        if name == "numpy":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Slow())
+import runpy
+sys.argv = ["{command}.py"]
+runpy.run_path({str(ROOT / "demos" / command) + ".py"!r}, run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+
+
+def test_a_reader_that_leaves_ends_it_and_a_closed_output_does_not(tmp_path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = start(*SHORT, "--out", tmp_path, stdout=writing)
+    os.close(writing)
+    _, err = process.communicate()
+    assert err.startswith("nobody reads the output any more") and err.count("\n") == 1
+    assert process.returncode == 141
+
+    def close():
+        os.close(1)
+
+    process = start(*SHORT, "--out", tmp_path, stdout=None, preexec_fn=close)
+    assert process.communicate()[1] == "" and process.returncode == 0
+    assert json.loads((tmp_path / "results.json").read_text())["interrupted"] is False
+
+
+def test_workers_end_with_their_parent_and_the_folder_is_free(tmp_path):
+    process = start(*ENDLESS, "--jobs", "2", "--out", tmp_path)
+    assert until(lambda: len(children(process.pid)) >= 3)  # two, and what counts their semaphores
+    workers = children(process.pid)
+    process.kill()
+    process.communicate()
+    assert until(lambda: not any(map(alive, workers)))
+    process = start(*SHORT, "--out", tmp_path)
+    process.communicate()
+    assert process.returncode == 0 and (tmp_path / "results.json").exists()
+
+
+def children(pid):
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True)
+    pairs = [line.split() for line in listed.stdout.splitlines()]
+    return [int(child) for child, parent in pairs if parent == str(pid)]
+
+
+def alive(pid):
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
+    return state.stdout.strip()[:1] not in ("", "Z")
+
+
+def test_ctrl_c_with_workers_is_one_line(tmp_path):
+    """Also while they start: the terminal tells all of them."""
+    process = start(*ENDLESS, "--jobs", "2", "--out", tmp_path, start_new_session=True)
+    assert until(lambda: len(children(process.pid)) >= 3)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate()
+    assert err == "interrupted: nothing had finished, nothing is written\n"
+    assert process.returncode == 130
+
+
+def test_text_from_outside_is_one_line_that_moves_no_cursor():
+    assert printable("Ä°\x1b[2J\u202e\udcff\n") == "Ä°\\x1b[2J\\u202e\\udcff\\n"
+    line = one_line("first " + "x" * 1000 + " last")
+    assert len(line) <= 300 and line.startswith("first x") and line.endswith("x last")
+    assert one_line("as it is") == "as it is"
