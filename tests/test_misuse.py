@@ -149,7 +149,12 @@ def take(axis):
 
 
 RULES = [
-    ("a bare array", lambda: rule(lambda x: 2 * x)(w(2)), TypeError, "returned a ndarray"),
+    (
+        "a bare array",
+        lambda: rule(lambda x: 2 * x)(w(2)),
+        TypeError,
+        "each of its 2 arg.* a ndarray",
+    ),
     ("a list", lambda: rule(lambda x: [x, lambda g: g])(w(2)), TypeError, "returned a list"),
     ("None", lambda: rule(lambda x: None)(w(2)), TypeError, "returned a NoneType"),
     ("too many vjps", lambda: rule(lambda x: (x, *[None] * 3))(w(2)), TypeError, "a tuple of 4"),

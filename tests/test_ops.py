@@ -111,6 +111,7 @@ CASES = {
         (lambda x: x**-1.5, positive(5)),
         (lambda x: x ** Tensor([0, 1, 2]), (4, 3)),
         (lambda y: 3**y, (3, 4)),
+        (lambda y: 3**y, np.zeros((1, 2))),
     ],
     "matmul": [
         (ops.matmul, (3, 4), (4, 2)),
@@ -289,6 +290,7 @@ CASES = {
         (functional.linear, (3, 4), (2, 4, 5), (2, 1, 5)),
         (functional.linear, (6, 2, 3, 4), (2, 4, 5), (2, 1, 5)),
         (functional.linear, (0, 4), (4, 2), (1, 2)),
+        (functional.linear, (3, 4), (4, 2), (2, 1, 2)),
     ],
     "residual": binary(residual),
     "attention": [
