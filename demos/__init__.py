@@ -1,4 +1,7 @@
-"""What a person runs: compare, benchmark, signatures. What is behind them stands in the folders."""
+"""What a person runs: compare (in a notebook: notebook), benchmark, signatures.
+
+What is behind them stands in the folders.
+"""
 
 from importlib.util import find_spec
 from pathlib import Path

@@ -33,9 +33,9 @@ from demos.comparison.ranking import rank
 from demos.comparison.rings_and_clusters import rings_and_clusters
 from demos.comparison.table import protocol_table, table
 from demos.comparison.takeaways import takeaways
-from demos.comparison.terminal import bold, wrapped
 from demos.comparison.training import Recipe
 from demos.shell.output import Output
+from demos.shell.terminal import bold, wrapped
 from demos.shell.workers import workers
 from minigrad import backend
 
@@ -44,45 +44,29 @@ from minigrad import backend
 def main(arguments=None):
     """Run the comparison; return the exit status."""
     options = parse(arguments)
-    seeds = tuple(range(options.seed, options.seed + options.replicas))
     try:
-        device = backend.use(options.device)
+        if backend.use(options.device) == "cpu":
+            bound_memory()
     except backend.DeviceError as error:
         raise Refusal(error) from None
-    if device == "cpu":
-        bound_memory()
-    task = load(options, seeds)
-    recipe = Recipe(
-        seeds=seeds,
-        epochs=options.epochs,
-        learning_rate=options.lr,
-        batch_size=options.batch_size,
-        reshuffle=options.reshuffle,
-        device=device,
-        boundaries=not options.no_plots and len(task.feature_names) == 2,
-        animate=options.animate,
-    )
+    task = load(options)
     with Output(options.out, results.file_names(options)) as output:
-        return run(options, task, recipe, output)
+        return run(options, task, recipe_of(options, task), output)
 
 
 def run(options, task, recipe, output):
     """Train, print, draw, write; return the exit status."""
-    protocols = ("shared", "native") if options.protocol == "both" else (options.protocol,)
     if not options.quiet:
         if options.device == "auto" and recipe.device == "cpu":
             print(f"{backend.why_no_gpu()}: training on the CPU")
         print(opening(task, recipe, options.only), end="\n\n")
 
-    contenders = entries(options.only, protocols, task, recipe)
+    contenders = entries(options.only, options.protocols, task, recipe)
     progress = None if options.quiet else Progress(len(contenders), sys.stdout)
     outcomes, failed, stopped = compete(contenders, place(options, len(contenders)), progress)
     if stopped and not outcomes:
         return farewell(stopped, "nothing had finished, nothing is written")
-    rankings = {
-        protocol: rank(finished, task.bayes_accuracy)
-        for protocol, finished in by_protocol(outcomes, protocols).items()
-    }
+    rankings = rank_all(outcomes, options.protocols, task)
     try:
         announce(rankings, task, options.quiet)
         if rankings and not options.no_plots and not stopped:
@@ -108,6 +92,32 @@ def run(options, task, recipe, output):
     return 1 if failed else 0
 
 
+def load(options):
+    """The Task: rings and clusters, or that of --data."""
+    if options.data is None:
+        return rings_and_clusters(options.seeds)
+    task = task_from_file(options.data, options.target, options.seeds)
+    if options.animate and len(task.feature_names) != 2:
+        raise DataError(
+            f"--animate needs two features, {options.data} has {len(task.feature_names)}"
+        )
+    return task
+
+
+def recipe_of(options, task):
+    """The Recipe, for the device in use."""
+    return Recipe(
+        seeds=options.seeds,
+        epochs=options.epochs,
+        learning_rate=options.lr,
+        batch_size=options.batch_size,
+        reshuffle=options.reshuffle,
+        device=backend.device(),
+        boundaries=not options.no_plots and len(task.feature_names) == 2,
+        animate=options.animate,
+    )
+
+
 def place(options, most):
     """Where to train: a context manager that gives an executor, or None for this process."""
     return cluster(options.scheduler) if options.scheduler else workers(min(options.jobs, most))
@@ -130,16 +140,12 @@ def compete(contenders, place, progress):
     return outcomes, failed, None
 
 
-def load(options, seeds):
-    """The Task: rings and clusters, or that of --data."""
-    if options.data is None:
-        return rings_and_clusters(seeds)
-    task = task_from_file(options.data, options.target, seeds)
-    if options.animate and len(task.feature_names) != 2:
-        raise DataError(
-            f"--animate needs two features, {options.data} has {len(task.feature_names)}"
-        )
-    return task
+def rank_all(outcomes, protocols, task):
+    """{protocol: [Standing]}."""
+    return {
+        protocol: rank(finished, task.bayes_accuracy)
+        for protocol, finished in by_protocol(outcomes, protocols).items()
+    }
 
 
 def announce(rankings, task, quiet):

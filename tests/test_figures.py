@@ -1,10 +1,15 @@
 """The pictures: which there are, and that they show the numbers."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
+from architectures import lookup, register
+from architectures.feedforward.mlp import MLP
 from demos.comparison import training
 from demos.comparison.own_data import task_from_file
 from demos.comparison.ranking import rank
@@ -15,7 +20,7 @@ from demos.pictures import scores, summary
 from demos.pictures.comparison import draw_all
 from demos.pictures.data import projection
 from demos.pictures.layout import shorten
-from demos.pictures.palette import CLASSES, FAMILIES, class_colours
+from demos.pictures.palette import CLASSES, FAMILIES, GUESTS, class_colours, colour, family_handles
 
 ALWAYS = {"data.png", "accuracy.png", "curves.png", "confusion.png", "summary.png"}
 
@@ -96,20 +101,54 @@ def test_shorten():
     assert shorten("setosa", 6) == "setosa" and shorten("virginica", 6) == "virgi…"
 
 
-def test_the_bars_are_the_accuracies_sorted_in_the_colours_of_the_families():
+def test_the_ranking_shows_means_replicas_intervals_and_ties():
     seeds = (0, 1)
     task = rings_and_clusters(seeds)
     ranked = compete(task, seeds)
+    ranked[1] = replace(ranked[1], tied=True)
     [axes] = scores.accuracies(ranked, task).axes
-    bars = sorted(axes.patches, key=lambda bar: bar.get_y())
-    widths = [bar.get_width() for bar in bars]
-    np.testing.assert_allclose(widths, [100 * one.accuracy.mean for one in ranked])
-    assert axes.get_xlim() == (0, 100)
-    colours = [bar.get_facecolor()[:3] for bar in bars]
-    assert colours == [to_rgb(FAMILIES[one.outcome.family]) for one in ranked]
+    for row, one in enumerate(ranked):
+        interval, replicas, mean = axes.lines[3 * row : 3 * row + 3]
+        middle, width = 100 * one.accuracy.mean, 100 * one.accuracy.half_width
+        np.testing.assert_allclose(mean.get_xdata(), [middle])
+        np.testing.assert_allclose(interval.get_xdata(), [middle - width, middle + width])
+        np.testing.assert_allclose(replicas.get_xdata(), 100 * np.array(one.outcome.accuracy))
+        for line in (interval, replicas, mean):
+            assert to_rgb(line.get_color()) == to_rgb(FAMILIES[one.outcome.family])
+    says = [label.get_text() for label in axes.get_yticklabels()]
+    assert says == [ranked[0].outcome.label, f"= {ranked[1].outcome.label}"]
+    assert "cannot be told" in axes.get_xlabel()
+
+
+def test_an_architecture_has_the_same_line_whatever_its_rank():
+    task = rings_and_clusters((0,))
+    ranked = compete(task, (0,), names=("ebm", "hopfield"))
+
+    def styles(ranked):
+        figure = scores.curves(ranked, task)
+        labels = [text.get_text() for text in figure.legends[0].get_texts()]
+        return dict(zip(labels, (line.get_linestyle() for line in figure.axes[0].lines)))
+
+    assert styles(ranked) == styles(ranked[::-1])
+    assert len(set(styles(ranked).values())) == 2
+
+
+def test_guests_have_colours():
+    register("guest", MLP, family="visitors")
+    register("other", MLP, family="strangers")
+    register("painted", MLP, colour="#123456")
+    guest, other, painted = (
+        SimpleNamespace(name=name, family=lookup(name).family)
+        for name in ("guest", "other", "painted")
+    )
+    assert len({colour(guest), colour(other), *FAMILIES.values()}) == 2 + len(FAMILIES)
+    assert colour(painted) == "#123456"
+    handles = family_handles([SimpleNamespace(outcome=one) for one in (guest, other)])
+    assert [handle.get_label() for handle in handles] == ["visitors", "strangers"]
 
 
 def test_every_class_and_every_family_has_a_colour_of_its_own():
-    assert len({*CLASSES, *FAMILIES.values()}) == len(CLASSES) + len(FAMILIES)
+    families = [*FAMILIES.values(), *GUESTS]
+    assert len({*CLASSES, *families}) == len(CLASSES) + len(families)
     for n in (2, 7, 8, 30):
         assert len(set(class_colours(n))) == n

@@ -17,9 +17,9 @@ from demos.comparison.progress import Progress, describe, duration, opening
 from demos.comparison.ranking import rank
 from demos.comparison.rings_and_clusters import rings_and_clusters
 from demos.comparison.takeaways import listed
-from demos.comparison.terminal import has_colours as terminal_has_colours
-from demos.comparison.terminal import wrapped
 from demos.comparison.training import Entry, Outcome, Recipe
+from demos.shell.terminal import has_colours as terminal_has_colours
+from demos.shell.terminal import wrapped
 
 TASK = rings_and_clusters((0, 1, 2))
 RECIPE = Recipe(seeds=(0, 1, 2), epochs=4)
@@ -363,3 +363,12 @@ def test_an_error_is_one_line_with_its_notes():
     error = ValueError("shapes differ")
     error.add_note("in op linear")
     assert describe(error) == "ValueError: shapes differ; in op linear"
+
+
+# --- in a console ----------------------------------------------------------------------------
+
+
+def test_reprs_are_short():
+    found = rank(FOUR)
+    assert repr(FOUR[1]) == "Outcome(MLP, shared: 97.5 %, 3 replicas)"
+    assert repr(found[1]) == "#2 = HOPFIELD: 97.3 ± 0.7 %"

@@ -68,12 +68,13 @@ class MLP(nn.Module):
         check_widths(hidden_sizes)
         rng = host_rng(rng)
         sizes = [input_size, *hidden_sizes]
+        self.activation = functional.activation(activation)
         self.layers = []
         for inputs, outputs in pairwise(sizes):
             layer = [nn.Linear(inputs, outputs, rng=rng)]
             if layer_norm:
                 layer.append(nn.LayerNorm(outputs))
-            layer.append(functional.activation(activation))
+            layer.append(self.activation)
             if dropout:
                 layer.append(nn.Dropout(dropout, rng=rng))
             if residual:
@@ -87,3 +88,6 @@ class MLP(nn.Module):
         for layer in self.layers:
             x = layer(x)
         return x
+
+    def describe(self):
+        return f"activation {self.activation.__name__}"

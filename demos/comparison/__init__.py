@@ -9,6 +9,8 @@ own_data.py             the same from a CSV or .npz file, where no ceiling is kn
 prediction.py           class probabilities of trained replicas
 training.py             one architecture's turn: all replicas at once, by one recipe
 contest.py              all architectures take theirs, here or in other processes
+board.py                what other processes have reached
+cluster.py              a Dask cluster as the place to train
 ranking.py              means, intervals, ranks and ties
 table.py                the ranking as a table
 takeaways.py            the ranking in sentences

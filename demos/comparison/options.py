@@ -151,6 +151,9 @@ def parse(arguments):
         parser.error("--jobs are processes of this machine: leave it out with --scheduler")
     if options.animate and options.no_plots:
         parser.error("--animate draws pictures: leave out --no-plots")
+    options.seeds = tuple(range(options.seed, options.seed + options.replicas))
+    both = options.protocol == "both"
+    options.protocols = ("shared", "native") if both else (options.protocol,)
     return options
 
 

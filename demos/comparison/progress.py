@@ -6,7 +6,7 @@ import traceback
 
 from architectures import lookup
 from demos.comparison.ranking import estimate
-from demos.comparison.terminal import red, width, wrapped
+from demos.shell.terminal import red, width, wrapped
 
 FEW_ROWS = 20  # below, the accuracies are hardly worth comparing
 

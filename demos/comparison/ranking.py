@@ -41,6 +41,9 @@ class Standing:
     accuracy: Estimate
     to_ceiling: float | None
 
+    def __repr__(self):
+        return f"#{self.place}{' =' * self.tied} {self.outcome.label}: {self.accuracy} %"
+
 
 def rank(outcomes, ceiling=None):
     """The Standings, the highest mean accuracy first.

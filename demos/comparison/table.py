@@ -2,7 +2,7 @@
 
 from demos.comparison.contest import has_own_objective
 from demos.comparison.ranking import difference, estimate
-from demos.comparison.terminal import bold, dim, green, wrapped
+from demos.shell.terminal import bold, dim, green, wrapped
 
 
 def table(standings, task):

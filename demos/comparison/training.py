@@ -57,6 +57,11 @@ class Outcome:
     frames: list = field(default_factory=list)  # as `grid`, (FRAME, FRAME, C) after each epoch
     extra: dict = field(default_factory=dict)
 
+    def __repr__(self):
+        accuracy = 100 * np.mean(self.accuracy)
+        replicas = f"{len(self.accuracy)} replica{'s' * (len(self.accuracy) > 1)}"
+        return f"Outcome({self.label}, {self.protocol}: {accuracy:.1f} %, {replicas})"
+
     @property
     def diverged(self):
         """The replicas whose loss ended as no finite number."""

@@ -1,1 +1,8 @@
-"""What is drawn. Nothing in here is imported before there is something to draw."""
+"""What is drawn. Nothing in here is imported before there is something to draw.
+
+comparison.py   all pictures of the comparison, one file each; they stand by what they show:
+                data.py, scores.py, confusion.py, boundaries.py, animation.py, summary.py
+benchmark.py    those of the benchmark
+palette.py      colours and markers, and the legends that explain them
+layout.py       sizes of figures, and names cut to fit
+"""

@@ -8,7 +8,7 @@ from architectures import lookup
 from demos.bench.duel import NETWORKS
 from demos.bench.scaling import CURVES
 from demos.bench.tables import time
-from demos.pictures.palette import CEILING, FAMILIES, INK, STYLE
+from demos.pictures.palette import CEILING, FAMILIES, INK, STYLE, family_colour
 
 
 def draw_all(results, folder):
@@ -31,7 +31,7 @@ def ratios(duels):
     axes = figure.add_axes((0.12, 0.8 / height, 0.63, 1 - 1.25 / height))
     for row, (name, duel) in enumerate(duels.items()):
         family = lookup(NETWORKS[name].architecture).family
-        axes.barh(row, duel["ratio"], color=FAMILIES[family], height=0.7)
+        axes.barh(row, duel["ratio"], color=family_colour(family), height=0.7)
         axes.plot(
             duel["ratios"], [row] * len(duel["ratios"]), "o", mfc="white", mec=INK, ms=5, mew=0.8
         )

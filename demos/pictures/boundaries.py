@@ -10,7 +10,7 @@ from demos.pictures.palette import INK, class_colours, class_legend
 
 def picture(ranked, task):
     """boundaries.png: the first replicas of those that rank highest."""
-    figure, grid = panels(len(ranked), side=3.6, columns=2 if len(ranked) <= 4 else 4, bottom=0.4)
+    figure, grid = panels(len(ranked), side=3.0, columns=2 if len(ranked) <= 4 else 4, bottom=0.4)
     for axes, one in zip(grid, ranked):
         boundary(axes, one.outcome.grid, task)
         axes.set_title(f"{one.outcome.label}: {100 * one.outcome.accuracy[0]:.1f} %")

@@ -10,23 +10,26 @@ def square():
 
 
 def panels(n, *, side, columns=4, left=0.0, bottom=0.0):
-    """A Figure with n square axes, `side` inches wide (more if there are only few), and the axes.
+    """A Figure with n square axes, and the axes: all sizes in inches.
 
-    `left` and `bottom` inches beyond the usual stay free beside and below them.
+    side: of an axes; if there are only few they are larger, so that the title has room.
+    left, bottom: stay free beside and below the axes, beyond the usual.
     """
     columns = min(n, columns)
     rows = -(-n // columns)
-    side = max(side, 6.5 / columns)  # so that the title has room
-    width, height = columns * side + 0.5 + left, rows * (side + 0.15) + 0.8 + bottom
+    side = max(side, 5.8 / columns)
+    gap, left, right, bottom, top = 0.6, 0.75 + left, 0.15, 0.5 + bottom, 0.85
+    width = left + columns * side + (columns - 1) * gap + right
+    height = bottom + rows * side + (rows - 1) * gap + top
     figure = Figure(figsize=(width, height))
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     figure.subplots_adjust(
-        left=(0.75 + left) / width,
-        right=1 - 0.15 / width,
-        top=1 - 0.75 / height,
-        bottom=(0.65 + bottom) / height,
-        wspace=0.28,
-        hspace=0.32,
+        left=left / width,
+        right=1 - right / width,
+        top=1 - top / height,
+        bottom=bottom / height,
+        wspace=gap / side,
+        hspace=gap / side,
     )
     for axes in grid[n:]:
         axes.remove()

@@ -5,11 +5,14 @@ each set people with any of the common colour deficiencies can tell them apart. 
 by marker.
 """
 
+from itertools import cycle
+
 from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from architectures import list_families, lookup
 from demos.pictures.layout import shorten
 
 CLASSES = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442")
@@ -19,6 +22,8 @@ FAMILIES = {
     "energy": "#999933",
     "neuromorphic": "#44AA99",
 }
+# For families that guests of the registry bring along: the rest of Tol's "muted" colours.
+GUESTS = ("#CC6677", "#117733", "#DDCC77", "#AA4499", "#88CCEE")
 MARKERS = "osD^vPX"
 MOST_NAMES = 20  # with more classes, pictures leave out their names
 INK = "#222222"
@@ -66,7 +71,20 @@ def class_legend(figure, task):
     )
 
 
+def family_colour(family):
+    """The colour of a family of the registry, or of one that guests have brought along."""
+    brought = [name for name in list_families() if name not in FAMILIES]
+    guests = dict(zip(brought, cycle(GUESTS)))
+    return FAMILIES.get(family) or guests[family]
+
+
 def family_handles(ranked):
     """What a legend says of the families that compete."""
     present = {one.outcome.family for one in ranked}
-    return [Patch(color=FAMILIES[name], label=name) for name in FAMILIES if name in present]
+    families = [name for name in list_families() if name in present]
+    return [Patch(color=family_colour(name), label=name) for name in families]
+
+
+def colour(outcome):
+    """That of the architecture, if it has registered one; otherwise that of its family."""
+    return lookup(outcome.name).colour or family_colour(outcome.family)

@@ -1,33 +1,21 @@
 """How well everybody does: accuracies after training, loss and accuracy on the way."""
 
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, SymmetricalLogLocator
 
-from demos.pictures.palette import CEILING, FAMILIES, INK, family_handles
+from architectures import list_families
+from demos.pictures.layout import shorten
+from demos.pictures.palette import CEILING, colour, family_handles
 
 
 def accuracies(ranked, task):
-    """accuracy.png: a bar for each architecture, from 0."""
-    height = 1.6 + 0.5 * len(ranked)
+    """accuracy.png: the ranking, and every replica in it."""
+    height = 1.75 + 0.5 * len(ranked)
     figure = Figure(figsize=(9, height))
-    axes = figure.add_axes((0.15, 1.05 / height, 0.67, 1 - 1.5 / height))
-    for row, one in enumerate(ranked):
-        axes.barh(
-            row,
-            100 * one.accuracy.mean,
-            xerr=100 * (one.accuracy.half_width or 0),
-            color=FAMILIES[one.outcome.family],
-            error_kw={"ecolor": INK, "capsize": 4, "lw": 1.5, "zorder": 4},
-        )
-        axes.text(101.5, row, f"{one.accuracy} %", va="center")
-    axes.set_xlim(0, 100)
-    axes.set_ylim(len(ranked) - 0.4, -0.6)
-    axes.set_yticks(range(len(ranked)), [one.outcome.label for one in ranked])
-    axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("test accuracy (%)")
-    axes.set_title(f"Test accuracy by architecture{interval(task)}", loc="left")
-    handles = family_handles(ranked) + ceiling(axes, task, axes.axvline)
+    axes = figure.add_axes((0.15, 1.2 / height, 0.62, 1 - 1.65 / height))
+    handles = family_handles(ranked) + standings(axes, ranked, task)
     figure.legend(handles=handles, loc="lower center", ncols=5, fontsize=10.5, columnspacing=1.2)
     return figure
 
@@ -40,12 +28,12 @@ def curves(ranked, task):
     figure = Figure(figsize=(13, 4.8))
     left, right = figure.subplots(1, 2)
     figure.subplots_adjust(0.06, 0.13, 0.79, 0.91, wspace=0.2)
-    handles, seen = [], {}
+    handles = []
     outcomes = [one.outcome for one in ranked]
     for outcome in outcomes:
-        member = seen[outcome.family] = seen.get(outcome.family, -1) + 1
+        member = list_families()[outcome.family].index(outcome.name)
         look = {
-            "color": FAMILIES[outcome.family],
+            "color": colour(outcome),
             "ls": ("-", "--", ":")[member % 3],
             "marker": "os^"[member % 3],
             "ms": 4,
@@ -77,21 +65,29 @@ def curves(ranked, task):
     return figure
 
 
-def standings(axes, ranked, task):
-    """A dot and its interval for each architecture; returns the legend's handles."""
+def standings(axes, ranked, task, size=12):
+    """For each architecture a small dot for every replica, a large one for their mean, and a bar
+    for its interval, around the interesting end; returns the legend's handles. size: of the text.
+    """
     for row, one in enumerate(ranked):
-        colour, mean = FAMILIES[one.outcome.family], 100 * one.accuracy.mean
+        shade, mean = colour(one.outcome), 100 * one.accuracy.mean
         width = 100 * (one.accuracy.half_width or 0)
-        axes.plot([mean - width, mean + width], [row, row], color=colour, lw=5, alpha=0.4)
-        axes.plot(mean, row, "o", color=colour, ms=13)
-        beside = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 14}
+        axes.plot([mean - width, mean + width], [row, row], color=shade, lw=5, alpha=0.4)
+        if len(one.outcome.accuracy) > 1:
+            replicas = 100 * np.array(one.outcome.accuracy)
+            below = np.full(len(replicas), row + 0.25)
+            axes.plot(replicas, below, "o", color=shade, ms=3, alpha=0.6)
+        axes.plot(mean, row, "o", color=shade, ms=size - 1)
+        beside = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": size}
         axes.text(1.04, row, f"{one.accuracy} %", **beside)
     axes.set_ylim(len(ranked) - 0.5, -0.5)
-    axes.set_yticks(range(len(ranked)), [one.outcome.label for one in ranked], fontsize=15)
+    labels = ["= " * one.tied + shorten(one.outcome.label, 12) for one in ranked]
+    axes.set_yticks(range(len(ranked)), labels, fontsize=size)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", alpha=0.25)
-    axes.set_xlabel("test accuracy (%)")
-    axes.set_title(f"Test accuracy{interval(task)}", loc="left", fontsize=15)
+    ties = ";   = cannot be told from the one above" * any(one.tied for one in ranked)
+    axes.set_xlabel(f"test accuracy (%){ties}")
+    axes.set_title(f"Test accuracy{interval(task)}", loc="left")
     handles = ceiling(axes, task, axes.axvline)
     left, right = axes.get_xlim()
     axes.set_xlim(max(left, 0), min(right, 100.5))  # an interval may reach beyond 100 %

@@ -23,7 +23,7 @@ def picture(ranked, task):
         draw(axes)
         axes.set(title=title, xlabel="", ylabel="")
     main = figure.add_axes((0.56, 0.15, 0.32, 0.72))
-    handles = family_handles(ranked) + standings(main, ranked, task)
+    handles = family_handles(ranked) + standings(main, ranked, task, size=15)
     figure.legend(handles=handles, loc="lower right", ncols=5, fontsize=11, columnspacing=1.2)
     plural = "s" * (len(ranked) > 1)
     how = "each by its own objective" if ranked[0].outcome.protocol == "native" else "one recipe"

@@ -2,6 +2,7 @@
 
 arguments.py   the values of options, and what is wrong with them
 ending.py      one line and the right exit status, whatever ends a command
+terminal.py    its width, and colours where it has them
 workers.py     processes that help, and that end when the command does
 output.py      the files of a run, which appear all at once or not at all
 """

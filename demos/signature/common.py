@@ -5,7 +5,8 @@ from matplotlib.figure import Figure
 
 from architectures import classifier, lookup
 from demos.comparison.rings_and_clusters import draw
-from demos.pictures.palette import INK, class_colours, marker
+from demos.pictures.data import scatter
+from demos.pictures.palette import INK, class_colours
 from minigrad import fit, optim
 
 SEED = 42
@@ -55,16 +56,7 @@ def plane(axes, reach, title):
 
 def points(axes, x, y, *, size=14, edge="white", **style):
     """The data, each class in its colour and with its marker."""
-    for c, colour in enumerate(class_colours(NUM_CLASSES)):
-        axes.scatter(
-            *x[y == c].T,
-            s=size,
-            color=[colour],
-            marker=marker(c),
-            edgecolors=edge,
-            linewidths=0.4,
-            **style,
-        )
+    scatter(axes, x, y, NUM_CLASSES, size=size, edge=edge, **style)
 
 
 def tint(classes, share=0.35):

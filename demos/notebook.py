@@ -1,0 +1,80 @@
+"""The comparison in a notebook.
+
+    from demos.notebook import compare
+    rankings = compare("--only mlp,snn --epochs 20")
+
+The options are those of compare.py; instead of files, everything appears below the cell.
+"""
+
+import shlex
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from demos.compare import announce, compete, draw, load, place, rank_all, recipe_of
+from demos.comparison.contest import entries
+from demos.comparison.options import parse
+from demos.comparison.progress import Progress, opening
+from minigrad import backend
+
+SHOWN = ("summary.png", "curves.png", "boundaries.png", "confusion.png", "training.gif")
+
+
+def compare(options=""):
+    """Run the comparison; return {protocol: [Standing]}, best first.
+
+    Progress is a line that updates, the tables are printed, the pictures shown. Outside a notebook
+    there is nothing to show them in, and only the text is left.
+
+    Args:
+        options: those of compare.py, as on the command line; --out is of no use here.
+    """
+    options = parse(shlex.split(options))
+    display = notebook_display()
+    backend.use(options.device)
+    task = load(options)
+    recipe = recipe_of(options, task)
+    contenders = entries(options.only, options.protocols, task, recipe)
+    progress = None
+    if not options.quiet:
+        print(opening(task, recipe, options.only), end="\n\n")
+        total = len(contenders)
+        progress = CellProgress(total, display) if display else Progress(total, sys.stdout)
+    outcomes, failed, _ = compete(contenders, place(options, len(contenders)), progress)
+    rankings = rank_all(outcomes, options.protocols, task)
+    announce(rankings, task, options.quiet)
+    for name, problem in failed.items():
+        print(f"{name} failed: {problem}", file=sys.stderr)
+    if display and rankings and not options.no_plots:
+        with TemporaryDirectory() as folder:
+            draw(rankings, task, options, Path(folder), progress)
+            show(Path(folder), display)
+    return rankings
+
+
+class CellProgress(Progress):
+    """Its line is an output of the cell that is replaced."""
+
+    def __init__(self, total, display):
+        self.line = display({"text/plain": ""}, raw=True, display_id=True)
+        super().__init__(total, sys.stdout, live=True)
+
+    def rewrite(self, line):
+        self.line.update({"text/plain": line or ""}, raw=True)
+
+
+def notebook_display():
+    """IPython's `display` in a notebook's kernel; None elsewhere."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython and ipython.get_ipython()
+    return ipython.display.display if hasattr(shell, "kernel") else None
+
+
+def show(folder, display):
+    """The most telling of the pictures in `folder`, and in its folders."""
+    from IPython.display import Image
+
+    for part in (folder, *sorted(path for path in folder.iterdir() if path.is_dir())):
+        for path in (part / name for name in SHOWN):
+            if path.exists():
+                display(Image(data=path.read_bytes()))

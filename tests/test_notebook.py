@@ -1,0 +1,50 @@
+"""The comparison in a notebook, which is pretended: text, a line that updates, pictures."""
+
+import sys
+from types import SimpleNamespace
+
+from demos import notebook
+
+QUICK = "--only mlp --replicas 2 --epochs 2"
+
+
+class Cell:
+    """What IPython's display is in a notebook: it keeps what it is shown."""
+
+    def __init__(self):
+        self.shown, self.line = [], []
+
+    def __call__(self, data, raw=False, display_id=False):
+        if display_id:
+            return SimpleNamespace(update=lambda data, raw: self.line.append(data["text/plain"]))
+        self.shown.append(data)
+
+
+def test_elsewhere_only_the_text_is_left(capsys):
+    rankings = notebook.compare(QUICK)
+    [one] = rankings["shared"]
+    assert one.outcome.name == "mlp" and len(one.outcome.accuracy) == 2
+    assert "Key takeaways" in capsys.readouterr().out
+
+
+def test_in_a_notebook_the_line_updates_and_pictures_are_shown(capsys, monkeypatch):
+    cell = Cell()
+    images = SimpleNamespace(display=cell, Image=lambda data: data)
+    ipython = SimpleNamespace(
+        version_info=(9, 0), get_ipython=lambda: SimpleNamespace(kernel=True), display=images
+    )
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    monkeypatch.setitem(sys.modules, "IPython.display", images)
+    notebook.compare(QUICK)
+    assert [line for line in cell.line if "epoch 2/2" in line]
+    assert "drawing summary.png ..." in cell.line and cell.line[-1] == ""
+    assert len(cell.shown) == 4 and all(data.startswith(b"\x89PNG") for data in cell.shown)
+    assert "[1/1] MLP: " in capsys.readouterr().out
+
+
+def test_pictures_and_words_can_be_left_out(monkeypatch, capsys):
+    cell = Cell()
+    monkeypatch.setattr(notebook, "notebook_display", lambda: cell)
+    notebook.compare(f"{QUICK} --no-plots --quiet")
+    assert cell.shown == cell.line == []
+    assert capsys.readouterr().out.strip().startswith("====")
