@@ -246,7 +246,7 @@ def train_once():
 
     contest.train = once
     rings = functools.cache(compare.rings_and_clusters)
-    compare.load = lambda options, seeds: rings(seeds)
+    compare.load = lambda options: rings(options.seeds)
     os.fsync = lambda descriptor: None  # what a power cut leaves is not tested here
 
 
