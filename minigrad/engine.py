@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 from . import backend
 from .backend import xp
 from .contract import describe, most_outputs, refuse_outputs, refuse_sequences
-from .modes import is_detecting_nan, is_recording, require_finite
+from .modes import is_recording, who_watches
 
 # Tensor's operators and methods are made of ops, which are made of what is in here: so methods.py
 # attaches them when it is imported. A type checker, which runs nothing, takes them as inherited.
@@ -44,7 +44,11 @@ else:
     Methods = object
 
 # The serial numbers of Tensors: a higher one is newer.
-_serial = itertools.count()
+next_order = itertools.count().__next__
+
+# How often a Tensor, module or optimizer was given another array, mode or attribute. So a compiled
+# step looks at one number to know that nothing was exchanged since the last one.
+exchanges = [0]
 
 # Every op by name; the tests check that each has a gradient case.
 OPS: dict[str, Callable[..., "Tensor"]] = {}
@@ -100,8 +104,10 @@ class Tensor(Methods):
         self.grad_home = None
         self.op = None
         self.edges = ()
-        self.order = next(_serial)
-        self.requires_grad = requires_grad
+        self.order = next_order()
+        self._requires_grad = False
+        if requires_grad is not False:
+            self.requires_grad = requires_grad
 
     def backward(self, grad=None):
         """Add d(self)/d(leaf) to ``leaf.grad`` for every leaf that requires a gradient.
@@ -119,9 +125,23 @@ class Tensor(Methods):
 
 def touch(leaves):
     """Say that the data of leaves were changed in place: graphs that used them are out of date."""
-    now = next(_serial)
+    now = next_order()
     for leaf in leaves:
         leaf.order = now
+
+
+class Exchangeable:
+    """An object whose attributes are part of a step: that they are exchanged is counted.
+
+    changing: the names of those that may be others at every step, numbers.
+    """
+
+    changing: tuple[str, ...] = ()
+
+    def __setattr__(self, name, value):
+        if name not in self.changing:
+            exchanges[0] += 1
+        object.__setattr__(self, name, value)
 
 
 P = ParamSpec("P")
@@ -171,13 +191,13 @@ def op(rule: Callable[P, tuple]) -> Callable[P, Tensor]:
         except Exception as error:
             error.add_note(f"in op {name}({describe(arrays)})")
             raise
-        if is_detecting_nan():
-            require_finite(value, f"op {name}({describe(arrays)})")
+        if watch := who_watches():
+            watch(value, "op", name, arrays)
         result = new(Tensor)  # without Tensor.__init__: what it checks is known here
         result._data = value
         result.grad = None
         result.op = name
-        result.order = next(_serial)
+        result.order = next_order()
         result.edges = edges = []
         if is_recording():
             for i, x in enumerate(inputs, 1):
@@ -237,7 +257,7 @@ def _pass_on(waiting):
             f"the graph behind op {tensor.op} was freed by an earlier backward(): compute the "
             "loss again, or add the losses up and call backward() once"
         )
-    detecting_nan = is_detecting_nan()
+    watch = who_watches()
     for parent, vjp in edges:
         array = parent._data
         try:
@@ -248,8 +268,6 @@ def _pass_on(waiting):
         except Exception as error:
             error.add_note(f"in the vjp of op {tensor.op}, whose input has shape {array.shape}")
             raise
-        if detecting_nan:
-            require_finite(contribution, f"the vjp of op {tensor.op}")
         if parent.op is None:
             if parent.order > tensor.order:
                 raise RuntimeError(
@@ -263,6 +281,8 @@ def _pass_on(waiting):
             heappush(waiting, (-parent.order, parent))
         else:
             parent.grad = parent.grad + contribution
+        if watch:
+            watch(contribution, "vjp", tensor.op, parent)
 
 
 def _accumulate(leaf, g):

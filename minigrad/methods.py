@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy
 
 from . import backend, ops
-from .engine import Tensor, touch
+from .engine import Tensor, exchanges, touch
 
 
 def _array(x):
@@ -85,6 +85,7 @@ class Methods:
         if self._requires_grad:
             require_floats(array)
         self._data = array
+        exchanges[0] += 1
         touch([self])
 
     @property
@@ -101,6 +102,7 @@ class Methods:
         if wanted:
             require_floats(self._data)
         self._requires_grad = bool(wanted)
+        exchanges[0] += 1
 
     # --- an array's properties -------------------------------------------------------------------
 

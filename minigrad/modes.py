@@ -1,18 +1,20 @@
-"""Two modes: no_grad(), which records no graph, and detect_nan(), which looks for bad numbers."""
+"""Modes: no_grad(), which records no graph, and watched(), which tells of every op and vjp: to
+detect_nan(), which looks for bad numbers, or to the recorder of a compiled step."""
 
 import inspect
 from contextlib import ContextDecorator
 from contextvars import ContextVar
 
 from .backend import xp
+from .contract import describe
 
 # Context variables: each thread and each asyncio task has its own values.
 recording = ContextVar("recording", default=True)
-detecting_nan = ContextVar("detecting_nan", default=False)
+watcher = ContextVar("watcher", default=None)
 
 
-# Called for every op: is the mode on?
-is_recording, is_detecting_nan = recording.get, detecting_nan.get
+# Called for every op: is the mode on, and who is to be told?
+is_recording, who_watches = recording.get, watcher.get
 
 
 class _Mode(ContextDecorator):
@@ -51,15 +53,26 @@ def no_grad():
     return _Mode(recording, False)
 
 
+def watched(by):
+    """Call ``by(value, kind, name, about)`` after each op and each vjp.
+
+    value: the array that came out; for a vjp the gradient, which has been added up by then.
+    kind, name: "op" or "vjp", and the name of the op.
+    about: for an op the arrays that went in, for a vjp the Tensor whose gradient it is.
+    """
+    return _Mode(watcher, by)
+
+
 def detect_nan():
     """Raise FloatingPointError at the op whose value or gradient is the first to hold NaN or inf.
 
     Every array is checked, and on a GPU waited for: a tool for finding a fault, not for training.
     """
-    return _Mode(detecting_nan, True)
+    return watched(require_finite)
 
 
-def require_finite(array, source):
-    """Raise FloatingPointError, naming the source of the array, if it holds NaN or infinity."""
-    if not xp.isfinite(array).all():
+def require_finite(value, kind, name, about):
+    """Raise FloatingPointError, naming the op or vjp, if the array holds NaN or infinity."""
+    if not xp.isfinite(value).all():
+        source = f"op {name}({describe(about)})" if kind == "op" else f"the vjp of op {name}"
         raise FloatingPointError(f"NaN or infinity in the result of {source}")

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 
 from . import backend, functional, init
 from .backend import xp
-from .engine import Tensor, touch
+from .engine import Exchangeable, Tensor, touch
 
 
-class Module:
+class Module(Exchangeable):
     """Base class of all layers and networks; the vocabulary is PyTorch's."""
 
     training = True

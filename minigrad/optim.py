@@ -4,13 +4,11 @@ So a step is a handful of array operations however many parameters there are, an
 launches on a GPU. The gradients are views of a second flat array: backward writes them there.
 """
 
-import math
-
 from .backend import xp
-from .engine import touch
+from .engine import Exchangeable, touch
 
 
-class Optimizer:
+class Optimizer(Exchangeable):
     """Base class: gathers the parameters, checks that they stay gathered.
 
     Args:
@@ -22,6 +20,8 @@ class Optimizer:
     Raises:
         ValueError: no parameters, one given twice, one that an op made, or several dtypes.
     """
+
+    changing = ("lr",)  # numbers that may be others at the next step
 
     def __init__(self, parameters, lr):
         self.parameters = [p for p in parameters if p.requires_grad]
@@ -100,6 +100,8 @@ class SGD(Optimizer):
 class Adam(Optimizer):
     """Kingma & Ba 2015, Algorithm 1. `weight_decay` adds weight_decay * p to the gradient (L2)."""
 
+    changing = ("lr", "steps")
+
     def __init__(self, parameters, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
         super().__init__(parameters, lr)
         self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
@@ -124,7 +126,7 @@ class Adam(Optimizer):
 
         # Both averages start at 0; m / c1 and v / c2 are free of that bias. With r = sqrt(c2),
         #   lr (m / c1) / (sqrt(v / c2) + eps) = (lr r / c1) m / (sqrt(v) + eps r).
-        c1, r = 1 - beta1**self.steps, math.sqrt(1 - beta2**self.steps)
+        c1, r = 1 - beta1**self.steps, (1 - beta2**self.steps) ** 0.5
         xp.sqrt(v, out=work)
         work += self.eps * r
         xp.divide(m, work, out=work)
