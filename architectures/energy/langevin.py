@@ -8,6 +8,8 @@ Energies map points (..., B, D) to (..., B); every point is a chain of its own.
 
 import math
 
+import numpy
+
 from minigrad import nn
 from minigrad.backend import Noise, asarray, host_rng, xp
 from minigrad.engine import Tensor
@@ -76,19 +78,26 @@ class PersistentChains(nn.Module):
         self.steps, self.step_size = steps, step_size
         self.box, self.restart = box, restart
         self.noise = Noise(rng)
-        self.turn = 0
+        # An array, as all that changes from step to step is: so a compiled step can move it.
+        self.turn = asarray(numpy.zeros(1, "int64"))
 
     def advance(self, energy, count):
         """Move the next `count` chains (all, if there are fewer); their new points, an array."""
         total = self.chains.shape[-2]
+        count = min(count, total)
         # The last chains take their turn together with some before them, which then move twice.
-        first = min(self.turn, max(total - count, 0))
-        chains = self.chains[..., first : first + count, :]
-        self.turn = first + count if first + count < total else 0
+        first = xp.minimum(
+            self.turn.reshape(-1)[:1], total - count
+        )  # all replicas take turns alike
+        rows = first + xp.arange(count)
+        chains = self.chains[..., rows, :]
+        after = first + count
+        self.turn[...] = xp.where(after < total, after, 0)
 
         low, high = self.box
         fresh = low + (high - low) * self.noise.random(chains.shape, dtype=chains.dtype)
         restarting = self.noise.random((*chains.shape[:-1], 1), dtype=chains.dtype) < self.restart
         start = xp.where(restarting, fresh, chains)
-        chains[...] = langevin(energy, start, self.steps, self.step_size, self.noise, self.box)
-        return chains.copy()
+        moved = langevin(energy, start, self.steps, self.step_size, self.noise, self.box)
+        self.chains[..., rows, :] = moved
+        return moved

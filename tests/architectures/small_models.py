@@ -43,7 +43,7 @@ def to_float64(module):
         parameter.data = parameter.data.astype("float64")
     for part in module.modules():
         for name, value in vars(part).items():
-            if isinstance(value, np.ndarray):
+            if isinstance(value, np.ndarray) and value.dtype.kind == "f":
                 setattr(part, name, value.astype("float64"))
     return module
 
