@@ -1,8 +1,11 @@
 """minigrad: reverse-mode automatic differentiation on NumPy or CuPy, written to be read.
 
 Reading order: backend, engine (with modes and contract), ops, methods, functional, spiking, init,
-nn, optim, data, training, higher, gradcheck; strict is CuPy's stand-in where there is no GPU.
+nn, optim, data, training, program (which is compile), higher, gradcheck; strict is CuPy's stand-in
+where there is no GPU.
 """
+
+from typing import TYPE_CHECKING
 
 from . import backend, data, functional, init, nn, ops, optim
 from .backend import use
@@ -11,10 +14,14 @@ from .methods import Tensor  # complete: with its operators
 from .modes import detect_nan, no_grad
 from .training import fit
 
+if TYPE_CHECKING:
+    from .program import compile
+
 __version__ = "0.2.0.dev0"
 __all__ = [
     "Tensor",
     "backend",
+    "compile",
     "data",
     "detect_nan",
     "fit",
@@ -27,3 +34,11 @@ __all__ = [
     "optim",
     "use",
 ]
+
+
+def __getattr__(name):  # reached only by what is not there yet
+    if name != "compile":
+        raise AttributeError(f"module 'minigrad' has no attribute {name!r}")
+    from .program import compile
+
+    return compile

@@ -14,6 +14,7 @@ Three rules keep a training step on the device:
   `Noise`.
 """
 
+import copy
 import functools
 import reprlib
 from typing import Any
@@ -124,6 +125,11 @@ def to_numpy(array):
     return array.get() if hasattr(array, "get") else numpy.asarray(array)
 
 
+def address(array):
+    """Where in memory an array begins, a number."""
+    return array.data.ptr if hasattr(array.data, "ptr") else array.__array_interface__["data"][0]
+
+
 def synchronize():
     """Wait until the device has done what it was told: before reading a clock, for example."""
     if _device != "cpu":
@@ -168,6 +174,21 @@ class Noise:
     def exchange(self, other):
         """From here on draw from where `other` drew, and the other way round."""
         self.__dict__, other.__dict__ = other.__dict__, self.__dict__
+
+
+def noise_state(generator):
+    """A copy of the state of a Noise's generator."""
+    if hasattr(generator.bit_generator, "_state"):  # CuPy's, an array on the device
+        return generator.bit_generator._state.copy()
+    return copy.deepcopy(generator.bit_generator.state)
+
+
+def set_noise_state(generator, state):
+    """Go back to a state: the same numbers come again."""
+    if hasattr(generator.bit_generator, "_state"):
+        generator.bit_generator._state[...] = state
+    else:
+        generator.bit_generator.state = state
 
 
 def add_at(target, index, values):

@@ -40,7 +40,7 @@ FUNCTIONS = """
 METHODS = """
     all any argmax argmin argsort astype clip copy cumprod cumsum dot fill flatten max mean min
     nonzero prod ravel repeat reshape round sort squeeze std sum swapaxes take trace transpose var
-    __abs__ __invert__ __neg__ __pos__
+    view __abs__ __invert__ __neg__ __pos__
 """
 OPERATORS = """
     __add__ __and__ __floordiv__ __matmul__ __mod__ __mul__ __or__ __pow__ __sub__ __truediv__
@@ -57,6 +57,7 @@ CONSTANTS = "bool_ finfo float16 float32 float64 inf int8 int16 int32 int64 nan 
 ALLOCATING = {"empty", "empty_like"}  # no launch
 # The shape of their result, or a check of their input, depends on values: the host must see them.
 WAITING = {"argwhere", "bincount", "flatnonzero", "nonzero", "percentile", "quantile", "unique"}
+SHAPED_BY_VALUES = WAITING - {"percentile", "quantile"}
 # Keywords that CuPy's functions take wherever NumPy's do; not among them: where, initial, order ...
 OPTIONS = {"axis", "axes", "casting", "constant_values", "ddof", "dtype", "fill_value", "keepdims"}
 OPTIONS |= {"copy", "endpoint", "k", "mode", "num", "out", "size"}
@@ -124,6 +125,10 @@ class StrictArray:
     def __setitem__(self, index, value):
         counters.launches += 1
         self._array[_plain_index(index)[0]] = _plain(value)
+
+    @property
+    def data(self):
+        return SimpleNamespace(ptr=self._array.__array_interface__["data"][0])
 
     def get(self):
         """A copy in the host's memory."""
@@ -250,6 +255,10 @@ def _add_at(target, index, values):
 globals()["add"].at = _add_at
 
 
+def may_share_memory(a, b):
+    return numpy.may_share_memory(_plain(a), _plain(b))
+
+
 def asarray(a, dtype=None):
     """A NumPy array, a number or a list moves to the device; a StrictArray is there already."""
     if isinstance(a, StrictArray):
@@ -273,6 +282,7 @@ class Generator:
 
     def __init__(self, seed):
         rng = numpy.random.default_rng(seed)
+        self.bit_generator = rng.bit_generator
         self.random, self.standard_normal = _counted(rng.random), _counted(rng.standard_normal)
 
 

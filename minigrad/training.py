@@ -20,7 +20,36 @@ class History:
     seconds: list = field(default_factory=list)
 
 
-def fit(model, x, y, loss, optimizer, *, epochs, batch_size=32, shuffle=None, on_epoch=None):
+def training_step(model, loss, optimizer):
+    """step(x, y): one minibatch forward, backward and the optimizer; the losses (...), an array.
+
+    The sum of the losses is what is differentiated, so each replica's gradient is what it would be
+    alone. ``compile(training_step(...))`` makes a program of it.
+    """
+
+    def step(x, y):
+        optimizer.zero_grad()
+        value = loss(model, x, y)
+        value.backward(xp.ones(value.shape, value.dtype))
+        optimizer.step()
+        return value.data
+
+    return step
+
+
+def fit(
+    model,
+    x,
+    y,
+    loss,
+    optimizer,
+    *,
+    epochs,
+    batch_size=32,
+    shuffle=None,
+    on_epoch=None,
+    compiled=False,
+):
     """Train `model`; return the History.
 
     Args:
@@ -32,9 +61,10 @@ def fit(model, x, y, loss, optimizer, *, epochs, batch_size=32, shuffle=None, on
         shuffle: a seed or Generator, from which each epoch draws a new order of the rows; without
             it the batches are cut once and stay.
         on_epoch: called as on_epoch(number of epochs done, history) after each, in evaluation mode.
+        compiled: whether to record the training step and replay it (see program): the same bits in
+            less time, if there are some dozens of steps.
 
-    The sum of the losses is what is differentiated, so each replica's gradient is what it would be
-    alone. Nothing waits for the device before the epoch ends.
+    Nothing waits for the device before the epoch ends.
     """
     x, y = backend.asarray(x), backend.asarray(y)
     x = x.astype(optimizer.values.dtype, copy=False)
@@ -44,7 +74,11 @@ def fit(model, x, y, loss, optimizer, *, epochs, batch_size=32, shuffle=None, on
     rng = None if shuffle is None else backend.host_rng(shuffle)
     batches = minibatches(x, y, batch_size)
     history = History()
-    ones = None
+    step = training_step(model, loss, optimizer)
+    if compiled:
+        from .program import compile  # here, since not everybody needs it
+
+        step = compile(step)
     for epoch in range(1, epochs + 1):
         start = time.perf_counter()
         model.train()
@@ -52,12 +86,7 @@ def fit(model, x, y, loss, optimizer, *, epochs, batch_size=32, shuffle=None, on
             batches = minibatches(x, y, batch_size, order=xp.asarray(rng.permutation(rows)))
         total = 0.0
         for x_batch, y_batch in batches:
-            optimizer.zero_grad()
-            value = loss(model, x_batch, y_batch)
-            ones = xp.ones_like(value.data) if ones is None else ones
-            value.backward(ones)
-            optimizer.step()
-            total = total + value.data * (x_batch.shape[-2] / rows)
+            total = total + step(x_batch, y_batch) * (x_batch.shape[-2] / rows)
         history.losses.append(backend.to_numpy(total))
         history.seconds.append(time.perf_counter() - start)
         model.eval()

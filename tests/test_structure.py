@@ -8,10 +8,11 @@ PACKAGES = ("minigrad", "architectures", "demos")
 
 # A module imports from its own line and from those above it, never from those below.
 ROOMS = [
-    *("minigrad.backend", "minigrad.modes", "minigrad.contract", "minigrad.engine", "minigrad.ops"),
+    *("minigrad.backend", "minigrad.contract", "minigrad.modes", "minigrad.engine", "minigrad.ops"),
     *("minigrad.methods", "minigrad.functional"),
     *("minigrad.spiking", "minigrad.init", "minigrad.nn", "minigrad.optim", "minigrad.data"),
-    *("minigrad.training", "minigrad.higher", "minigrad.gradcheck", "minigrad.strict", "minigrad"),
+    *("minigrad.strict", "minigrad.program", "minigrad.training", "minigrad.higher"),
+    *("minigrad.gradcheck", "minigrad"),
     "architectures.checks",
     "architectures.base",
     "architectures.uncertainty",

@@ -11,7 +11,7 @@ from architectures import classifier, lookup
 from demos import by_hand
 from demos.comparison.rings_and_clusters import draw
 from minigrad import data, optim
-from minigrad.backend import xp
+from minigrad.training import training_step
 
 from .clock import race
 
@@ -69,19 +69,8 @@ NETWORKS = {
 
 def minigrad_step(model):
     """step(x, y): one minibatch forward, backward and Adam; returns the loss."""
-    model.train()
-    optimizer = optim.Adam(model.parameters(), lr=LEARNING_RATE)
-    first = model.parameters()[0]
-    ones = xp.ones(first.shape[:-2], first.dtype)  # one for each replica, as fit starts from
-
-    def step(x, y):
-        optimizer.zero_grad()
-        loss = model.loss(x, y)
-        loss.backward(ones)
-        optimizer.step()
-        return loss.data
-
-    return step
+    optimizer = optim.Adam(model.train().parameters(), lr=LEARNING_RATE)
+    return training_step(model, type(model).loss, optimizer)
 
 
 def opponents(network, dtype=np.float32):

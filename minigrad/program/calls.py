@@ -1,0 +1,212 @@
+"""What a program is made of: a list of Calls on Values, and how a call is written in Python."""
+
+import math
+import operator
+
+import numpy
+
+from ..backend import xp
+
+
+class Value:
+    """An array, number or generator of the program: what a call takes or makes, less its content.
+
+    kind: "input", "state" (it outlives the step: a parameter, say), or "made" by a call.
+    root: the Value whose memory this one is a view of; itself, if it is none.
+    dtype: of a Python number int or float.
+    """
+
+    __slots__ = ("dtype", "kind", "name", "root", "shape", "strides")
+
+    def __init__(self, content, kind, name="", root=None):
+        self.kind, self.name, self.root = kind, name, root or self
+        self.shape = getattr(content, "shape", None)
+        self.strides = getattr(content, "strides", None)
+        self.dtype = type(content) if self.shape is None else content.dtype
+
+    @property
+    def is_number(self):
+        return self.dtype is int or self.dtype is float
+
+    def __repr__(self):
+        return self.name
+
+
+class Call:
+    """``result = name(*args, **options)``.
+
+    form: "function" (of xp), "method", "property", "operator" (of arrays or numbers), "draw" (a
+        method of a generator), "getitem" or "setitem".
+    writes: whether the result is an array that was there before and is written into.
+    place: its index in the recording.
+    section: the op, vjp or optimizer that made the call, for the reader.
+    """
+
+    __slots__ = ("args", "form", "name", "options", "place", "result", "section", "writes")
+
+    def __init__(self, form, name, args, options, result, writes=False, place=0, section=""):
+        self.form, self.name, self.args, self.options = form, name, args, options
+        self.result, self.writes, self.place, self.section = result, writes, place, section
+
+    @property
+    def is_view(self):
+        """Whether the result is a view of an argument, in which case nothing is computed."""
+        return self.result.root is not self.result and not self.writes
+
+    def reads(self):
+        """The Values that it takes."""
+        found = []
+        _collect(self.args, found)
+        if self.options:
+            _collect(tuple(self.options.values()), found)
+        return found
+
+    def to(self, target):
+        """The same call, which writes its result into `target`."""
+        return Call(
+            self.form, self.name, self.args, self.options, target, True, self.place, self.section
+        )
+
+    def of(self, args):
+        """The same call of other arguments."""
+        return Call(
+            self.form, self.name, args, {}, self.result, self.writes, self.place, self.section
+        )
+
+    def __repr__(self):
+        return statement(self)
+
+
+def _collect(args, found):
+    for a in args:
+        if type(a) is Value:
+            found.append(a)
+        elif type(a) is tuple:
+            _collect(a, found)
+
+
+# Python's operators: how they are written, and the function that NumPy calls for them.
+BINARY = {
+    "add": ("+", "add"),
+    "sub": ("-", "subtract"),
+    "mul": ("*", "multiply"),
+    "truediv": ("/", "divide"),
+    "floordiv": ("//", "floor_divide"),
+    "mod": ("%", "remainder"),
+    "matmul": ("@", "matmul"),
+    "pow": ("**", None),  # x ** 2 calls square: what it calls depends on the exponent
+    "and": ("&", "bitwise_and"),
+    "or": ("|", "bitwise_or"),
+    "lt": ("<", "less"),
+    "le": ("<=", "less_equal"),
+    "gt": (">", "greater"),
+    "ge": (">=", "greater_equal"),
+    "eq": ("==", "equal"),
+    "ne": ("!=", "not_equal"),
+}
+UNARY = {"neg": ("-", "negative"), "invert": ("~", "invert"), "abs": ("abs", "absolute")}
+SYMBOLS = {ufunc: symbol for symbol, ufunc in BINARY.values()}
+REDUCTIONS = {"sum": "add", "max": "maximum", "min": "minimum", "prod": "multiply"}
+
+
+def ufunc_of(call):
+    """The name of NumPy's universal function that a call amounts to, or None."""
+    if call.form == "operator":
+        return (BINARY.get(call.name) or UNARY[call.name])[1]
+    if call.form == "function" and isinstance(getattr(numpy, call.name, None), numpy.ufunc):
+        return call.name
+    return None
+
+
+def carry_out(call, content_of):
+    """Do what a call says; ``content_of[value]`` is the content of a Value."""
+
+    def content(a):
+        if type(a) is Value:
+            return content_of[a]
+        return tuple([content(b) for b in a]) if type(a) is tuple else a
+
+    args = [content(a) for a in call.args]
+    options = {key: content(a) for key, a in call.options.items()}
+    if call.form == "function":
+        return getattr(xp, call.name)(*args, **options)
+    if call.form == "operator":
+        return getattr(operator, f"__{call.name}__")(*args)
+    if call.form == "getitem":
+        return args[0][args[1]]
+    if call.form == "property":
+        return getattr(args[0], call.name)
+    return getattr(args[0], call.name)(*args[1:], **options)
+
+
+# --- as text ---------------------------------------------------------------------------------
+# `inside` holds {Value: text} of those that are written out where they are used.
+
+
+def statement(call, inside=None):
+    """A call as a line of Python."""
+    result, args = call.result.name, [text(a, inside) for a in call.args]
+    if call.form == "setitem":
+        return f"{args[0]}[{index_text(call.args[1], inside)}] = {args[2]}"
+    if not call.writes:
+        return f"{result} = {expression(call, inside)}"
+    if call.name in ("fill", "add.at"):
+        return expression(call, inside)
+    symbol = SYMBOLS.get(ufunc_of(call))
+    if symbol and args[0] == result and not call.options:
+        return f"{result} {symbol}= {args[1]}"
+    return expression(call, inside, out=result)
+
+
+def expression(call, inside=None, out=None):
+    """What stands to the right of the equals sign; with `out` a call that writes there."""
+    args, ufunc = [text(a, inside) for a in call.args], ufunc_of(call)
+    options = [f"{key}={text(a, inside)}" for key, a in call.options.items()]
+    options += [f"out={out}"] * bool(out)
+    if call.form == "operator" and not out:
+        args = [a if _is_atom(a) else f"({a})" for a in args]
+        if call.name in BINARY:
+            return f" {BINARY[call.name][0]} ".join(args)
+        return f"abs({args[0]})" if call.name == "abs" else UNARY[call.name][0] + args[0]
+    if call.form not in ("operator", "function"):
+        args[0] = args[0] if _is_atom(args[0]) else f"({args[0]})"
+    if call.form in ("operator", "function"):
+        return f"np.{ufunc or call.name}({', '.join(args + options)})"
+    if call.form == "getitem":
+        return f"{args[0]}[{index_text(call.args[1], inside)}]"
+    if call.form == "property":
+        return f"{args[0]}.{call.name}"
+    return f"{args[0]}.{call.name}({', '.join(args[1:] + options)})"
+
+
+def text(a, inside=None):
+    """An argument, as Python."""
+    if type(a) is Value:
+        return (inside or {}).get(a, a.name)
+    if type(a) is tuple:
+        return f"({', '.join(text(b, inside) for b in a)}{',' * (len(a) == 1)})"
+    if isinstance(a, (numpy.dtype, type)):
+        return f'"{numpy.dtype(a)}"'
+    if isinstance(a, float) and not math.isfinite(a):
+        return f'float("{a}")'
+    return "..." if a is ... else repr(a)
+
+
+def _is_atom(expression):
+    """Whether it needs no parentheses as an operand: no operator outside of its own brackets."""
+    depth = 0
+    for character in expression:
+        depth += (character in "([") - (character in ")]")
+        if depth == 0 and character == " ":
+            return False
+    return expression[0] not in "-~"
+
+
+def index_text(index, inside=None):
+    parts = index if type(index) is tuple else (index,)
+    return ", ".join(_slice_text(p) if type(p) is slice else text(p, inside) for p in parts)
+
+
+def _slice_text(part):
+    ends = ["" if end is None else str(end) for end in (part.start, part.stop)]
+    return ":".join(ends if part.step is None else [*ends, str(part.step)])

@@ -1,0 +1,357 @@
+"""A recorder behind `xp`: arrays that compute as ever, and write down every call made on them.
+
+Every array call of a step goes through one door: the functions of `xp`, and the methods and
+operators of arrays. So it is enough to stand in that door. While a step is recorded, each array
+that it can reach (inputs, parameters, buffers, an optimizer's state) is wrapped in an
+`Array`, which computes with what is inside and notes what it did::
+
+    h = x @ w       ->   Call("operator", "matmul", (x, w), {}, result=h)
+
+What comes out is the step as a list of Calls on Values: no Tensors, no ops, no Python. Numbers that
+an optimizer calls `changing` (the learning rate, the count of steps) are wrapped too, and their
+arithmetic is noted among the calls; every other number is a constant.
+
+What a list of calls cannot express is refused by a `CannotRecord` that says what and where: a value
+that leaves its array (``if loss < 1``, ``float(loss)``), an array whose shape depends on values, an
+array that appears from nowhere, an attribute that the step gives a new value.
+"""
+
+import dis
+import operator
+import sys
+from contextlib import contextmanager
+from functools import cache
+from itertools import pairwise
+
+import numpy
+
+from .. import backend, strict
+from ..backend import xp
+from ..engine import Tensor
+from .calls import BINARY, UNARY, Call, Value
+
+
+class CannotRecord(RuntimeError):
+    """The step does what a recorded program could not repeat."""
+
+
+def where():
+    """The line of the step that is being recorded: the innermost outside of this package."""
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith("minigrad."):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}, in {frame.f_code.co_name}"
+
+
+_recorder = None  # the one behind `xp`, if there is one
+
+
+# --- the array that sees every call ----------------------------------------------------------
+
+
+_COMPARISONS = {"lt", "le", "gt", "ge", "eq", "ne"}
+
+
+class Array:
+    """An array, or a changing number, while it is being recorded. See the tables further down."""
+
+    __slots__ = ("real", "value")
+
+    __hash__ = None
+
+    def __init__(self, real, value):
+        self.real, self.value = real, value
+
+    def __len__(self):
+        return len(self.real)
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self.real)))
+
+    def __getitem__(self, index):
+        if type(index) is Array and index.real.dtype == bool:
+            raise CannotRecord(f"{where()}: the shape of x[mask] depends on the mask's values")
+        return _recorder.call("getitem", "", operator.getitem, (self, index), {})
+
+    def __setitem__(self, index, new):
+        parts = index if type(index) is tuple else (index,)
+        if index is not ... and not any(type(part) in (Array, list) for part in parts):
+            view = self[index]  # written down as view[...] = new
+            if view.value.root is self.value.root:
+                if type(new) is not Array or not same_place(new.real, view.real):
+                    view[...] = new  # otherwise the end of x[index] += 1, which has been done
+                return
+        _recorder.call("setitem", "", operator.setitem, (self, index, new), {}, self)
+
+    def __array__(self, *args, **options):
+        raise CannotRecord(f"{where()}: an array leaves the program for NumPy")
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **options):
+        raise CannotRecord(
+            f"{where()}: numpy.{ufunc.__name__} meets an array that the recorder sees and one that "
+            "it does not see: make arrays by xp, and keep them in modules or variables of the step"
+        )
+
+
+def variable(frame):
+    """The name under which a frame is about to keep the result of the call that it is in, or ""."""
+    return kept_names(frame.f_code).get(frame.f_lasti, "")
+
+
+@cache
+def kept_names(code):
+    """{place of an instruction: the name} where a name is given to what an instruction leaves."""
+    names = {}
+    for this, following in pairwise(dis.get_instructions(code)):
+        if following.opname.startswith(("STORE_FAST", "STORE_DEREF", "STORE_NAME", "STORE_ATTR")):
+            name = following.argval  # of two instructions in one, a pair
+            name = name[0] if isinstance(name, tuple) else name
+            names |= dict.fromkeys(range(this.offset, following.offset), name)
+    return names
+
+
+def open_(a):
+    """What is inside of an Array; anything else as it is."""
+    return a.real if type(a) is Array else a
+
+
+def same_place(a, b):
+    return (
+        a.shape == b.shape and a.strides == b.strides and backend.address(a) == backend.address(b)
+    )
+
+
+def _function(name, xp_function):
+    def call(*args, **options):
+        return _recorder.call("function", name, xp_function, args, options, options.get("out"))
+
+    return call
+
+
+def _method(name):
+    def call(self, *args, **options):
+        method = getattr(type(self.real), name)
+        out = self if name == "fill" else options.get("out")
+        return _recorder.call("method", name, method, (self, *args), options, out)
+
+    return call
+
+
+def _binary(name, swapped=False):
+    function = getattr(operator, f"__{name}__")
+
+    def call(self, other):
+        if isinstance(other, Tensor):
+            return NotImplemented
+        pair = (other, self) if swapped else (self, other)
+        return _recorder.call("operator", name, function, pair, {})
+
+    return call
+
+
+def _unary(name):
+    function = getattr(operator, f"__{name}__")
+    return lambda self: _recorder.call("operator", name, function, (self,), {})
+
+
+def _in_place(name):
+    function = getattr(operator, f"__i{name}__")
+
+    def call(self, other):
+        if self.value.is_number or isinstance(self.real, numpy.generic):
+            return getattr(operator, f"__{name}__")(self, other)
+        return _recorder.call("operator", name, function, (self, other), {}, self)
+
+    return call
+
+
+def _refused(name):
+    def call(self, *args, **options):
+        raise CannotRecord(
+            f"{where()}: {name} asks an array for its values, which the next step will have "
+            "others of: decide outside of the compiled step, or by xp.where"
+        )
+
+    return call
+
+
+for _name in BINARY:
+    setattr(Array, f"__{_name}__", _binary(_name))
+    if _name not in _COMPARISONS:
+        setattr(Array, f"__r{_name}__", _binary(_name, swapped=True))
+        if _name != "matmul":
+            setattr(Array, f"__i{_name}__", _in_place(_name))
+for _name in UNARY:
+    setattr(Array, f"__{_name}__", _unary(_name))
+for _name in strict.METHODS.split():
+    if not _name.startswith("__") and _name not in {"sort", *strict.SHAPED_BY_VALUES}:
+        setattr(Array, _name, _method(_name))
+for _name in [*strict.CONVERSIONS.split(), "__index__"]:
+    setattr(Array, _name, _refused(_name))
+for _name in strict.PROPERTIES.split():
+    setattr(Array, _name, property(lambda x, n=_name: getattr(x.real, n)))
+for _name in strict.VIEWS.split():
+    setattr(
+        Array,
+        _name,
+        property(
+            lambda x, n=_name: _recorder.call("property", n, operator.attrgetter(n), (x,), {})
+        ),
+    )
+
+
+class Draws:
+    """A generator's place while it is being recorded."""
+
+    def __init__(self, real, value):
+        self.real, self.value = real, value
+
+    def random(self, shape, dtype):
+        return self._draw("random", shape, dtype)
+
+    def standard_normal(self, shape, dtype):
+        return self._draw("standard_normal", shape, dtype)
+
+    def _draw(self, name, shape, dtype):
+        def draw(generator, shape, dtype):
+            return getattr(generator, name)(shape, dtype=dtype)
+
+        return _recorder.call("draw", name, draw, (self, shape), {"dtype": dtype})
+
+
+# --- the recorder ----------------------------------------------------------------------------
+
+# Functions whose result may be a view of their first argument; every slice and transpose is one.
+MAY_VIEW = {"broadcast_to", "expand_dims", "flip", "moveaxis", "permute_dims", "ravel", "reshape"}
+MAY_VIEW |= {"squeeze", "swapaxes", "transpose", "T", "mT", "", "astype", "asarray", "view"}
+# Functions of an array's shape alone: what is noted is the function of the shape.
+OF_SHAPE = {"empty_like": "empty", "zeros_like": "zeros", "ones_like": "ones", "full_like": "full"}
+
+
+class Recorder:
+    """What stands behind `xp` during a recording, and the list that grows meanwhile.
+
+    library: the array library that computes, NumPy say.
+    calls: where they are written down.
+    keep: a list that gets a copy of each call's result, to look for a fault; or None.
+    known: {id of a real array: its Array}, of all that were there before.
+    """
+
+    def __init__(self, library, calls, keep=None):
+        self.library, self.raw, self.calls, self.keep = library, library.ndarray, calls, keep
+        self.known, self.marked, self.ops, self.named = {}, 0, 0, set()
+
+    @contextmanager
+    def behind_xp(self):
+        """Stand there. No other thread may compute meanwhile: there is one `xp` for all."""
+        global _recorder
+        _recorder = self
+        xp.switch_to(door(self.library))
+        try:
+            yield
+        finally:
+            xp.switch_to(self.library)
+            _recorder = None
+
+    def call(self, form, name, function, args, options, out=None):
+        """Carry the call out, note it, wrap its result."""
+        real = [self.open(a) for a in args]
+        real_options = {key: self.open(a) for key, a in options.items()} if options else options
+        content = function(*real, **real_options)
+        if out is not None:
+            result, value = out, out.value
+        elif content is real[0]:
+            return args[0]  # x.astype(its own dtype, copy=False)
+        elif isinstance(content, tuple):
+            raise CannotRecord(f"{where()}: {name} gives several arrays at once")
+        else:
+            root = None
+            if name in MAY_VIEW and self.library.may_share_memory(content, real[0]):
+                root = args[0].value.root
+            value = Value(content, "made", variable(sys._getframe(2)), root)
+            result = Array(content, value)
+        if name in OF_SHAPE and real[0].flags.c_contiguous:
+            name = OF_SHAPE[name]
+            args = (value.shape, *args[1:])
+            options = {"dtype": value.dtype, **options}
+        args = tuple([self.noted(a) for a in args])
+        if options:
+            options = {k: self.noted(a) for k, a in options.items() if k != "out"}
+        if self.keep is not None:
+            self.keep.append(result.real.copy() if hasattr(result.real, "copy") else result.real)
+        place = len(self.calls)
+        self.calls.append(Call(form, name, args, options, value, out is not None, place))
+        return result
+
+    def open(self, a):
+        """What the library is to compute with: what is inside of Arrays."""
+        kind = type(a)
+        if kind is Array or kind is Draws:
+            return a.real
+        if kind is tuple or kind is list:
+            return kind([self.open(b) for b in a])
+        if kind is self.raw and id(a) not in self.known:
+            raise CannotRecord(
+                f"{where()}: an array of shape {a.shape} that was neither made by xp in this step "
+                "nor is an input of it, in a module or a variable that the step uses"
+            )
+        return a
+
+    def noted(self, a):
+        """The same for the list of calls: Values in the place of Arrays."""
+        kind = type(a)
+        if kind is Array or kind is Draws:
+            return a.value
+        if kind is tuple or kind is list:
+            return tuple([self.noted(b) for b in a])
+        if kind is self.raw:
+            return self.known[id(a)].value
+        return a
+
+    def watch(self, value, kind, name, about):
+        """Called by the engine after each op and vjp: the end of a section, a name for a value."""
+        self.mark(name if kind == "op" else f"vjp of {name}")
+        value = value.value
+        if value.kind != "made" or value in self.named:
+            return
+        if kind == "op":
+            self.ops += 1
+            value.name = f"h{self.ops}"
+        else:
+            value.name = f"d_{about.data.value.name}"
+        self.named.add(value)
+
+    def mark(self, section):
+        """Give the calls since the last mark to a section."""
+        for call in self.calls[self.marked :]:
+            call.section = section
+        self.marked = len(self.calls)
+
+
+@cache
+def door(library):
+    return Door(library)
+
+
+class Door:
+    """What `xp` forwards to during a recording: the library's names, each noting its calls."""
+
+    ndarray = Array
+
+    def __init__(self, library):
+        for name in [*strict.FUNCTIONS.split(), "array", "asarray"]:
+            if name not in strict.SHAPED_BY_VALUES:
+                setattr(self, name, _function(name, getattr(library, name)))
+        for name in strict.CONSTANTS.split():
+            setattr(self, name, getattr(library, name))
+        self.add.at = self._add_at
+
+    def _add_at(self, target, index, values):
+        function = operator.attrgetter("add.at")(_recorder.library)
+        _recorder.call("function", "add.at", function, (target, index, values), {}, target)
+
+    def __getattr__(self, name):
+        raise CannotRecord(
+            f"{where()}: xp.{name} cannot be recorded: the shape of its result depends on values, "
+            "or it is no function of arrays that the recorder knows"
+        )

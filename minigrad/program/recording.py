@@ -1,0 +1,185 @@
+"""`record`: run a step once with a recorder behind `xp`, and put everything back."""
+
+from .. import backend
+from ..backend import xp
+from ..engine import Tensor
+from ..modes import is_recording, watched
+from ..optim import Optimizer
+from .calls import Value
+from .places import LEAVES, places, state_names
+from .recorder import Array, CannotRecord, Draws, Recorder, open_
+
+
+class Recording:
+    """A step as a list of calls, and how it is tied to the world.
+
+    inputs: (Value, whether a Tensor was given) of each input.
+    outputs: (Value, whether it is a Tensor) of each output; `single` says that there is no tuple.
+    states: {Value: array or generator}; its content outlives the step.
+    numbers: (Place, Value before, Value after) of each number that changes.
+    grads: (leaf, Value or None) of the gradient that each leaf is left with.
+    moved: the leaves whose data the step has changed.
+    places: what the step can reach, with what was there before.
+    graph: whether a graph was to be built when the step began, outside of no_grad().
+    """
+
+    def __init__(self, places):
+        self.calls, self.inputs, self.outputs, self.single = [], [], [], True
+        self.states, self.numbers, self.grads, self.moved = {}, [], [], []
+        self.places, self.graph = places, is_recording()
+
+
+def record(step, inputs, names, keep=None):
+    """Run ``step(*inputs)`` once, with a recorder behind `xp`; return (its result, the Recording).
+
+    keep: a list that gets a copy of each call's result, to look for a fault.
+
+    Raises:
+        CannotRecord: see the opening. Everything that the step can reach is real again by then.
+    """
+    library = xp._library
+    recording = Recording(places(step))
+    recorder = Recorder(library, recording.calls, keep)
+    arguments = [_argument(recorder, recording, *pair) for pair in zip(names, inputs)]
+    inside = _wrap_states(recorder, recording)
+    before = [(p.owner, p.owner.order) for p in recording.places if p.key == "grad"]
+    optimizers = {o for p in recording.places if isinstance(o := p.content, Optimizer)}
+    try:
+        for place, new in inside.items():
+            place.put(new)
+        for optimizer in optimizers:
+            optimizer.step = _marked(optimizer, recorder)
+        with recorder.behind_xp(), watched(recorder.watch):
+            result = step(*arguments)
+        recorder.mark("")
+        _note_outputs(recording, result)
+        _note_changes(recording, inside, before)
+        return _opened(result, library), recording
+    finally:
+        for optimizer in optimizers:
+            del optimizer.step
+        for place in inside:
+            if not place.changes and place.key != "grad":
+                place.put(place.content)
+        for place in recording.places:
+            if place.changes or place.key == "grad":
+                place.put(open_(place.get()))
+
+
+def _argument(recorder, recording, name, given):
+    """An input as the step is to see it."""
+    is_tensor = isinstance(given, Tensor)
+    real = given.data if is_tensor else given
+    if type(real) is not recorder.raw or (is_tensor and given.requires_grad):
+        raise CannotRecord(
+            f"the input {name} is a {type(given).__name__}: inputs are arrays, and Tensors that "
+            "require no gradient; whatever else the step needs, it has as a variable"
+        )
+    recorder.known[id(real)] = array = Array(real, Value(real, "input", name))
+    recording.inputs.append((array.value, is_tensor))
+    if not is_tensor:
+        return array
+    tensor = given.detach()
+    tensor._data = array
+    return tensor
+
+
+def _wrap_states(recorder, recording):
+    """An Array for each array, changing number or generator that the step can reach: {Place: it}.
+
+    The largest arrays first, since a smaller one may be a view of them, as a parameter is of its
+    optimizer's flat array.
+    """
+    kept = {}  # the places of what is wrapped, each array once
+    for place in recording.places:
+        content = place.content
+        if type(content) is recorder.raw:
+            if id(content) not in recorder.known:
+                kept.setdefault(id(content), place)
+        elif place.changes or place.holds_noise:
+            kept[id(place)] = place
+    names = state_names([place.path for place in kept.values()])
+    arrays, wrapped, roots = [], {}, []
+    for place in kept.values():
+        content, name = place.content, names[place.path]
+        if type(content) is recorder.raw:
+            arrays.append((content, name))
+        elif place.changes:
+            wrapped[place] = Array(content, Value(content, "state", name))
+        else:
+            value = Value(content, "state", name)
+            recording.states[value] = content
+            wrapped[place] = Draws(content, value)
+    for array, name in sorted(arrays, key=lambda item: -item[0].nbytes):
+        begin = backend.address(array)
+        inside = [root for first, end, root in roots if first <= begin < end]
+        value = Value(array, "state", name, *inside[:1])
+        if not inside:
+            roots.append((begin, begin + array.nbytes, value))
+        recorder.known[id(array)] = Array(array, value)
+        recording.states[value] = array
+    for place in recording.places:
+        if place.owner is not None and place not in wrapped:
+            new = _with_arrays(place.content, recorder.known)
+            if new is not place.content:
+                wrapped[place] = new
+    return wrapped
+
+
+def _with_arrays(content, known):
+    if type(content) is tuple:
+        new = tuple(_with_arrays(c, known) for c in content)
+        return new if any(a is not b for a, b in zip(new, content)) else content
+    return known.get(id(content), content)
+
+
+def _marked(optimizer, recorder):
+    """The optimizer's step, as a section of its own."""
+    step = optimizer.step
+
+    def call():
+        recorder.mark("")
+        step()
+        recorder.mark(type(optimizer).__name__)
+
+    return call
+
+
+def _note_outputs(recording, result):
+    recording.single = type(result) is not tuple
+    for output in (result,) if recording.single else result:
+        array = output.data if isinstance(output, Tensor) else output
+        if type(array) is not Array:
+            raise CannotRecord(
+                f"the step returns a {type(output).__name__}: it may return Tensors and arrays, "
+                "one or a tuple of them"
+            )
+        recording.outputs.append((array.value, isinstance(output, Tensor)))
+
+
+def _note_changes(recording, inside, before):
+    """Compare all that the step can reach with what was there before."""
+    for place in recording.places:
+        if place.owner is None or place.key == "grad":
+            continue
+        now, expected = place.get(), inside.get(place, place.content)
+        if place.changes:
+            recording.numbers.append((place, expected.value, now.value))
+        elif now is not expected and (type(now) not in LEAVES or now != expected):
+            raise CannotRecord(
+                f"the step gives {place} another value: write into arrays (a[...] = values), and "
+                "keep counts in arrays, too"
+            )
+    for leaf, order in before:
+        recording.grads.append((leaf, None if leaf.grad is None else leaf.grad.value))
+        if leaf.order != order:
+            recording.moved.append(leaf)
+
+
+def _opened(result, library):
+    """The step's result, with real arrays."""
+    if type(result) is tuple:
+        return tuple([_opened(part, library) for part in result])
+    if isinstance(result, Tensor):
+        return Tensor(library.asarray(result.data.real))
+    return library.asarray(result.real)

@@ -1,0 +1,104 @@
+"""The replay: a program as a Python function that does the array calls and nothing else.
+
+Its text is made here and executed once; its globals are the arrays, functions and places that it
+needs, and nothing else. Before it touches anything it looks whether this is the step that was
+recorded, and returns MISS if it is not.
+"""
+
+from ..backend import xp
+from ..engine import Exchangeable, Tensor, exchanges, next_order
+from ..modes import is_recording, who_watches
+from .passes import Spelling, cast_apart, constants_once, share_buffers, views_once
+
+MISS = object()
+
+
+def make_replay(recording, calls, outlive):
+    """(the function, the bytes of its buffers, the lines of its calls: pairs (line, Call))."""
+    contents = dict(recording.states)
+    calls = cast_apart(constants_once(calls, contents))
+    size = share_buffers(calls, contents, outlive)
+    spelling = Spelling(views_once(calls, contents), contents)
+    bound = spelling.bound | {"_MISS": MISS, "_Tensor": Tensor, "_asarray": xp.asarray}
+    bound |= {"_ndarray": xp.ndarray, "_next_order": next_order} | guards(recording.places, ())
+    bound |= {"_is_recording": is_recording, "_who_watches": who_watches}
+    begin = [f"if _is_recording() is not {recording.graph} or _who_watches(): return _MISS"]
+    begin += [f"if {check}: return _MISS" for check in input_checks(recording, bound)]
+    checks = [f" if {check}: return _MISS" for check in place_checks(recording.places, bound)]
+    # Two different arrays are neither equal nor unequal: comparing them is an error.
+    begin += ["try:", " pass", *checks, "except ValueError: return _MISS"]
+    begin += [f"{v} = {v}.data" for v, is_tensor in recording.inputs if is_tensor]
+    end = []
+    for i, (place, before, after) in enumerate(recording.numbers):
+        bound[f"_attributes_{i}"] = vars(place.owner)
+        begin.append(f"{before} = _attributes_{i}[{place.key!r}]")
+        if after is not before:
+            end.append(f"_attributes_{i}[{place.key!r}] = {after}")
+    for i, (leaf, after) in enumerate(recording.grads):
+        bound[f"_leaf_{i}"] = leaf
+        end.append(f"_leaf_{i}.grad = {after}")
+    if recording.moved:
+        bound |= {f"_moved_{i}": leaf for i, leaf in enumerate(recording.moved)}
+        orders = [f"_moved_{i}.order" for i in range(len(recording.moved))]
+        end.append(f"{' = '.join(orders)} = _next_order()")
+    results = [output(*pair) for pair in recording.outputs]
+    end.append(f"return {results[0] if recording.single else '(' + ', '.join(results) + ',)'}")
+    inputs = [value.name for value, _ in recording.inputs]
+    body = [line for line, _ in spelling.lines]
+    exec("\n    ".join([f"def _replay({', '.join(inputs)}):", *begin, *body, *end]), bound)
+    return bound["_replay"], size, spelling.lines
+
+
+def input_checks(recording, bound):
+    for i, (value, is_tensor) in enumerate(recording.inputs):
+        bound[f"_dtype_{i}"] = value.dtype
+        array = f"{value}.data" if is_tensor else value.name
+        yield f"type({value}) is not {'_Tensor' if is_tensor else '_ndarray'}"
+        yield f"{array}.shape != {value.shape}"
+        yield f"{array}.strides != {value.strides}"
+        yield f"{array}.dtype is not _dtype_{i}"
+
+
+def guards(places, entries):
+    """{name: what is expected}: bound to the replay, and bound anew if other things are expected.
+
+    What is in modules, optimizers and Tensors counts its exchanges: one number tells of them all.
+    (To look at each would cost a cache miss each time, 200 us in TabNet's 1,500.)
+    """
+    expected = {"_exchanges_then": exchanges[0], "_any_grads": len(entries) > 1}
+    for i, place in enumerate(places):
+        if place.guarded and type(place.owner) in (list, dict) and place.in_container:
+            kind = type(place.owner)
+            expected.setdefault(f"_content_{id(place.owner)}", kind(place.owner))
+        elif place.guarded:
+            expected[f"_content_{i}"] = place.content
+    return expected
+
+
+def place_checks(places, bound):
+    bound["_exchanges"] = exchanges
+    yield "_exchanges[0] != _exchanges_then"
+    grads = []
+    for i, place in enumerate(places):
+        owner, kind = place.owner, type(place.owner)
+        if not place.guarded or isinstance(owner, Exchangeable):
+            continue
+        if place.in_container:
+            if f"_owner_{id(owner)}" not in bound:
+                bound[f"_owner_{id(owner)}"] = owner
+                yield f"_owner_{id(owner)} != _content_{id(owner)}"
+        elif kind is not Tensor or place.key == "grad":
+            bound[f"_owner_{i}"] = owner
+            key = f"[{place.key!r}]" if kind is dict else f".{place.key}"
+            check = f"_owner_{i}{key} is not _content_{i}"
+            if place.key == "grad":
+                grads.append(check)
+            else:
+                yield check
+    if grads:
+        yield f"not _any_grads and ({' or '.join(grads)})"
+
+
+def output(value, is_tensor):
+    array = f"_asarray({value})" if value.kind == "made" else value.name
+    return f"_Tensor({array})" if is_tensor else array
