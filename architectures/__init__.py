@@ -54,6 +54,11 @@ class Entry:
     colour: str | None = None
     compared: bool = True
 
+    @property
+    def has_own_objective(self):
+        """Whether it trains differently under the native protocol."""
+        return self.native is not self.shared
+
 
 ARCHITECTURES = {}
 

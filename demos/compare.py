@@ -24,19 +24,14 @@ if __name__ == "__main__":
     begin("compare.py")  # now, since the imports below take their time
 
 from demos.comparison import results
-from demos.comparison.cluster import cluster
-from demos.comparison.contest import by_protocol, contest, entries
-from demos.comparison.options import parse
-from demos.comparison.own_data import DataError, task_from_file
+from demos.comparison.contest import contest, entries
+from demos.comparison.options import load, parse, place, recipe_of
 from demos.comparison.progress import Progress, describe, opening, title
-from demos.comparison.ranking import rank
-from demos.comparison.rings_and_clusters import rings_and_clusters
+from demos.comparison.ranking import rank_all
 from demos.comparison.table import protocol_table, table
 from demos.comparison.takeaways import takeaways
-from demos.comparison.training import Recipe
 from demos.shell.output import Output
 from demos.shell.terminal import bold, wrapped
-from demos.shell.workers import workers
 from minigrad import backend
 
 
@@ -66,7 +61,7 @@ def run(options, task, recipe, output):
     outcomes, failed, stopped = compete(contenders, place(options, len(contenders)), progress)
     if stopped and not outcomes:
         return farewell(stopped, "nothing had finished, nothing is written")
-    rankings = rank_all(outcomes, options.protocols, task)
+    rankings = rank_all(outcomes, options.protocols, task.bayes_accuracy)
     try:
         announce(rankings, task, options.quiet)
         if rankings and not options.no_plots and not stopped:
@@ -92,37 +87,6 @@ def run(options, task, recipe, output):
     return 1 if failed else 0
 
 
-def load(options):
-    """The Task: rings and clusters, or that of --data."""
-    if options.data is None:
-        return rings_and_clusters(options.seeds)
-    task = task_from_file(options.data, options.target, options.seeds)
-    if options.animate and len(task.feature_names) != 2:
-        raise DataError(
-            f"--animate needs two features, {options.data} has {len(task.feature_names)}"
-        )
-    return task
-
-
-def recipe_of(options, task):
-    """The Recipe, for the device in use."""
-    return Recipe(
-        seeds=options.seeds,
-        epochs=options.epochs,
-        learning_rate=options.lr,
-        batch_size=options.batch_size,
-        reshuffle=options.reshuffle,
-        device=backend.device(),
-        boundaries=not options.no_plots and len(task.feature_names) == 2,
-        animate=options.animate,
-    )
-
-
-def place(options, most):
-    """Where to train: a context manager that gives an executor, or None for this process."""
-    return cluster(options.scheduler) if options.scheduler else workers(min(options.jobs, most))
-
-
 def compete(contenders, place, progress):
     """([Outcome], {name: what went wrong}, the exception that ended it early or None)."""
     outcomes, failed = [], {}
@@ -138,14 +102,6 @@ def compete(contenders, place, progress):
     except (KeyboardInterrupt, OSError) as error:  # Ctrl-C, or nobody reads what is printed
         return outcomes, failed, error
     return outcomes, failed, None
-
-
-def rank_all(outcomes, protocols, task):
-    """{protocol: [Standing]}."""
-    return {
-        protocol: rank(finished, task.bayes_accuracy)
-        for protocol, finished in by_protocol(outcomes, protocols).items()
-    }
 
 
 def announce(rankings, task, quiet):

@@ -11,10 +11,11 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from demos.compare import announce, compete, draw, load, place, rank_all, recipe_of
+from demos.compare import announce, compete, draw
 from demos.comparison.contest import entries
-from demos.comparison.options import parse
+from demos.comparison.options import load, parse, place, recipe_of
 from demos.comparison.progress import Progress, opening
+from demos.comparison.ranking import rank_all
 from minigrad import backend
 
 SHOWN = ("summary.png", "curves.png", "boundaries.png", "confusion.png", "training.gif")
@@ -41,7 +42,7 @@ def compare(options=""):
         total = len(contenders)
         progress = CellProgress(total, display) if display else Progress(total, sys.stdout)
     outcomes, failed, _ = compete(contenders, place(options, len(contenders)), progress)
-    rankings = rank_all(outcomes, options.protocols, task)
+    rankings = rank_all(outcomes, options.protocols, task.bayes_accuracy)
     announce(rankings, task, options.quiet)
     for name, problem in failed.items():
         print(f"{name} failed: {problem}", file=sys.stderr)

@@ -14,8 +14,9 @@ from architectures.feedforward.mlp import MLP
 from demos.comparison import cluster as cluster_module
 from demos.comparison import prediction, training
 from demos.comparison.cluster import cluster
-from demos.comparison.contest import by_protocol, contest, entries
+from demos.comparison.contest import contest, entries
 from demos.comparison.prediction import grid_points, predict
+from demos.comparison.ranking import rank_all
 from demos.comparison.rings_and_clusters import rings_and_clusters
 from demos.comparison.training import Entry, Recipe, train
 from demos.shell.ending import Refusal
@@ -206,16 +207,14 @@ def test_who_has_no_objective_of_its_own_is_trained_once():
     assert same(native, train(Entry("mlp", TASK, RECIPE)))
 
 
-def test_who_has_no_objective_of_its_own_is_listed_under_both_protocols():
+def test_who_has_no_objective_of_its_own_is_ranked_under_both_protocols():
     outcomes = [result for _, result in contest(entries(["mlp", "ebm"], BOTH, TASK, RECIPE))]
-    found = by_protocol(outcomes, BOTH)
-    assert [[one.name for one in found[protocol]] for protocol in BOTH] == [
-        ["mlp", "ebm"],
-        ["ebm", "mlp"],
-    ]
-    assert {one.protocol for one in found["native"]} == {"native"}
-    assert by_protocol(outcomes[:2], ["shared"]).keys() == {"shared"}
-    assert by_protocol([], BOTH) == {}
+    found = rank_all(outcomes, BOTH)
+    for protocol in BOTH:
+        assert {one.outcome.name for one in found[protocol]} == {"mlp", "ebm"}
+        assert {one.outcome.protocol for one in found[protocol]} == {protocol}
+    assert rank_all(outcomes[:2], ["shared"]).keys() == {"shared"}
+    assert rank_all([], BOTH) == {}
 
 
 @pytest.mark.filterwarnings("default")  # Dask's own

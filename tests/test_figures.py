@@ -16,6 +16,7 @@ from demos.comparison.ranking import rank
 from demos.comparison.results import PICTURES
 from demos.comparison.rings_and_clusters import rings_and_clusters
 from demos.comparison.training import Entry, Recipe, train
+from demos.pictures import confusion as confusions
 from demos.pictures import scores, summary
 from demos.pictures.comparison import draw_all
 from demos.pictures.data import projection
@@ -92,9 +93,22 @@ def test_summary_says_whose_numbers_it_shows():
     figure = summary.picture([one], task)
     assert "each by its own objective" in figure.get_suptitle()
     confusion = figure.axes[2]
-    shown = f"(first replica: {100 * one.outcome.accuracy[0]:.1f} %)"
-    assert confusion.get_title() == f"#1: MLP, confusion\n{shown}"
+    assert confusion.get_title() == "#1: MLP\n(confusion, in %)"
     assert [label.get_text() for label in confusion.get_yticklabels()] == list("01234")
+
+
+def test_confusions_are_of_all_replicas_in_percent_of_the_true_class():
+    task = rings_and_clusters((0, 1))
+    ranked = compete(task, (0, 1), names=("mlp",))
+    counts = np.zeros((5, 5))
+    np.add.at(counts, (task.y_test, ranked[0].outcome.predictions), 1)
+    share = 100 * counts / counts.sum(axis=1, keepdims=True)
+    [axes] = confusions.picture(ranked, task).axes
+    for text in axes.texts:
+        column, row = text.get_position()
+        says = "<1" if share[row, column] < 0.5 else f"{share[row, column]:.0f}"
+        assert text.get_text() == says
+    assert len(axes.texts) == (counts > 0).sum()
 
 
 def test_shorten():
@@ -105,7 +119,7 @@ def test_the_ranking_shows_means_replicas_intervals_and_ties():
     seeds = (0, 1)
     task = rings_and_clusters(seeds)
     ranked = compete(task, seeds)
-    ranked[1] = replace(ranked[1], tied=True)
+    ranked[1] = replace(ranked[1], ties=(1,))
     [axes] = scores.accuracies(ranked, task).axes
     for row, one in enumerate(ranked):
         interval, replicas, mean = axes.lines[3 * row : 3 * row + 3]
@@ -138,7 +152,7 @@ def test_guests_have_colours():
     register("other", MLP, family="strangers")
     register("painted", MLP, colour="#123456")
     guest, other, painted = (
-        SimpleNamespace(name=name, family=lookup(name).family)
+        SimpleNamespace(family=lookup(name).family, colour=lookup(name).colour)
         for name in ("guest", "other", "painted")
     )
     assert len({colour(guest), colour(other), *FAMILIES.values()}) == 2 + len(FAMILIES)

@@ -19,6 +19,7 @@ import pytest
 
 from demos import compare
 from demos.comparison import contest
+from demos.comparison.rings_and_clusters import rings_and_clusters
 from demos.pictures.palette import STYLE
 from demos.shell.ending import Refusal
 from demos.shell.output import Output, replace_file
@@ -245,7 +246,7 @@ def train_once():
         return trained[entry.recipe.seeds]
 
     contest.train = once
-    rings = functools.cache(compare.rings_and_clusters)
+    rings = functools.cache(rings_and_clusters)
     compare.load = lambda options: rings(options.seeds)
     os.fsync = lambda descriptor: None  # what a power cut leaves is not tested here
 

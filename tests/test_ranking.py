@@ -43,6 +43,7 @@ def test_rank():
     last, second, first = outcomes
     found = [(one.place, one.tied, one.outcome) for one in rank(outcomes)]
     assert found == [(1, False, first), (2, True, second), (3, False, last)]
+    assert [one.ties for one in rank(outcomes)] == [(2,), (1,), ()]
 
 
 def test_the_distance_to_the_ceiling_is_that_of_the_printed_numbers():

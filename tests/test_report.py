@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from architectures import lookup
 from demos.comparison import results
 from demos.comparison import table as tables
 from demos.comparison import takeaways as sentences
@@ -42,6 +43,8 @@ def outcome(name, wrong, *, seconds=1.0, parameters=100, rise=0.0, task=TASK):
         accuracy=accuracy[:, 0].tolist(),
         accuracy_history=accuracy + np.array([-3 * rise, -2 * rise, -rise, 0]) / 100,
         predictions=predictions,
+        confusion=confusion(np.eye(5)[predictions], task.y_test),
+        has_own_objective=lookup(name).has_own_objective,
         train_seconds=seconds,
     )
 
@@ -178,7 +181,7 @@ def test_protocol_table():
 
 
 def test_confusion_counts_true_classes_down():
-    counts = confusion(FOUR[0].predictions, TASK.y_test, 5)
+    counts = FOUR[0].confusion
     assert counts.sum() == 600
     assert counts[4, 1] == 75 and counts[1, 4] == 0
 

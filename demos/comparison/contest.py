@@ -18,7 +18,7 @@ def entries(names, protocols, task, recipe):
         Entry(name, task, replace(recipe, protocol=protocol))
         for protocol in protocols
         for name in names
-        if protocol == protocols[0] or has_own_objective(name)
+        if protocol == protocols[0] or lookup(name).has_own_objective
     ]
 
 
@@ -60,23 +60,3 @@ def result_of(future):
         return RuntimeError("cancelled: whoever was to train it has left")
     except Exception as error:
         return error
-
-
-def by_protocol(outcomes, protocols):
-    """{protocol: its outcomes}; those that are the same under both protocols are under both."""
-    found = {
-        protocol: [one for one in outcomes if one.protocol == protocol] for protocol in protocols
-    }
-    if len(protocols) > 1:
-        shared, native = protocols
-        found[native] += [
-            replace(one, protocol=native)
-            for one in found[shared]
-            if not has_own_objective(one.name)
-        ]
-    return {protocol: finished for protocol, finished in found.items() if finished}
-
-
-def has_own_objective(name):
-    """Whether an architecture trains differently under the native protocol."""
-    return lookup(name).native is not lookup(name).shared

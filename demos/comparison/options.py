@@ -1,10 +1,14 @@
-"""The command line of compare.py."""
+"""The command line of compare.py, and what it asks for: a task, a recipe, a place to train."""
 
 import argparse
 from pathlib import Path
 
 import minigrad
 from architectures import list_architectures, list_families, lookup
+from demos.comparison.cluster import cluster
+from demos.comparison.own_data import DataError, task_from_file
+from demos.comparison.rings_and_clusters import rings_and_clusters
+from demos.comparison.training import Recipe
 from demos.shell.arguments import (
     Parser,
     folder,
@@ -12,6 +16,8 @@ from demos.shell.arguments import (
     positive_integer,
     positive_number,
 )
+from demos.shell.workers import workers
+from minigrad import backend
 
 EXAMPLES = """\
 examples:
@@ -155,6 +161,37 @@ def parse(arguments):
     both = options.protocol == "both"
     options.protocols = ("shared", "native") if both else (options.protocol,)
     return options
+
+
+def load(options):
+    """The Task: rings and clusters, or that of --data."""
+    if options.data is None:
+        return rings_and_clusters(options.seeds)
+    task = task_from_file(options.data, options.target, options.seeds)
+    if options.animate and len(task.feature_names) != 2:
+        raise DataError(
+            f"--animate needs two features, {options.data} has {len(task.feature_names)}"
+        )
+    return task
+
+
+def recipe_of(options, task):
+    """The Recipe, for the device in use."""
+    return Recipe(
+        seeds=options.seeds,
+        epochs=options.epochs,
+        learning_rate=options.lr,
+        batch_size=options.batch_size,
+        reshuffle=options.reshuffle,
+        device=backend.device(),
+        boundaries=not options.no_plots and len(task.feature_names) == 2,
+        animate=options.animate,
+    )
+
+
+def place(options, most):
+    """Where to train: a context manager that gives an executor, or None for this process."""
+    return cluster(options.scheduler) if options.scheduler else workers(min(options.jobs, most))
 
 
 def architecture_names(text):

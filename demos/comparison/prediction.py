@@ -53,7 +53,8 @@ def share_right(probabilities, y):
     return (probabilities.argmax(axis=-1) == y).mean(axis=-1)
 
 
-def confusion(predictions, y, classes):
-    """(C, C) counts over all rows: row = true class, column = predicted class."""
-    pairs = classes * y + predictions
+def confusion(probabilities, y):
+    """(C, C) counts over all rows: row = true class, column = most probable class."""
+    classes = probabilities.shape[-1]
+    pairs = classes * y + probabilities.argmax(axis=-1)
     return np.bincount(pairs.ravel(), minlength=classes**2).reshape(classes, classes)

@@ -1,7 +1,7 @@
 """How sure can one be of a mean, and of a rank? Student's t, over the replicas."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist, fmean, stdev
 
 from demos.comparison.training import Outcome
@@ -30,26 +30,46 @@ class Estimate:
 class Standing:
     """An Outcome and its place in the ranking: what tables, sentences and pictures are made of.
 
-    tied: cannot be told from the one above.
+    ties: the places that cannot be told from this one.
     to_ceiling: in points, of the numbers as they are printed, so that a reader's subtraction
         agrees; None where the ceiling is not known.
     """
 
     place: int
-    tied: bool
+    ties: tuple
     outcome: Outcome
     accuracy: Estimate
     to_ceiling: float | None
+
+    @property
+    def tied(self):
+        """Whether it cannot be told from the one above."""
+        return self.place - 1 in self.ties
 
     def __repr__(self):
         return f"#{self.place}{' =' * self.tied} {self.outcome.label}: {self.accuracy} %"
 
 
+def rank_all(outcomes, protocols, ceiling=None):
+    """{protocol: the Standings of its outcomes}.
+
+    An architecture that would train the same under both protocols trains once, and is ranked in
+    both.
+    """
+    found = {protocol: [] for protocol in protocols}
+    for outcome in outcomes:
+        found[outcome.protocol].append(outcome)
+        if not outcome.has_own_objective:
+            for other in set(protocols) - {outcome.protocol}:
+                found[other].append(replace(outcome, protocol=other))
+    return {protocol: rank(some, ceiling) for protocol, some in found.items() if some}
+
+
 def rank(outcomes, ceiling=None):
     """The Standings, the highest mean accuracy first.
 
-    "Tied with the one above" does not add up: the first may beat the third while neither can be
-    told from the second. So the ranks stay 1, 2, 3 ...
+    Ties do not add up: the first may beat the third while neither can be told from the second. So
+    the ranks stay 1, 2, 3 ...
     """
     best_first = sorted(outcomes, key=lambda outcome: -fmean(outcome.accuracy))
     standings = []
@@ -58,7 +78,11 @@ def rank(outcomes, ceiling=None):
         standings.append(
             Standing(
                 place=place,
-                tied=place > 1 and tied(best_first[place - 2].accuracy, outcome.accuracy),
+                ties=tuple(
+                    other
+                    for other, rival in enumerate(best_first, start=1)
+                    if other != place and tied(rival.accuracy, outcome.accuracy)
+                ),
                 outcome=outcome,
                 accuracy=accuracy,
                 to_ceiling=ceiling and round(100 * ceiling, 1) - round(100 * accuracy.mean, 1),

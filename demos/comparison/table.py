@@ -1,6 +1,5 @@
 """The table of the ranking, and the table of the two protocols."""
 
-from demos.comparison.contest import has_own_objective
 from demos.comparison.ranking import difference, estimate
 from demos.shell.terminal import bold, dim, green, wrapped
 
@@ -43,7 +42,7 @@ def protocol_table(shared, native):
     rows = []
     for (a, b), gain in sorted(zip(pairs, gains), key=lambda item: -item[1].mean):
         says = f"{gain:+}" + " =" * gain.has_zero()
-        if not has_own_objective(a.outcome.name):
+        if not a.outcome.has_own_objective:
             says = "same objective"
         rows.append([a.outcome.label, f"{a.accuracy} %", f"{b.accuracy} %", says])
     several = len(shared[0].outcome.accuracy) > 1

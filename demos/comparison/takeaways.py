@@ -4,9 +4,6 @@ from statistics import fmean
 
 import numpy as np
 
-from demos.comparison.prediction import confusion
-from demos.comparison.ranking import tied
-
 
 def takeaways(standings, task):
     """The sentences; an architecture whose loss diverged is left out of them."""
@@ -30,11 +27,7 @@ def winner(ranked, task):
     if not others:
         return says + "."
     single = len(first.outcome.accuracy) == 1
-    equals = [
-        other.outcome.label
-        for other in others
-        if tied(first.outcome.accuracy, other.outcome.accuracy)
-    ]
+    equals = [other.outcome.label for other in others if other.place in first.ties]
     if equals and single:
         rows, s = task.y_test.shape[-1], "s" * (len(equals) == 1)
         return f"{says}; {listed(equals)} equal{s} it on these {rows} points."
@@ -110,8 +103,7 @@ def cost(ranked):
 
 def hardest_pair(ranked, task):
     """The two classes that are taken for each other most often, over all replicas."""
-    classes = len(task.class_names)
-    errors = sum(confusion(one.outcome.predictions, task.y_test, classes) for one in ranked)
+    errors = sum(one.outcome.confusion for one in ranked)
     np.fill_diagonal(errors, 0)
     if not errors.sum():
         return "Nobody makes a mistake."

@@ -6,7 +6,7 @@ import numpy as np
 
 from architectures import classifier, lookup
 from demos.comparison import seeds
-from demos.comparison.prediction import predict, predict_grid, share_right
+from demos.comparison.prediction import confusion, predict, predict_grid, share_right
 from demos.comparison.task import Task
 from minigrad import backend, fit, nn, optim
 
@@ -52,10 +52,13 @@ class Outcome:
     accuracy_history: np.ndarray  # (WATCHED, E), to look at: nothing is chosen by it
     accuracy: list  # one for each replica, after the last epoch
     predictions: np.ndarray  # (R, test rows): class indices
+    confusion: np.ndarray  # (C, C) counts over all replicas: row = true class, column = predicted
     train_seconds: float  # of all replicas together, without prediction
     grid: np.ndarray | None = None  # (GRID, GRID, C): probabilities of the first replica
     frames: list = field(default_factory=list)  # as `grid`, (FRAME, FRAME, C) after each epoch
     extra: dict = field(default_factory=dict)
+    has_own_objective: bool = False  # whether the other protocol would train it differently
+    colour: str | None = None  # in pictures; None: that of its family
 
     def __repr__(self):
         accuracy = 100 * np.mean(self.accuracy)
@@ -77,7 +80,7 @@ def train(entry, on_epoch=None):
 
     on_epoch: called after each epoch as on_epoch(entry, epoch, mean loss, mean accuracy).
     """
-    task, recipe = entry.task, entry.recipe
+    task, recipe, known = entry.task, entry.recipe, lookup(entry.name)
     if backend.device() != recipe.device:  # in another process, which started on the CPU
         backend.use(recipe.device)
     model = replicas(entry)
@@ -98,8 +101,10 @@ def train(entry, on_epoch=None):
         )
         return Outcome(
             name=entry.name,
-            label=lookup(entry.name).label,
-            family=lookup(entry.name).family,
+            label=known.label,
+            family=known.family,
+            colour=known.colour,
+            has_own_objective=known.has_own_objective,
             protocol=recipe.protocol,
             parameters=sum(p.size for p in model.parameters()) // len(recipe.seeds),
             loss_history=np.stack(history.losses, axis=-1),
@@ -155,6 +160,7 @@ def examine(entry, model, x_train, x_test):
     found = {
         "accuracy": share_right(guesses, task.y_test).tolist(),
         "predictions": guesses.argmax(axis=-1),
+        "confusion": confusion(guesses, task.y_test),
     }
     if entry.recipe.boundaries:
         found["grid"] = predict_grid(finished, task.extent, GRID, seed)

@@ -13,7 +13,7 @@ from demos.pictures.palette import STYLE
 def draw_all(ranked, task, folder, *, best, animate, tell=lambda name: None):
     """Write the pictures into `folder`.
 
-    Data, boundaries and confusions are those of the first replica; accuracies and curves of all.
+    Data and boundaries are those of the first replica; accuracies, curves and confusions of all.
 
     Args:
         ranked: Standings, best first.

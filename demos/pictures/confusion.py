@@ -1,8 +1,7 @@
-"""Confusion: which class is taken for which."""
+"""Confusion: which class is taken for which, over all replicas."""
 
 import numpy as np
 
-from demos.comparison.prediction import confusion
 from demos.pictures.layout import panels, shorten
 from demos.pictures.palette import INK, MOST_NAMES
 
@@ -13,19 +12,18 @@ def picture(ranked, task):
     figure, grid = panels(len(ranked), side=2.4, left=room, bottom=room)
     columns = min(len(ranked), 4)
     for k, (axes, one) in enumerate(zip(grid, ranked)):
-        outcome, last = one.outcome, k + columns >= len(ranked)
-        matrix(axes, outcome, task, down=k % columns == 0, across=last)
-        axes.set_title(f"{outcome.label}: {100 * outcome.accuracy[0]:.1f} %")
-    figure.suptitle("Confusion, first replica: true class down, predicted class across")
+        matrix(axes, one, task, down=k % columns == 0, across=k + columns >= len(ranked))
+        axes.set_title(f"{one.outcome.label}: {one.accuracy} %")
+    figure.suptitle("Confusion, in % of the true class (down); across: the predicted class")
     return figure
 
 
-def matrix(axes, outcome, task, *, down, across):
-    """Counts of the first replica; the shade is the share of the true class.
+def matrix(axes, one, task, *, down, across):
+    """The shares, in percent of the true class, over all replicas of a Standing.
 
     down, across: whether to write the names of the classes on that side.
     """
-    counts = confusion(outcome.predictions[0], task.y_test[0], len(task.class_names))
+    counts = one.outcome.confusion
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(share, cmap="Greys", vmin=0, vmax=1.4)
     axes.set_xticks([])
@@ -40,10 +38,10 @@ def matrix(axes, outcome, task, *, down, across):
     if down:
         axes.set_yticks(range(n), names)
     axes.tick_params(length=0)
-    for (i, j), count in np.ndenumerate(counts):
-        if count:
-            colour = "white" if share[i, j] > 0.75 else INK
-            axes.text(j, i, count, ha="center", va="center", color=colour, fontsize=11)
+    for i, j in np.argwhere(counts):
+        colour = "white" if share[i, j] > 0.75 else INK
+        says = f"{100 * share[i, j]:.0f}" if share[i, j] >= 0.005 else "<1"
+        axes.text(j, i, says, ha="center", va="center", color=colour, fontsize=11)
 
 
 def short_names(task):

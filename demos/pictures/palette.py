@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from architectures import list_families, lookup
+from architectures import ARCHITECTURES
 from demos.pictures.layout import shorten
 
 CLASSES = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442")
@@ -73,18 +73,21 @@ def class_legend(figure, task):
 
 def family_colour(family):
     """The colour of a family of the registry, or of one that guests have brought along."""
-    brought = [name for name in list_families() if name not in FAMILIES]
-    guests = dict(zip(brought, cycle(GUESTS)))
-    return FAMILIES.get(family) or guests[family]
+    guests = (name for name in families() if name not in FAMILIES)
+    return (FAMILIES | dict(zip(guests, cycle(GUESTS))))[family]
+
+
+def families():
+    """All that the registry has, in its order."""
+    return list(dict.fromkeys(entry.family for entry in ARCHITECTURES.values()))
 
 
 def family_handles(ranked):
     """What a legend says of the families that compete."""
     present = {one.outcome.family for one in ranked}
-    families = [name for name in list_families() if name in present]
-    return [Patch(color=family_colour(name), label=name) for name in families]
+    return [Patch(color=family_colour(name), label=name) for name in families() if name in present]
 
 
 def colour(outcome):
     """That of the architecture, if it has registered one; otherwise that of its family."""
-    return lookup(outcome.name).colour or family_colour(outcome.family)
+    return outcome.colour or family_colour(outcome.family)

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, SymmetricalLogLocator
 
-from architectures import list_families
+from architectures import ARCHITECTURES
 from demos.pictures.layout import shorten
 from demos.pictures.palette import CEILING, colour, family_handles
 
@@ -31,7 +31,8 @@ def curves(ranked, task):
     handles = []
     outcomes = [one.outcome for one in ranked]
     for outcome in outcomes:
-        member = list_families()[outcome.family].index(outcome.name)
+        family = [name for name, entry in ARCHITECTURES.items() if entry.family == outcome.family]
+        member = family.index(outcome.name)
         look = {
             "color": colour(outcome),
             "ls": ("-", "--", ":")[member % 3],

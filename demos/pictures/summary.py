@@ -54,5 +54,5 @@ def highlights(ranked, task):
             yield f"#{one.place}: {outcome.label}\n{accuracy}", draw
         else:
             across = not has_long_names(task)  # long names would reach into what is below
-            draw = partial(matrix, outcome=outcome, task=task, down=True, across=across)
-            yield f"#{one.place}: {outcome.label}, confusion\n{accuracy}", draw
+            draw = partial(matrix, one=one, task=task, down=True, across=across)
+            yield f"#{one.place}: {outcome.label}\n(confusion, in %)", draw
