@@ -97,7 +97,11 @@ def parse(arguments):
         default="cpu",
         help="auto: the GPU if there is one (default: cpu)",
     )
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    for name in options.only:
+        if name not in PICTURES:
+            parser.error(f"there is no picture of {name}: choose from {', '.join(PICTURES)}")
+    return options
 
 
 if __name__ == "__main__":

@@ -1,5 +1,11 @@
 """Files of one's own: what is read, and what is refused in one line."""
 
+import contextlib
+import io
+import os
+import tracemalloc
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -63,17 +69,72 @@ def test_a_constant_feature_becomes_zero(write):
         ("a,y\n1,u\n2,\n", "y", "line 3: the target 'y' is missing"),
         ("a,y\n1,u\nred,v\n", "y", "line 3, column 'a': 'red' is not a number"),
         ("a,y\n1,u\ninf,v\n", "y", "line 3, column 'a': 'inf' is not a finite number"),
+        ("a,y\n1,u\n1_0,v\n", "y", "line 3, column 'a': '1_0' is not a number"),
+        ("a,y\n1,u\n2\0,v\n", "y", r"line 3, column 'a': '2\x00' is not a number"),
         ("a,y\n1,u\n2\n", "y", "line 3: 1 cells, but the header has 2"),
         ("a,y\n1,u\n2,u\n", "y", "every row is of class u"),
         ("a,y\n1,u\n2,u\n3,v\n", "y", "class v has a single row"),
         (b"a,y\n\xff\xfe,u\n", "y", "is no UTF-8 text"),
+        (IRISES.encode("utf-16"), "species", "is no UTF-8 text"),
+        (f"a,y\n1,u\n{'1' * 200_000},v\n", "y", "line 3: field larger than field limit"),
+        ("a" * (1 << 24), "y", "a line of more than 16,777,216 characters is no table"),
+        ('a,y\n1,"u\n2,v\n3,w\n', "y", "unexpected end of data: is a quotation mark unbalanced?"),
+        ('a,y\n1,"u\n2,v\n3,w"\n', "y", "a cell goes on from line 2 to 4: is a quotation mark"),
+        ("a,y\n" + "".join(f"1,{i}\n" for i in range(1001)), "y", "more than 1,000 classes"),
+        (",".join(f"c{i}" for i in range(999)), "y", "c10, c11, ... (999 in all)"),
+        ("a\x1b[2J,y\nx,u\n", "y", r"line 2, column 'a\x1b[2J': 'x' is not a number"),
+        (f"a,{'y' * 5000}\n1,u\n", "y", "yyy…"),
     ],
 )
 def test_a_csv_that_cannot_be_learnt_from(write, text, target, complaint):
     with pytest.raises(DataError) as raised:
         task_from_file(write(text), target, (0,))
     assert complaint in str(raised.value)
-    assert "\n" not in str(raised.value)
+    assert str(raised.value).isprintable() and len(str(raised.value)) <= 300
+
+
+def test_names_are_printed_without_control_characters_and_not_for_ever(write):
+    text = "a\x1b[31m,b,y\n" + f"1,2,\x1b[2J\n3,4,{'z' * 100_000}\n" * 2
+    task = task_from_file(write(text, "d\x07.csv"), "y", (0,))
+    assert task.name == r"d\x07.csv" and task.feature_names == (r"a\x1b[31m", "b")
+    assert task.class_names == (r"\x1b[2J", "z" * 59 + "…")
+
+
+@pytest.mark.parametrize("scale", [1e308, 1e-300, 5e-324, 2.0**-30, -1e308])
+def test_a_column_is_standardised_whatever_its_size(write, scale):
+    def table(scale):
+        rows = "".join(f"{i % 5 / 4 * scale!r},{i},{i % 2}\n" for i in range(40))
+        return task_from_file(write("a,b,y\n" + rows), "y", (0, 1))
+
+    plain, scaled = table(1.0), table(scale)
+    sign = np.sign(scale)
+    if scale == 5e-324:  # 0.25 of it is 0
+        assert np.isfinite(scaled.x_train).all() and scaled.x_train[..., 0].std() > 0.9
+    elif scale == 2.0**-30:
+        assert np.array_equal(scaled.x_train, plain.x_train)
+    else:
+        np.testing.assert_allclose(scaled.x_train[..., 0] * sign, plain.x_train[..., 0], rtol=1e-6)
+        np.testing.assert_allclose(scaled.x_test[..., 0] * sign, plain.x_test[..., 0], rtol=1e-6)
+    assert np.array_equal(scaled.x_train[..., 1], plain.x_train[..., 1])
+
+
+def test_what_lies_far_from_the_training_rows_stays_finite(write):
+    rows = "".join(f"{1e308 if i == 7 else 1e-9 * (i % 3)},{i % 2}\n" for i in range(40))
+    task = task_from_file(write("a,y\n" + rows), "y", range(12))
+    far = np.abs(task.x_test).max(axis=(1, 2))
+    assert sorted({*far[far > 10]}) == [1e6]  # in some replicas that row is for testing
+    assert np.isfinite(task.x_train).all() and task.x_train.dtype == np.float32
+
+
+def test_many_replicas_take_the_memory_of_their_float32(tmp_path):
+    path, replicas = tmp_path / "data.npz", 20
+    x = np.random.default_rng(0).normal(size=(2000, 50))
+    np.savez(path, x=x, y=np.arange(2000) % 2)
+    tracemalloc.start()
+    task_from_file(path, None, range(replicas))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < replicas * x.size * 4 + 8 * x.nbytes
 
 
 def test_files_that_cannot_be_read(tmp_path, write):
@@ -83,16 +144,24 @@ def test_files_that_cannot_be_read(tmp_path, write):
         task_from_file(tmp_path, "y", (0,))
     with pytest.raises(DataError, match=r"cannot read .*none\.npz: No such file"):
         task_from_file(tmp_path / "none.npz", None, (0,))
+    for name in ("pipe.csv", "pipe.npz"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(DataError, match="a pipe or a device, not a file"):
+            task_from_file(tmp_path / name, None, (0,))
+    with pytest.raises(DataError, match="a pipe or a device, not a file"):
+        task_from_file("/dev/zero", "y", (0,))
 
 
 def test_npz(tmp_path):
     path = tmp_path / "data.npz"
     rng = np.random.default_rng(0)
-    np.savez(path, x=rng.normal(size=(20, 3)), y=np.arange(20) % 4)
+    np.savez(path, x=rng.exponential(size=(20, 3)), y=np.arange(20) % 4)
     task = task_from_file(path, None, (0,))
     assert task.x_train.shape == (1, 16, 3)
     assert task.class_names == ("0", "1", "2", "3")
     assert task.feature_names == ("x1", "x2", "x3")
+    found = np.concatenate([task.x_train[0], task.x_test[0]])
+    assert (found.max(axis=0) > 1.2 * -found.min(axis=0)).all()  # still skewed to the right
     with pytest.raises(DataError, match="--target is for CSV files"):
         task_from_file(path, "y", (0,))
 
@@ -112,6 +181,55 @@ def test_an_npz_that_cannot_be_learnt_from(tmp_path, arrays, complaint):
     path = tmp_path / "data.npz"
     np.savez(path, **arrays)
     with pytest.raises(DataError, match=complaint):
+        task_from_file(path, None, (0,))
+
+
+def header(shape, dtype="<f8"):
+    file = io.BytesIO()
+    description = {"descr": dtype, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, description)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("x", "complaint"),
+    [
+        (header((4, 2)) + bytes(10), "holds no plain arrays: EOF: reading array data"),
+        (header((-4, 2)) + bytes(64), "holds no plain arrays"),
+        (header((10**12, 20)) + bytes(64), "out of memory|EOF"),
+        (b"\x93NUMPY\x01\x00\x76\x00" + b"(" * 118, "is broken|holds no plain arrays"),
+        (header((4, 2)) + bytes(200_000_000), "unpacks to 200,000,128 bytes, more than 100 times"),
+    ],
+)
+def test_hostile_archives(tmp_path, x, complaint):
+    path = tmp_path / "data.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", x)
+        archive.writestr("y.npy", header((4,), "<i8") + bytes(32))
+    with pytest.raises(DataError, match=complaint):
+        task_from_file(path, None, (0,))
+
+
+def test_broken_and_encrypted_archives(tmp_path, write):
+    path = tmp_path / "data.npz"
+    np.savez(path, x=np.arange(40.0).reshape(20, 2), y=np.arange(20) % 2)
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 7):
+        broken = bytearray(whole)
+        broken[place] ^= 255
+        # Sometimes what is broken is not needed.
+        with contextlib.suppress(DataError):
+            task_from_file(write(bytes(broken), "data.npz"), None, (0,))
+    for end in (10, len(whole) // 2, len(whole) - 1):
+        with pytest.raises(DataError):
+            task_from_file(write(whole[:end], "data.npz"), None, (0,))
+    encrypted = bytearray(whole)
+    encrypted[whole.index(b"PK\x01\x02") + 8] |= 1
+    with pytest.raises(DataError, match="x is encrypted"):
+        task_from_file(write(bytes(encrypted), "data.npz"), None, (0,))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x", "no array")
+    with pytest.raises(DataError, match="lacks x and y"):
         task_from_file(path, None, (0,))
 
 

@@ -13,6 +13,7 @@ from demos.shell.arguments import (
     Parser,
     folder,
     natural_number,
+    number_of_replicas,
     positive_integer,
     positive_number,
 )
@@ -60,7 +61,7 @@ def parse(arguments):
     )
     group.add_argument(
         "--replicas",
-        type=positive_integer,
+        type=number_of_replicas,
         default=10,
         metavar="R",
         help="train R of each at once, with seeds SEED, SEED+1, ...; replica k is what a run with "

@@ -68,7 +68,7 @@ def split_and_standardised(x, y, seeds):
     """The arrays of a Task from all rows x (N, D), which are overwritten, and y (N,)."""
     # In units of a power of two near its largest value a column neither overflows nor underflows
     # when it is squared, and no digit of any result changes.
-    exponent = np.frexp(np.maximum(x.max(axis=0), -x.min(axis=0)))[1]
+    exponent = np.frexp(np.maximum(x.max(axis=0), -x.min(axis=0)))[1].clip(-1000)
     np.ldexp(x, -exponent, out=x)
     one = np.ldexp(1.0, -exponent)
     rows = np.arange(len(y))[:, None]
@@ -108,7 +108,8 @@ def mean_and_deviation(x):
 
 def standardised(x, mean, deviation):
     x -= mean
-    x /= deviation
+    with np.errstate(over="ignore"):  # clipped at once
+        x /= deviation
     return np.clip(x, -FAR, FAR, out=x)
 
 
@@ -216,7 +217,7 @@ def read_rows(reader, path, target):
             values = [float(cell) for cell in row]
         except ValueError:
             values = [math.nan]
-        if not all(map(math.isfinite, values)):
+        if not all(map(math.isfinite, values)) or "_" in "".join(row):
             for name, cell in zip(features, row):
                 require_number(cell, f"{where}, column {name!r}")
         x.extend(values)
@@ -250,7 +251,7 @@ def require_number(cell, where):
     if cell.strip().lower() in MISSING:
         raise DataError(f"{where}: the value is missing")
     try:
-        value = float(cell)
+        value = float(cell.replace("_", "?"))  # Python's float takes 1_0 for 10
     except ValueError:
         raise DataError(f"{where}: {cell!r} is not a number") from None
     if not math.isfinite(value):
@@ -268,8 +269,10 @@ def read_npz(path):
             file.seek(0)
             arrays = np.load(file, allow_pickle=False)
             x, y = arrays["x"], arrays["y"]
-    except (DataError, MemoryError):
+    except DataError:
         raise
+    except MemoryError as error:
+        raise DataError(f"{path}: out of memory: {error}") from None
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from None
     except zipfile.BadZipFile as error:
@@ -284,7 +287,8 @@ def read_npz(path):
         )
     if x.ndim != 2 or y.shape != x.shape[:1] or 0 in x.shape:
         raise DataError(f"{path}: x must be (N, D) and y (N,), not {x.shape} and {y.shape}")
-    x = x.astype(np.float64)
+    with np.errstate(over="ignore"):  # of what a long double may hold
+        x = x.astype(np.float64)
     bad = np.argwhere(~np.isfinite(x))
     if len(bad):
         row, column = bad[0]
@@ -297,7 +301,11 @@ def read_npz(path):
 
 def require_arrays(path, archive):
     """That it holds x and y, open and of a size that its own size makes credible."""
-    held = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+    held = {
+        info.filename.removesuffix(".npy"): info
+        for info in archive.infolist()
+        if info.filename.endswith(".npy")
+    }
     missing = {"x", "y"} - set(held)
     if missing:
         raise DataError(

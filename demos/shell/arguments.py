@@ -7,13 +7,14 @@ from pathlib import Path
 from demos.shell.ending import one_line
 
 MOST = 1_000_000  # a whole number above is a slip of the hand: no run of the commands would end
+MOST_REPLICAS = 100_000
 
 
 class Parser(argparse.ArgumentParser):
     """As its parent, but that a complaint stays short whatever it quotes."""
 
     def error(self, message):
-        super().error(one_line(message))
+        super().error(one_line(message, 270))  # it begins with the command's name
 
 
 def natural_number(text):
@@ -22,6 +23,10 @@ def natural_number(text):
 
 def positive_integer(text):
     return whole_number(text, 1, MOST)
+
+
+def number_of_replicas(text):
+    return whole_number(text, 1, MOST_REPLICAS)
 
 
 def whole_number(text, least, most=None):

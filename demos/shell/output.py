@@ -59,7 +59,8 @@ class Output:
             raise Refusal(f"another run is writing to {self.out}: choose another --out") from None
         except OSError as error:
             self.__exit__()
-            raise Refusal(f"cannot write to {self.out}: {error.strerror}") from None
+            why = "it is a file" if self.out.is_file() else error.strerror
+            raise Refusal(f"cannot write to {self.out}: {why}") from None
         except KeyboardInterrupt:
             self.__exit__()
             raise
