@@ -81,9 +81,13 @@ def run(options, task, recipe, output):
         print(f"\nEverything is in {printable(str(shown))}{os.sep}")
     for name, problem in failed.items():
         say(f"{name} failed: {problem}")
+    kept = "what had finished is kept"
+    if shown != options.out:
+        kept += f" in {shown}{os.sep}"
     if stopped:
-        elsewhere = f" in {shown}{os.sep}" if shown != options.out else ""
-        return farewell(stopped, f"what had finished is kept{elsewhere}")
+        return farewell(stopped, kept)
+    if failed and shown != options.out:
+        say(kept)
     return 1 if failed else 0
 
 

@@ -16,6 +16,7 @@ from demos.comparison.contest import entries
 from demos.comparison.options import load, parse, place, recipe_of
 from demos.comparison.progress import Progress, opening
 from demos.comparison.ranking import rank_all
+from demos.shell.ending import farewell
 from minigrad import backend
 
 SHOWN = ("summary.png", "curves.png", "boundaries.png", "confusion.png", "training.gif")
@@ -41,11 +42,13 @@ def compare(options=""):
         print(opening(task, recipe, options.only), end="\n\n")
         total = len(contenders)
         progress = CellProgress(total, display) if display else Progress(total, sys.stdout)
-    outcomes, failed, _ = compete(contenders, place(options, len(contenders)), progress)
+    outcomes, failed, stopped = compete(contenders, place(options, len(contenders)), progress)
     rankings = rank_all(outcomes, options.protocols, task.bayes_accuracy)
     announce(rankings, task, options.quiet)
     for name, problem in failed.items():
         print(f"{name} failed: {problem}", file=sys.stderr)
+    if stopped:
+        farewell(stopped, "this is what had finished")
     if display and rankings and not options.no_plots:
         with TemporaryDirectory() as folder:
             draw(rankings, task, options, Path(folder), progress)

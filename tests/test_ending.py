@@ -20,6 +20,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and descriptors
 
 def start(*arguments, command="compare", **options):
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    options["env"] = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
     program = [sys.executable, str(ROOT / "demos" / f"{command}.py")]
     return subprocess.Popen([*program, *map(str, arguments)], text=True, **options)
 
@@ -92,12 +93,16 @@ def test_a_reader_that_leaves_ends_it_and_a_closed_output_does_not(tmp_path):
 
 
 def test_workers_end_with_their_parent_and_the_folder_is_free(tmp_path):
-    process = start(*ENDLESS, "--jobs", "2", "--out", tmp_path)
+    null = subprocess.DEVNULL
+    process = start(*ENDLESS, "--jobs", "2", "--out", tmp_path, stdout=null, stderr=null)
     assert until(lambda: len(children(process.pid)) >= 3)  # two, and what counts their semaphores
     workers = children(process.pid)
     process.kill()
-    process.communicate()
-    assert until(lambda: not any(map(alive, workers)))
+    process.wait()
+    ended = until(lambda: not any(map(alive, workers)), seconds=20)
+    for worker in filter(alive, workers):
+        os.kill(worker, signal.SIGKILL)
+    assert ended
     process = start(*SHORT, "--out", tmp_path)
     process.communicate()
     assert process.returncode == 0 and (tmp_path / "results.json").exists()
