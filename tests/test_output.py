@@ -145,8 +145,10 @@ def test_two_runs_do_not_share_a_folder(tmp_path):
 
 def test_a_folder_that_takes_no_files_is_found_before(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(Refusal, match=r"cannot write to .*file: "):
+    with pytest.raises(Refusal, match=r"cannot write to .*file: it is no folder"):
         write(tmp_path / "file")
+    with pytest.raises(Refusal, match=r"cannot write to .*: File name too long"):
+        write(tmp_path / ("x" * 300))
     with pytest.raises(Refusal, match=r"cannot write to .*deeper: Not a directory"):
         write(tmp_path / "file" / "deeper")
 

@@ -59,7 +59,7 @@ class Output:
             raise Refusal(f"another run is writing to {self.out}: choose another --out") from None
         except OSError as error:
             self.__exit__()
-            why = "it is a file" if self.out.is_file() else error.strerror
+            why = "it is no folder" if isinstance(error, FileExistsError) else error.strerror
             raise Refusal(f"cannot write to {self.out}: {why}") from None
         except KeyboardInterrupt:
             self.__exit__()
@@ -68,7 +68,7 @@ class Output:
 
     def refuse_strangers(self):
         strangers = [path for name in self.names if stranger(path := self.out / name)]
-        if self.runs.is_symlink():
+        if self.runs.is_symlink() or self.runs.is_file():
             strangers.append(self.runs)
         if strangers:
             raise Refusal(
