@@ -131,6 +131,8 @@ def test_a_gradient_is_no_other_tensors_array():
     w = Tensor(X, requires_grad=True)
     slope = grad(lambda x: w * x)(Tensor(X))
     assert slope is not w and not np.may_share_memory(slope.data, w.data)
+    left, right = grad(lambda x, y: x + y, (0, 1))(Tensor(X), Tensor(X))
+    assert left is not right and not np.may_share_memory(left.data, right.data)
 
 
 # --- replicas ----------------------------------------------------------------------------------
@@ -282,6 +284,37 @@ def test_boxes_are_aliases_as_arrays_are():
     assert in_place(Tensor(np.zeros(3))).numpy().tolist() == [6, 8, 8]
     for order in (1, 2, 3):
         gradcheck(in_place, (2, 3), order=order)
+
+
+def test_arrays_keep_their_dtype_when_written_to():
+    @op
+    def in_place(x):
+        y = xp.array(x)
+        y *= np.full(x.shape, 2.0)  # float64
+        return y, lambda g: 2 * g
+
+    assert in_place(Tensor(np.ones(3, "float32"))).dtype == "float32"
+    seen = []
+    grad(lambda x: seen.append(in_place(x).dtype) or x)(np.ones(3, "float32"))
+    assert seen == ["float32"]
+
+
+def test_functions_that_no_rule_uses_yet():
+    @op
+    def several(x, y):
+        z = xp.logaddexp(x, y)
+        return z, lambda g: g * xp.exp(x - z), lambda g: g * xp.exp(y - z)
+
+    gradcheck(several, (3, 4), (3, 4), order=2)
+
+    @op
+    def moved(x):
+        y = xp.swapaxes(xp.moveaxis(x, 0, -1), 0, 1)
+        return xp.square(xp.pad(y, [(1, 0)] * 3)), lambda g: xp.moveaxis(
+            xp.swapaxes((2 * g[1:, 1:, 1:]) * y, 0, 1), -1, 0
+        )
+
+    gradcheck(moved, (2, 3, 4), order=2)
 
 
 def writes_through_a_view(x):
