@@ -18,14 +18,11 @@ from demos.shell.ending import Refusal, begin, bound_memory, command, printable
 if __name__ == "__main__":
     begin("signatures.py")  # now, since the imports below take their time
 
-from matplotlib import rc_context
-
 import minigrad
 from architectures import list_architectures, lookup
 from demos.comparison.options import architecture_names
-from demos.pictures.palette import STYLE
+from demos.pictures.album import draw
 from demos.shell.arguments import Parser, folder
-from demos.shell.output import Output
 from demos.signature import ann2snn, ebm, hopfield, mlp, snn, tabnet, uncertainty
 from minigrad import backend
 
@@ -51,22 +48,7 @@ def main(arguments=None):
         raise Refusal(error) from None
     if device == "cpu":
         bound_memory()
-    files = [f"{name}.png" for name in options.only]
-    # Each picture stands for itself: those of earlier runs stay, and so do the first of a run that
-    # is stopped.
-    with Output(options.out, files, keep_others=True) as output:
-        unfinished = output.folder / "unfinished.png"
-        try:
-            for name, file in zip(options.only, files):
-                with rc_context(STYLE):
-                    figure, numbers = PICTURES[name]()
-                    figure.savefig(unfinished)
-                unfinished.rename(output.folder / file)
-                print(f"{lookup(name).label}: {numbers}", flush=True)
-        finally:
-            unfinished.unlink(missing_ok=True)
-            if any(output.folder.iterdir()):
-                shown = output.publish()
+    shown = draw({name: (lookup(name).label, PICTURES[name]) for name in options.only}, options.out)
     print(f"The pictures are in {printable(str(shown))}{os.sep}")
     return 0
 

@@ -57,7 +57,7 @@ def test_a_signal_ends_it_in_one_line_with_its_status(tmp_path, number, status, 
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("command", ["compare", "benchmark", "signatures"])
+@pytest.mark.parametrize("command", ["compare", "benchmark", "signatures", "curvature"])
 def test_ctrl_c_while_importing_is_one_line(command):
     """NumPy's import takes long enough for people to change their mind."""
     code = f"""

@@ -8,6 +8,7 @@ import pytest
 
 from architectures import list_architectures
 from demos import signatures
+from demos.pictures.palette import STYLE
 from demos.signature import ann2snn, ebm, hopfield, mlp, tabnet, uncertainty
 from minigrad import Tensor, backend
 
@@ -40,7 +41,7 @@ def test_picture_is_drawn_and_its_numbers_are_numbers(name, tiny, tmp_path):
 
 
 def test_command_writes_what_was_asked_for(tmp_path, capsys, monkeypatch):
-    monkeypatch.setitem(signatures.STYLE, "savefig.dpi", 30)
+    monkeypatch.setitem(STYLE, "savefig.dpi", 30)
     assert signatures.main(["--only", "hopfield", "--out", str(tmp_path / "new")]) == 0
     assert pictures(tmp_path / "new") == {"hopfield.png"}
     line = capsys.readouterr().out.splitlines()[0]
@@ -56,7 +57,7 @@ def test_each_picture_stands_for_itself(tmp_path, capsys, monkeypatch):
     def interrupted():
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(signatures.STYLE, "savefig.dpi", 30)
+    monkeypatch.setitem(STYLE, "savefig.dpi", 30)
     monkeypatch.setitem(signatures.PICTURES, "snn", interrupted)
     monkeypatch.setitem(signatures.PICTURES, "mlp", signatures.PICTURES["hopfield"])
     assert signatures.main(["--only", "snn,mlp", "--out", str(tmp_path)]) == 130

@@ -24,6 +24,7 @@ ROOMS = [
     "demos.bench",
     "demos.pictures",
     "demos.signature",
+    "demos.curved",
     "demos",
 ]
 

@@ -1,0 +1,5 @@
+"""The pictures of curvature.py, one file for each, and Lanczos' method.
+
+Each has a function ``picture`` that computes what it shows, and returns (a figure, its key numbers
+in a line).
+"""
