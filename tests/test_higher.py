@@ -6,11 +6,13 @@ import threading
 import numpy as np
 import pytest
 
+import minigrad
 from architectures import classifier, list_architectures
 from minigrad import Tensor, backend, functional, nn, no_grad, op, ops, strict
 from minigrad.backend import xp
 from minigrad.gradcheck import GradientError, gradcheck
 from minigrad.higher import grad, hessian, hvp, jacobian
+from minigrad.program import CannotRecord
 from minigrad.spiking import lif, spike
 
 X = np.array([-1.3, -0.2, 0.4, 2.1])
@@ -392,6 +394,18 @@ def test_wrong_uses_say_what_is_wrong():
 
     with pytest.raises(TypeError, match=r"has no numpy\.einsum"):
         grad(unknown)(x)
+
+
+def test_a_compiled_step_refuses_it():
+    step = minigrad.compile(lambda x: hvp(lambda x: x**3, Tensor(x), np.ones(4)))
+    with pytest.raises(CannotRecord, match=r"gradient of a gradient"):
+        step(X)
+    assert grad(ops.exp)(Tensor(X)).shape == (4,)
+
+
+def test_a_nan_is_detected_inside():
+    with minigrad.detect_nan(), pytest.raises(FloatingPointError, match="op log"):
+        grad(lambda x: ops.log(x) * x)(np.array([1.0, np.inf]))
 
 
 def test_values_can_be_looked_at_inside():

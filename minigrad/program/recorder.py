@@ -310,6 +310,8 @@ class Recorder:
 
     def watch(self, value, kind, name, about):
         """Called by the engine after each op and vjp: the end of a section, a name for a value."""
+        if type(value) is not Array:
+            raise CannotRecord(f"{where()}: a gradient of a gradient (minigrad.higher) in the step")
         self.mark(name if kind == "op" else f"vjp of {name}")
         value = value.value
         if value.kind != "made" or value in self.named:
