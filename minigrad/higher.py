@@ -408,7 +408,7 @@ def grad(f, argument: int | tuple[int, ...] = 0):
 def hvp(f, x, v):
     """The Hessian of f at x, times v: the gradient of <grad f(x), v>, in the form of x.
 
-    For the time of about three gradients, where arithmetic dominates. `v` has the form and shapes
+    For the time of three to four gradients, where arithmetic dominates. `v` has the form and shapes
     of x (a list, if x is a module). The result is a constant, except inside another `grad`.
     """
     v = list(v) if isinstance(x, nn.Module) or _several(x) else [v]
