@@ -7,6 +7,7 @@ attributes are walked in the order of their definition.
 
 import copy
 from contextlib import contextmanager
+from typing import Any
 
 from . import backend, functional, init
 from .backend import xp
@@ -26,7 +27,7 @@ class Module(Exchangeable):
     def __init_subclass__(cls):
         """To call a module is to call its own forward, without a detour: 0.1 us a layer."""
         if "forward" in vars(cls):
-            cls.__call__ = cls.forward
+            cls.__call__ = cls.forward  # type: ignore
 
     def children(self):
         """(name, module) of the modules that this one holds itself."""
@@ -36,7 +37,8 @@ class Module(Exchangeable):
 
     def modules(self):
         """This module and all below it, each once."""
-        found, waiting = {}, [self]
+        found: dict[int, Module] = {}
+        waiting: list[Module] = [self]
         while waiting:
             module = waiting.pop()
             if id(module) not in found:
@@ -230,7 +232,7 @@ def _combine(function, parts, done):
     if id(first) in done:
         return done[id(first)]
     if isinstance(first, Tensor):
-        new = Tensor(function([part.data for part in parts]), first.requires_grad)
+        new: Any = Tensor(function([part.data for part in parts]), first.requires_grad)
     elif isinstance(first, xp.ndarray):
         new = function(parts)
     elif isinstance(first, (list, tuple)):

@@ -21,7 +21,7 @@ class Optimizer(Exchangeable):
         ValueError: no parameters, one given twice, one that an op made, or several dtypes.
     """
 
-    changing = ("lr",)  # numbers that may be others at the next step
+    changing: tuple[str, ...] = ("lr",)  # numbers that may be others at the next step
 
     def __init__(self, parameters, lr):
         self.parameters = [p for p in parameters if p.requires_grad]

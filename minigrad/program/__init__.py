@@ -24,6 +24,7 @@ replay, so that a replayed step is the eager step, bit for bit; the first replay
 import functools
 import inspect
 import itertools
+from typing import Any
 
 import numpy
 
@@ -40,7 +41,7 @@ from .replay import MISS, guards, make_replay
 MOST_PROGRAMS = 32
 
 
-def compile(step=None, *, check=True):
+def compile(step=None, *, check=True) -> Any:
     """A function that does what `step` does, from the second call on without Python's detours.
 
     Args:
@@ -216,7 +217,7 @@ class Compiled:
         wrong = after.differs_from_now() or ("" if same_outputs(result, replayed) else "the result")
         if wrong:
             before.restore()
-            kept = []
+            kept: list = []
             record(self.step, inputs, self.names, kept)
             before.restore()
             line = first_wrong_line(program, inputs, kept)
@@ -245,9 +246,9 @@ def first_wrong_line(program, inputs, kept):
     return None
 
 
-def first_difference(recording, other):
+def first_difference(recording, other) -> Any:
     """The first two calls in which two recordings differ; None if they do not."""
-    numbers = {}, {}
+    numbers: tuple[dict, dict] = {}, {}
 
     def plain(a, states, known):
         if type(a) is Value:

@@ -2,6 +2,7 @@
 
 import math
 import operator
+from typing import Any
 
 import numpy
 
@@ -20,9 +21,9 @@ class Value:
 
     def __init__(self, content, kind, name="", root=None):
         self.kind, self.name, self.root = kind, name, root or self
-        self.shape = getattr(content, "shape", None)
-        self.strides = getattr(content, "strides", None)
-        self.dtype = type(content) if self.shape is None else content.dtype
+        self.shape: Any = getattr(content, "shape", None)
+        self.strides: Any = getattr(content, "strides", None)
+        self.dtype: Any = type(content) if self.shape is None else content.dtype
 
     @property
     def is_number(self):
@@ -55,7 +56,7 @@ class Call:
 
     def reads(self):
         """The Values that it takes."""
-        found = []
+        found: list[Value] = []
         _collect(self.args, found)
         if self.options:
             _collect(tuple(self.options.values()), found)
@@ -126,7 +127,7 @@ def carry_out(call, content_of):
             return content_of[a]
         return tuple([content(b) for b in a]) if type(a) is tuple else a
 
-    args = [content(a) for a in call.args]
+    args: list[Any] = [content(a) for a in call.args]
     options = {key: content(a) for key, a in call.options.items()}
     if call.form == "function":
         return getattr(xp, call.name)(*args, **options)

@@ -5,7 +5,7 @@ from collections import Counter
 from itertools import count
 
 from .. import backend
-from .calls import expression, statement
+from .calls import Value, expression, statement
 
 
 def name_values(recording, calls):
@@ -59,7 +59,8 @@ def written_out(calls, recording):
     uses = Counter(value for call in calls for value in call.reads())
     kept = {call.result for call in calls if call.writes}
     kept |= {v for v, _ in recording.outputs} | {after for *_, after in recording.numbers}
-    inside, last = {}, None  # the last call that is no such view or number
+    inside: dict[Value, str] = {}
+    last = None  # the last call that is no such view or number
     for call in calls:
         if last is not None and last.result in call.reads() and last.result.name[:2] in ("t", "t_"):
             made = last.result

@@ -10,6 +10,7 @@ which decides along which axis a sum runs, and so how it is rounded.
 """
 
 import math
+from typing import Any
 
 import numpy
 
@@ -52,7 +53,7 @@ def drop_dead(calls, outlive):
 
 def touches(calls):
     """{root: the indices of the calls that read or write its memory, in order}."""
-    found = {}
+    found: dict[Value, list[int]] = {}
     for i, call in enumerate(calls):
         if not call.is_view:
             for root in {value.root for value in (*call.reads(), call.result)}:
@@ -109,7 +110,8 @@ def can_write(call):
 def constants_once(calls, contents):
     """Compute what depends on no array; the other calls remain."""
     written = {call.result.root for call in calls if call.writes}
-    constant, rest = set(), []
+    constant: set[Value] = set()
+    rest = []
     for call in calls:
         differs = call.writes or call.form == "draw" or call.name == "empty"
         if differs or call.result.root in written or not constant.issuperset(call.reads()):
@@ -170,7 +172,9 @@ def share_buffers(calls, contents, outlive):
     that works element by element may write over an argument that nobody needs afterwards.
     """
     pool, kept = Pool(), {value.root for value in outlive}
-    last_needed = {}  # index of a call: the roots that nobody needs after it
+    last_needed: dict[
+        int, list[Value]
+    ] = {}  # index of a call: the roots that nobody needs after it
     for root, indices in touches(calls).items():
         last_needed.setdefault(indices[-1], []).append(root)
     for i, call in enumerate(calls):
@@ -290,7 +294,8 @@ class Spelling:
 
     def ufunc(self, call, ufunc, home):
         """By position, the place for the result too: 0.05 us less than by name."""
-        before, args = [], []
+        before: list[str] = []
+        args = []
         for i, a in enumerate(call.args):
             if type(a) in (int, float) or (type(a) is Value and a.is_number):
                 args.append(self.number(call, ufunc, i, before))
@@ -305,7 +310,8 @@ class Spelling:
 
     def single(self, a, call):
         """An array with one element counts as a number, where that leaves the result's shape."""
-        array, shape = self.contents.get(a), call.result.shape
+        array: Any = self.contents.get(a)
+        shape = call.result.shape
         alone = array is not None and a.shape and math.prod(a.shape) == 1 and a is not call.result
         if alone and any(type(b) is Value and b.shape == shape for b in call.args if b is not a):
             return self.bind(f"{a}_single", array.reshape(()))
@@ -354,7 +360,8 @@ class Spelling:
         """The rows of a matrix added up are a row of ones times the matrix: 0.4 us instead of 1.4
         for 32 x 64. But does BLAS add them in the same order? That depends on shapes and addresses
         and not on the numbers, so it is tried out. Where all are -0.0 the product gives 0.0."""
-        x, y = self.contents.get(call.args[0]), self.contents[call.result]
+        x: Any = self.contents.get(call.args[0])
+        y = self.contents[call.result]
         axis = given.get("axis")
         plain = x is not None and x.ndim == 2 and x.flags.c_contiguous and y.flags.c_contiguous
         if not plain or given != {"axis": axis, "keepdims": True} or axis not in (-1, -2):
@@ -369,7 +376,7 @@ class Spelling:
         return [f"{self.bind('dot', numpy.dot)}({', '.join(args)}, {call.result})"]
 
 
-_sums_tried = {}
+_sums_tried: dict[tuple, bool] = {}
 
 
 def _same_sum(x, y, axis, ones):

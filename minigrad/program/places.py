@@ -8,6 +8,7 @@ from collections import Counter
 from contextlib import suppress
 from functools import partial
 from types import FunctionType, MethodType, ModuleType
+from typing import Any
 
 from ..backend import Noise, xp
 from ..engine import Tensor
@@ -77,7 +78,8 @@ def places(step):
     What is in a module comes first: so a parameter is called after its place there.
     """
     found, seen, of_optimizers = [], set(), set()
-    modules, others = [], [(step, ())]
+    modules: list = []
+    others: list = [(step, ())]
     while modules or others:
         waiting = modules or others
         owner, path = waiting.pop()
@@ -107,7 +109,8 @@ def members(owner, top):
 
     The holder is None where nothing else can be put.
     """
-    kind = type(owner)
+    kind: Any = type(owner)
+    key: Any
     if kind is Tensor:
         for key in TENSOR_PLACES:
             yield owner, key, getattr(owner, key), "" if key == "_data" else key

@@ -22,6 +22,7 @@ import sys
 from contextlib import contextmanager
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import numpy
 
@@ -43,7 +44,7 @@ def where():
     return f"{frame.f_code.co_filename}:{frame.f_lineno}, in {frame.f_code.co_name}"
 
 
-_recorder = None  # the one behind `xp`, if there is one
+_recorder: Any = None  # the one behind `xp`, if there is one
 
 
 # --- the array that sees every call ----------------------------------------------------------
@@ -57,7 +58,7 @@ class Array:
 
     __slots__ = ("real", "value")
 
-    __hash__ = None
+    __hash__: Any = None
 
     def __init__(self, real, value):
         self.real, self.value = real, value
@@ -101,7 +102,7 @@ def variable(frame):
 @cache
 def kept_names(code):
     """{place of an instruction: the name} where a name is given to what an instruction leaves."""
-    names = {}
+    names: dict[int, Any] = {}
     for this, following in pairwise(dis.get_instructions(code)):
         if following.opname.startswith(("STORE_FAST", "STORE_DEREF", "STORE_NAME", "STORE_ATTR")):
             name = following.argval  # of two instructions in one, a pair
@@ -165,6 +166,15 @@ def _in_place(name):
     return call
 
 
+def _property(name):
+    return property(lambda self: getattr(self.real, name))
+
+
+def _view(name):
+    function = operator.attrgetter(name)
+    return property(lambda self: _recorder.call("property", name, function, (self,), {}))
+
+
 def _refused(name):
     def call(self, *args, **options):
         raise CannotRecord(
@@ -189,15 +199,9 @@ for _name in strict.METHODS.split():
 for _name in [*strict.CONVERSIONS.split(), "__index__"]:
     setattr(Array, _name, _refused(_name))
 for _name in strict.PROPERTIES.split():
-    setattr(Array, _name, property(lambda x, n=_name: getattr(x.real, n)))
+    setattr(Array, _name, _property(_name))
 for _name in strict.VIEWS.split():
-    setattr(
-        Array,
-        _name,
-        property(
-            lambda x, n=_name: _recorder.call("property", n, operator.attrgetter(n), (x,), {})
-        ),
-    )
+    setattr(Array, _name, _view(_name))
 
 
 class Draws:
@@ -255,7 +259,7 @@ class Recorder:
 
     def call(self, form, name, function, args, options, out=None):
         """Carry the call out, note it, wrap its result."""
-        real = [self.open(a) for a in args]
+        real: list[Any] = [self.open(a) for a in args]
         real_options = {key: self.open(a) for key, a in options.items()} if options else options
         content = function(*real, **real_options)
         if out is not None:

@@ -1,5 +1,7 @@
 """`record`: run a step once with a recorder behind `xp`, and put everything back."""
 
+from typing import Any
+
 from .. import backend
 from ..backend import xp
 from ..engine import Tensor
@@ -48,7 +50,7 @@ def record(step, inputs, names, keep=None):
         for place, new in inside.items():
             place.put(new)
         for optimizer in optimizers:
-            optimizer.step = _marked(optimizer, recorder)
+            vars(optimizer)["step"] = _marked(optimizer, recorder)
         with recorder.behind_xp(), watched(recorder.watch):
             result = step(*arguments)
         recorder.mark("")
@@ -57,7 +59,7 @@ def record(step, inputs, names, keep=None):
         return _opened(result, library), recording
     finally:
         for optimizer in optimizers:
-            del optimizer.step
+            del vars(optimizer)["step"]
         for place in inside:
             if not place.changes and place.key != "grad":
                 place.put(place.content)
@@ -90,7 +92,7 @@ def _wrap_states(recorder, recording):
     The largest arrays first, since a smaller one may be a view of them, as a parameter is of its
     optimizer's flat array.
     """
-    kept = {}  # the places of what is wrapped, each array once
+    kept: dict[int, Any] = {}  # the places of what is wrapped, each array once
     for place in recording.places:
         content = place.content
         if type(content) is recorder.raw:
@@ -99,7 +101,9 @@ def _wrap_states(recorder, recording):
         elif place.changes or place.holds_noise:
             kept[id(place)] = place
     names = state_names([place.path for place in kept.values()])
-    arrays, wrapped, roots = [], {}, []
+    arrays: list[tuple] = []
+    wrapped: dict[Any, Any] = {}
+    roots: list[tuple] = []  # (begin, end, Value)
     for place in kept.values():
         content, name = place.content, names[place.path]
         if type(content) is recorder.raw:
