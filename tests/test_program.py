@@ -582,10 +582,16 @@ def test_write_in_place_only_where_nobody_looks():
     t, other = value("t", 2, 2), value("other", 2, 2)
     plain = [product(x, x, t), written(w, t)]
     assert [repr(call) for call in passes.write_in_place(plain, [])] == ["np.matmul(x, x, out=w)"]
+    # Whoever needs t afterwards finds it in w.
+    calls = passes.write_in_place([*plain, product(t, x, other)], [other])
+    assert [repr(call) for call in calls] == ["np.matmul(x, x, out=w)", "other = w @ x"]
+    view = value("view", 2, 2, root=t)
     for calls, outlive in (
         ([product(x, x, t), product(w, x, other), written(w, t)], [other]),  # w is read
-        ([product(x, x, t), written(w, t), product(t, x, other)], [other]),  # t is read
         ([product(x, w, t), written(w, t)], []),  # w is an argument
+        ([*plain, written(w, x), product(t, x, other)], [other]),  # w does not stay t
+        ([*plain, written(t, x)], []),  # t does not stay what w is
+        ([product(x, x, t), Call("property", "T", (t,), {}, view), written(w, t)], [view]),
         (plain, [t]),  # t is returned
     ):
         assert passes.write_in_place(calls, outlive) == calls

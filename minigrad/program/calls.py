@@ -64,15 +64,13 @@ class Call:
 
     def to(self, target):
         """The same call, which writes its result into `target`."""
-        return Call(
-            self.form, self.name, self.args, self.options, target, True, self.place, self.section
-        )
+        same = (self.form, self.name, self.args, self.options)
+        return Call(*same, target, True, self.place, self.section)
 
     def of(self, args):
         """The same call of other arguments."""
-        return Call(
-            self.form, self.name, args, {}, self.result, self.writes, self.place, self.section
-        )
+        same = (self.options, self.result, self.writes, self.place, self.section)
+        return Call(self.form, self.name, args, *same)
 
     def __repr__(self):
         return statement(self)

@@ -64,25 +64,31 @@ def touches(calls):
 def write_in_place(calls, outlive):
     """``t = x @ y; w[...] = t`` becomes ``matmul(x, y, out=w)``: one array and one copy less.
 
-    That is right if nobody else needs t and nobody looks at w between the two. Most of backward's
-    results go into the optimizer's flat array of gradients in this way.
+    Most of backward's results go into the optimizer's flat array of gradients in this way. It is
+    right if nobody looks at w between the two, and if w stays t for as long as t is needed.
     """
     touched = touches(calls)
     made_at = {call.result: i for i, call in enumerate(calls) if not call.writes}
+    viewed = {call.result.root for call in calls if call.is_view}
     new = [[call] for call in calls]
-    for last, call in enumerate(calls):
+    for copied, call in enumerate(calls):
         if call.form != "setitem" or call.args[1] is not ...:
             continue
         target, _, source = call.args
         first = made_at.get(source) if type(source) is Value else None
+        if first is None or source in viewed or source in outlive or not can_write(calls[first]):
+            continue
+        needed = touched[source]
         if (
-            first is None
-            or source in outlive
-            or touched.get(source) != [first, last]
-            or not can_write(calls[first])
-            or (source.shape, source.dtype) != (target.shape, target.dtype)
-            or any(first <= i < last for i in touched[target.root])
+            (source.shape, source.dtype, source.strides)
+            != (target.shape, target.dtype, target.strides)
             or made_at.get(target.root, -1) > first
+            or any(first <= i < copied for i in touched[target.root])
+            or any(calls[i].writes for i in needed if first < i != copied)
+            or any(
+                copied < i <= needed[-1] and writes_to(calls[i], target.root)
+                for i in touched[target.root]
+            )
         ):
             continue
         # If the view that is written into was only made after t, it is made before it now.
@@ -92,8 +98,22 @@ def write_in_place(calls, outlive):
             new[made_at[view]] = []
             view = views[-1].args[0]
         new[first] = [*views[::-1], calls[first].to(target)]
-        new[last] = []
+        new[copied] = []
+        for i in needed:
+            if i not in (first, copied):
+                (reader,) = new[i]
+                new[i] = [reader.of(_replaced(reader.args, source, target))]
     return [call for group in new for call in group]
+
+
+def _replaced(args, old, new):
+    if type(args) is tuple:
+        return tuple([_replaced(a, old, new) for a in args])
+    return new if args is old else args
+
+
+def writes_to(call, root):
+    return call.writes and call.result.root is root
 
 
 def can_write(call):
@@ -311,11 +331,12 @@ class Spelling:
     def single(self, a, call):
         """An array with one element counts as a number, where that leaves the result's shape."""
         array: Any = self.contents.get(a)
-        shape = call.result.shape
-        alone = array is not None and a.shape and math.prod(a.shape) == 1 and a is not call.result
-        if alone and any(type(b) is Value and b.shape == shape for b in call.args if b is not a):
-            return self.bind(f"{a}_single", array.reshape(()))
-        return text(a)
+        if array is None or not a.shape or math.prod(a.shape) != 1 or a is call.result:
+            return text(a)
+        shapes = [b.shape for b in call.args if type(b) is Value and b is not a]
+        return (
+            self.bind(f"{a}_single", array.reshape(())) if call.result.shape in shapes else text(a)
+        )
 
     def number(self, call, ufunc, i, before):
         """A number becomes an array without axes, of the dtype that the function would give it:
@@ -363,10 +384,11 @@ class Spelling:
         x: Any = self.contents.get(call.args[0])
         y = self.contents[call.result]
         axis = given.get("axis")
-        plain = x is not None and x.ndim == 2 and x.flags.c_contiguous and y.flags.c_contiguous
-        if not plain or given != {"axis": axis, "keepdims": True} or axis not in (-1, -2):
+        if x is None or given != {"axis": axis, "keepdims": True} or axis not in (-1, -2):
             return None
-        if x.dtype != y.dtype or x.dtype not in ("float32", "float64") or 1 in x.shape:
+        if x.ndim != 2 or 1 in x.shape or not (x.flags.c_contiguous and y.flags.c_contiguous):
+            return None
+        if x.dtype != y.dtype or x.dtype not in ("float32", "float64"):
             return None
         ones = numpy.ones((1, x.shape[0]) if axis == -2 else (x.shape[1], 1), x.dtype)
         if not _same_sum(x, y, axis, ones):
