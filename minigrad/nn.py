@@ -64,7 +64,8 @@ class Module(Exchangeable):
     def train(self, mode=True):
         """Switch to training behaviour (dropout, batch statistics); returns the module."""
         for module in self.modules():
-            module.training = mode
+            if module.training != mode:
+                module.training = mode
         return self
 
     def eval(self):

@@ -79,9 +79,9 @@ def fit(
         from .program import compile  # here, since not everybody needs it
 
         step = compile(step)
+    model.train()
     for epoch in range(1, epochs + 1):
         start = time.perf_counter()
-        model.train()
         if rng is not None:
             batches = minibatches(x, y, batch_size, order=xp.asarray(rng.permutation(rows)))
         total = 0.0
@@ -89,7 +89,9 @@ def fit(
             total = total + step(x_batch, y_batch) * (x_batch.shape[-2] / rows)
         history.losses.append(backend.to_numpy(total))
         history.seconds.append(time.perf_counter() - start)
-        model.eval()
         if on_epoch is not None:
+            model.eval()
             on_epoch(epoch, history)
+            model.train()
+    model.eval()
     return history

@@ -35,26 +35,28 @@ from .calls import Value
 from .listing import listing, name_values
 from .passes import drop_dead, write_in_place
 from .recorder import CannotRecord
-from .recording import record
+from .recording import entry, record
 from .replay import MISS, guards, make_replay
 
 MOST_PROGRAMS = 32
 
 
-def compile(step=None, *, check=True) -> Any:
-    """A function that does what `step` does, from the second call on without Python's detours.
+def compile(step) -> Any:
+    """A function that does what `step` does, from the third call on without Python's detours.
+
+    The first call with inputs of a kind is recorded; the second is done twice, eagerly and as a
+    replay, and compared; the others are replays.
 
     Args:
         step: a function of arrays (or Tensors that require no gradient) that returns a Tensor, an
             array, or a tuple of them: a training step, or an evaluation. What else it needs, a
             model, an optimizer, it has as a variable or as its ``self``.
-        check: whether the first replay of each program is held against the eager step.
 
     Raises:
         CannotRecord: when it is called: the step does what a list of array calls cannot express, or
             a replay gave other bits than the eager step; the message says where.
     """
-    return functools.partial(compile, check=check) if step is None else Compiled(step, check)
+    return Compiled(step)
 
 
 class Program:
@@ -64,11 +66,11 @@ class Program:
         outlive = [value for value, _ in recording.outputs]
         outlive += [after for *_, after in recording.numbers]
         outlive += [after for _, after in recording.grads if after is not None]
-        self.recording, self.name, self.checked = recording, name, False
+        self.recording, self.name = recording, name
         self.calls = write_in_place(drop_dead(recording.calls, outlive), outlive)
         name_values(recording, self.calls)
         self.replay, self.bytes, self.lines = make_replay(recording, self.calls, outlive)
-        self.entries = {entry(recording.places)}
+        self.entries: set = set()  # with what gradients before it the replay has been checked
 
     @property
     def source(self):
@@ -77,17 +79,10 @@ class Program:
     @property
     def state(self):
         """{name: array, number or generator} of what its text takes besides the inputs."""
-        used = {v.root for call in self.calls for v in (*call.reads(), call.result)}
+        used = {v.root for call in self.calls for v in (*call.reads, call.result)}
         contents = dict(self.recording.states)
         contents |= {before: place.get() for place, before, _ in self.recording.numbers}
         return {v.name: content for v, content in contents.items() if v in used}
-
-    @property
-    def written(self):
-        """The arrays and generators that outlive the step and are changed by it."""
-        changed = {call.result.root for call in self.calls if call.writes}
-        changed |= {call.args[0] for call in self.calls if call.form == "draw"}
-        return [self.recording.states[value] for value in changed if value.kind == "state"]
 
     def takes(self, inputs):
         """Whether it is made for inputs of these shapes and dtypes."""
@@ -101,34 +96,22 @@ class Program:
         ]
 
     def changes(self):
-        """The places that hold something else than the program expects."""
-        places = self.recording.places
-        changed = [place for place in places if place.guarded and not place.is_as_it_was()]
-        if (
-            all(place.key == "grad" for place in changed)
-            and entry(places, now=True) in self.entries
-        ):
-            return []
-        return changed
+        """The places, gradients apart, that hold something else now than at the recording."""
+        return [p for p in self.recording.places if p.guarded and not p.is_as_it_was()]
 
-    def expect(self, places):
-        """Expect from now on what was in these places when they were last looked at."""
-        self.recording.places = places
-        self.entries.add(entry(places))
-        self.replay.__globals__.update(guards(places, self.entries))
+    def renew_guards(self):
+        """Let the replay pass over what is in all places: `changes` has found that it may."""
+        # A step that was right with gradients and without before it forgets them first.
+        entry = None if len(self.entries) > 1 else self.entry
+        bound = {"_entry": entry, "_entries": self.entries}
+        self.replay.__globals__.update(bound | guards(self.recording.places))
 
-    def expect_what_is_there(self):
-        for place in self.recording.places:
-            if place.guarded:
-                place.content = place.get()
-        self.expect(self.recording.places)
+    def knows_entry(self):
+        """Whether it has been right, or was recorded, with the gradients that there are now."""
+        return self.entry() in {self.recording.entry, *self.entries}
 
-
-def entry(places, now=False):
-    """Which gradients there are when a step begins: a step that adds to them is another program
-    than one that finds none (unless it forgets them first)."""
-    grads = [place.get() if now else place.content for place in places if place.key == "grad"]
-    return tuple([None if grad is None else id(grad) for grad in grads])
+    def entry(self):
+        return entry(leaf.grad for leaf, _ in self.recording.grads)
 
 
 class Compiled:
@@ -137,8 +120,8 @@ class Compiled:
     programs: one for each kind of inputs and each mode of the modules that it has met.
     """
 
-    def __init__(self, step, check):
-        self.step, self.check, self.programs = step, check, []
+    def __init__(self, step):
+        self.step, self.programs = step, []
         self.names = list(inspect.signature(step).parameters)
         self.last, self.replay = None, lambda *inputs: MISS
         functools.update_wrapper(self, step, updated=())
@@ -166,68 +149,76 @@ class Compiled:
         """Do the step, if it is not the one that was replayed last."""
         if who_watches():  # by detect_nan, or by the recording of a step around this one
             return self.step(*inputs)
-        known = [(p, p.changes()) for p in self.programs if p.takes(inputs)]
-        for program, changes in known:
-            if not changes and (program.checked or not self.check):
-                program.expect_what_is_there()
-                self.last, self.replay = program, program.replay
-                return program.replay(*inputs)
-        return self.record(inputs, known)
-
-    def record(self, inputs, known):
-        """Do the step eagerly, and see whether what is recorded is a program that is known."""
-        for _, changes in known:
-            if changes and all(place.holds_array and place.key != "grad" for place in changes):
-                raise CannotRecord(
-                    f"{changes[0]} has got another array since the step was recorded: write into "
-                    "the old one (a[...] = values), or compile the step again"
-                )
-        before = {program: Moment(program) for program, _ in known if not program.checked}
-        result, recording = record(self.step, inputs, self.names)
-        for program, changes in known:
-            difference = first_difference(program.recording, recording)
-            if difference is None:
-                program.expect(recording.places)
-                self.last, self.replay = program, program.replay
-                if not program.checked and self.check:
-                    self.hold_against(program, before[program], inputs, result)
-                return result
-            if not changes:
-                raise CannotRecord(
-                    "the step did something else than at the last call, and nothing that the "
-                    f"recorder can see was changed in between: then {difference[0]!r}, now "
-                    f"{difference[1]!r} (in {difference[1].section or 'the step'}). A number that "
-                    "changes must be an array, or one of an optimizer's `changing`"
-                )
+        changes, fitting = [], []
+        for program in self.programs:
+            if program.takes(inputs):
+                changes = program.changes()
+                if not changes:
+                    fitting.append(program)
+                elif all(place.holds_array for place in changes):
+                    raise CannotRecord(
+                        f"{changes[0]} has got another array since the step was recorded: write "
+                        "into the old one (a[...] = values), or compile the step again"
+                    )
+        if fitting:
+            self.last = max(fitting, key=Program.knows_entry)
+            return self.replayed(self.last, inputs)
         if len(self.programs) == MOST_PROGRAMS:
-            places = [place for _, changes in known for place in changes]
             raise CannotRecord(
                 f"{MOST_PROGRAMS} programs for one step: the inputs' shapes differ from call to "
-                f"call, or what it reads as a constant does ({places[-1:]})"
+                f"call, or what it takes for a constant does: {changes[:1]}"
             )
-        self.last = Program(recording, self.step.__name__)
-        self.programs.append(self.last)
+        result, recording = record(self.step, inputs, self.names)
+        self.add(recording)
         return result
 
-    def hold_against(self, program, before, inputs, result):
-        """Compare the first replay with the eager step that has just been done."""
-        after = Moment(program)
+    def add(self, recording):
+        self.last = Program(recording, self.step.__name__)
+        self.programs.append(self.last)
+
+    def replayed(self, program, inputs):
+        """A replay; the first one, and the first after other gradients, is held against the eager
+        step."""
+        if program.entry() in program.entries:
+            program.renew_guards()
+            self.replay = program.replay
+            return program.replay(*inputs)
+        before, start = Moment(program.recording), program.entry()
+        result = without_graph(self.step(*inputs))
+        after = Moment(program.recording)
         before.restore()
+        program.entries.add(start)
+        program.renew_guards()
         replayed = program.replay(*inputs)
-        wrong = after.differs_from_now() or ("" if same_outputs(result, replayed) else "the result")
-        if wrong:
+        if after.differs_from_now() or not same_outputs(result, replayed):
+            program.entries.remove(start)
+            program.renew_guards()
             before.restore()
-            kept: list = []
-            record(self.step, inputs, self.names, kept)
-            before.restore()
-            line = first_wrong_line(program, inputs, kept)
-            after.restore()
-            self.replay = lambda *inputs: MISS
+            try:
+                self.explain(program, before, inputs)
+            finally:
+                after.restore()
+        return result
+
+    def explain(self, program, before, inputs):
+        """Say why a replay is not what the eager step was; or find that it is another program."""
+        kept: list = []
+        _, recording = record(self.step, inputs, self.names, kept)
+        difference = first_difference(program.recording, recording)
+        before.restore()
+        if difference is None:
             self.programs.remove(program)
+            line = first_wrong_line(program, inputs, kept)
+            raise CannotRecord(f"the replay differs from the eager step in {line}")
+        if program.knows_entry():
+            then, now = difference
             raise CannotRecord(
-                f"the replay of this step differs from the eager step in {line or wrong}"
+                "the step did something else than at the last call, and nothing that the recorder "
+                f"can see was changed in between: then `{then}`, now `{now}` (in "
+                f"{now.section or 'the step'}). A number that changes must be an array, or one of "
+                "an optimizer's `changing`"
             )
-        program.checked = True
+        self.add(recording)
 
 
 def first_wrong_line(program, inputs, kept):
@@ -240,47 +231,52 @@ def first_wrong_line(program, inputs, kept):
         scope[before.name] = place.get()
     for line, call in program.lines:
         exec(line, scope)
-        eager, now = kept[call.place], scope[call.result.name]
-        if eager is not None and not same(now, eager):
+        if call.place is not None and not same(scope[call.result.name], kept[call.place]):
             return f"`{line}` (of {call.section or 'the step'}: {call})"
     return None
 
 
 def first_difference(recording, other) -> Any:
     """The first two calls in which two recordings differ; None if they do not."""
-    numbers: tuple[dict, dict] = {}, {}
+    twins: dict[Value, Value] = dict(zip(recording.states, other.states))
+    if [id(a) for a in recording.states.values()] != [id(a) for a in other.states.values()]:
+        twins = {}  # so that the first call that uses a state differs
+    twins |= {a: b for (a, _), (b, _) in zip(recording.inputs, other.inputs)}
+    twins |= {a: b for (_, a, _), (_, b, _) in zip(recording.numbers, other.numbers)}
 
-    def plain(a, states, known):
+    def alike(a, b):
         if type(a) is Value:
-            if a in states:
-                return id(states[a])
-            return known.setdefault(a, len(known)), a.shape, a.dtype, a.strides
-        if type(a) is tuple:
-            return [plain(b, states, known) for b in a]
-        return repr(a)
+            return twins.get(a) is b
+        if type(a) is tuple and type(b) is tuple and len(a) == len(b):
+            return all(map(alike, a, b))
+        return type(a) is type(b) and (a is b or repr(a) == repr(b))
 
     for ours, theirs in itertools.zip_longest(recording.calls, other.calls):
         if ours is None or theirs is None:
             return ours or theirs, theirs or ours
-        told = [
-            (c.form, c.name, plain((*c.args, *c.options.items(), c.result), r.states, known))
-            for c, r, known in zip((ours, theirs), (recording, other), numbers)
-        ]
-        if told[0] != told[1]:
+        if not ours.writes:
+            twins[ours.result] = theirs.result
+        if (
+            (ours.form, ours.name, ours.writes) != (theirs.form, theirs.name, theirs.writes)
+            or not alike(ours.args, theirs.args)
+            or ours.options.keys() != theirs.options.keys()
+            or not alike(tuple(ours.options.values()), tuple(theirs.options.values()))
+            or not alike(ours.result, theirs.result)
+            or ours.result.strides != theirs.result.strides
+        ):
             return ours, theirs
     return None
 
 
 class Moment:
-    """All that a program changes, as it is now: `restore` brings it back."""
+    """All that a step can change, as it is now: `restore` brings it back."""
 
-    def __init__(self, program):
-        recording, written = program.recording, program.written
-        self.arrays = [(a, a.copy()) for a in written if hasattr(a, "dtype")]
-        self.noise = [(g, backend.noise_state(g)) for g in written if not hasattr(g, "dtype")]
+    def __init__(self, recording):
+        states = [content for value, content in recording.states.items() if value.root is value]
+        self.arrays = [(a, a.copy()) for a in states if hasattr(a, "dtype")]
+        self.noise = [(g, backend.noise_state(g)) for g in states if not hasattr(g, "dtype")]
         self.places = [(place, place.get()) for place, *_ in recording.numbers]
         self.places += [(p, p.get()) for p in recording.places if p.key == "grad"]
-        self.names = {id(content): value.name for value, content in recording.states.items()}
 
     def restore(self):
         for array, then in self.arrays:
@@ -291,19 +287,27 @@ class Moment:
             place.put(then)
 
     def differs_from_now(self):
-        """The name of something that is not as it was; None if all is."""
-        for array, then in self.arrays:
-            if not same(array, then):
-                return self.names[id(array)]
-        for generator, then in self.noise:
-            if str(backend.noise_state(generator)) != str(then):
-                return self.names[id(generator)]
-        return None
+        """Whether anything is not as it was."""
+        return (
+            any(not same(array, then) for array, then in self.arrays)
+            or any(str(backend.noise_state(g)) != str(then) for g, then in self.noise)
+            or any(not same_grads(place.get(), then) for place, then in self.places)
+        )
+
+
+def without_graph(result):
+    if type(result) is tuple:
+        return tuple(map(without_graph, result))
+    return result.detach() if isinstance(result, Tensor) else result
 
 
 def same(a, b):
     """Whether two arrays hold the same bits (but for the sign of zeros)."""
     return numpy.array_equal(backend.to_numpy(a), backend.to_numpy(b), equal_nan=True)
+
+
+def same_grads(a, b):
+    return a is b or (a is not None and b is not None and same(a, b))
 
 
 def same_outputs(a, b):

@@ -2,6 +2,7 @@
 
 import math
 import operator
+from functools import cache
 from typing import Any
 
 import numpy
@@ -21,13 +22,25 @@ class Value:
 
     def __init__(self, content, kind, name="", root=None):
         self.kind, self.name, self.root = kind, name, root or self
-        self.shape: Any = getattr(content, "shape", None)
-        self.strides: Any = getattr(content, "strides", None)
-        self.dtype: Any = type(content) if self.shape is None else content.dtype
+        self.shape: Any = None
+        self.strides: Any = None
+        self.dtype: Any = type(content)
+        if hasattr(content, "strides"):
+            self.shape, self.strides, self.dtype = content.shape, content.strides, content.dtype
 
     @property
     def is_number(self):
         return self.dtype is int or self.dtype is float
+
+    @property
+    def is_in_order(self):
+        """Whether it lies in memory without gaps, the last axis first."""
+        step = self.dtype.itemsize
+        for n, stride in zip(self.shape[::-1], self.strides[::-1]):
+            if stride != step:
+                return False
+            step *= n
+        return True
 
     def __repr__(self):
         return self.name
@@ -36,31 +49,29 @@ class Value:
 class Call:
     """``result = name(*args, **options)``.
 
+    reads: the Values that it takes.
+
     form: "function" (of xp), "method", "property", "operator" (of arrays or numbers), "draw" (a
         method of a generator), "getitem" or "setitem".
     writes: whether the result is an array that was there before and is written into.
-    place: its index in the recording.
+    place: its index in the recording; None for a call that a pass has added.
     section: the op, vjp or optimizer that made the call, for the reader.
     """
 
-    __slots__ = ("args", "form", "name", "options", "place", "result", "section", "writes")
+    __slots__ = ("args", "form", "name", "options", "place", "reads", "result", "section", "writes")
 
-    def __init__(self, form, name, args, options, result, writes=False, place=0, section=""):
+    def __init__(self, form, name, args, options, result, writes=False, place=None, section=""):
         self.form, self.name, self.args, self.options = form, name, args, options
         self.result, self.writes, self.place, self.section = result, writes, place, section
+        self.reads: list[Value] = []
+        _collect(args, self.reads)
+        if options:
+            _collect(options.values(), self.reads)
 
     @property
     def is_view(self):
         """Whether the result is a view of an argument, in which case nothing is computed."""
         return self.result.root is not self.result and not self.writes
-
-    def reads(self):
-        """The Values that it takes."""
-        found: list[Value] = []
-        _collect(self.args, found)
-        if self.options:
-            _collect(tuple(self.options.values()), found)
-        return found
 
     def to(self, target):
         """The same call, which writes its result into `target`."""
@@ -110,11 +121,15 @@ REDUCTIONS = {"sum": "add", "max": "maximum", "min": "minimum", "prod": "multipl
 
 def ufunc_of(call):
     """The name of NumPy's universal function that a call amounts to, or None."""
-    if call.form == "operator":
-        return (BINARY.get(call.name) or UNARY[call.name])[1]
-    if call.form == "function" and isinstance(getattr(numpy, call.name, None), numpy.ufunc):
-        return call.name
-    return None
+    return _ufunc(call.form, call.name)
+
+
+@cache
+def _ufunc(form, name):
+    if form == "operator":
+        return (BINARY.get(name) or UNARY[name])[1]
+    is_ufunc = form == "function" and isinstance(getattr(numpy, name, None), numpy.ufunc)
+    return name if is_ufunc else None
 
 
 def carry_out(call, content_of):

@@ -2,7 +2,6 @@
 
 import keyword
 from collections import Counter
-from itertools import count
 
 from .. import backend
 from .calls import Value, expression, statement
@@ -10,20 +9,23 @@ from .calls import Value, expression, statement
 
 def name_values(recording, calls):
     """Give every Value a name of its own that Python accepts."""
-    taken = {*keyword.kwlist, "np"}
+    taken = dict.fromkeys((*keyword.kwlist, "np"), 0)  # and the last number behind each
     if any(call.section.startswith("vjp") for call in calls):
         for value, _ in recording.outputs[:1]:
             value.name = "loss" if value.kind == "made" else value.name
     values = [value for value, _ in recording.inputs]
     values += [end for _, *ends in recording.numbers for end in ends]
-    values += [value for call in calls for value in (*call.reads(), call.result)]
+    values += [value for call in calls for value in (*call.reads, call.result)]
     ends = {value for value, _ in recording.outputs}
     first = sorted(dict.fromkeys(values), key=lambda v: v.kind == "made" and v not in ends)
     for value in first:
         stem = value.name if value.name.isidentifier() else "t"
-        names = (f"{stem}_{k}" if k else stem for k in count())
-        value.name = next(name for name in names if name not in taken)
-        taken.add(value.name)
+        name, k = stem, 0
+        while name in taken:
+            k = taken[stem] = taken.get(stem, 0) + 1
+            name = f"{stem}_{k}"
+        taken[name] = 0
+        value.name = name
 
 
 def listing(recording, calls, name):
@@ -32,7 +34,7 @@ def listing(recording, calls, name):
     It takes the inputs, and by name the numbers, arrays and generators that outlive the step; the
     arrays it changes in place. It returns what the step returns, then the numbers' new values.
     """
-    used = dict.fromkeys(v for call in calls for v in (*call.reads(), call.result))
+    used = dict.fromkeys(v for call in calls for v in (*call.reads, call.result))
     views = [v for v in used if v.kind == "state" and v.root is not v]
     lines = ["import numpy as np", "", ""]
     lines += wrapped(f"def {name}({', '.join(parameters(recording, used))}):")
@@ -56,13 +58,13 @@ def listing(recording, calls, name):
 def written_out(calls, recording):
     """{Value: its expression} of what is used only once, and therefore written there: views and
     numbers, and an array without a name of its own that the very next call uses."""
-    uses = Counter(value for call in calls for value in call.reads())
+    uses = Counter(value for call in calls for value in call.reads)
     kept = {call.result for call in calls if call.writes}
     kept |= {v for v, _ in recording.outputs} | {after for *_, after in recording.numbers}
     inside: dict[Value, str] = {}
     last = None  # the last call that is no such view or number
     for call in calls:
-        if last is not None and last.result in call.reads() and last.result.name[:2] in ("t", "t_"):
+        if last is not None and last.result in call.reads and last.result.name[:2] in ("t", "t_"):
             made = last.result
             if uses[made] == 1 and made not in kept and not last.writes:
                 expressed = expression(last, inside)

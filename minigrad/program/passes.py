@@ -10,6 +10,7 @@ which decides along which axis a sum runs, and so how it is rounded.
 """
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy
@@ -45,7 +46,7 @@ def drop_dead(calls, outlive):
             )
         if needed:
             kept.append(call)
-            for value in (*call.reads(), result):
+            for value in (*call.reads, result):
                 values.add(value)
                 roots.add(value.root)
     return kept[::-1]
@@ -56,8 +57,10 @@ def touches(calls):
     found: dict[Value, list[int]] = {}
     for i, call in enumerate(calls):
         if not call.is_view:
-            for root in {value.root for value in (*call.reads(), call.result)}:
-                found.setdefault(root, []).append(i)
+            for value in (*call.reads, call.result):
+                indices = found.setdefault(value.root, [])
+                if not indices or indices[-1] != i:
+                    indices.append(i)
     return found
 
 
@@ -134,7 +137,7 @@ def constants_once(calls, contents):
     rest = []
     for call in calls:
         differs = call.writes or call.form == "draw" or call.name == "empty"
-        if differs or call.result.root in written or not constant.issuperset(call.reads()):
+        if differs or call.result.root in written or not constant.issuperset(call.reads):
             rest.append(call)
         else:
             contents[call.result] = carry_out(call, contents)
@@ -224,7 +227,7 @@ def may_write_over(call, root):
     return (
         ufunc_of(call) not in (None, "matmul")
         and (root.shape, root.dtype, root.strides) == (value.shape, value.dtype, value.strides)
-        and all(v is root for v in call.reads() if v.root is root)
+        and all(v is root for v in call.reads if v.root is root)
     )
 
 
@@ -252,9 +255,12 @@ class Pool:
 
 def array_in(block, value):
     """An array in a block, of the shape, the dtype and the order of axes of a Value."""
+    size = math.prod(value.shape) * value.dtype.itemsize
+    if value.is_in_order:
+        return block[:size].view(value.dtype).reshape(value.shape)
     axes = sorted(range(len(value.shape)), key=lambda i: -value.strides[i])
     shape = [value.shape[i] for i in axes]
-    whole = block[: math.prod(shape) * value.dtype.itemsize].view(value.dtype).reshape(shape)
+    whole = block[:size].view(value.dtype).reshape(shape)
     return whole.transpose([axes.index(i) for i in range(len(axes))])
 
 
@@ -262,7 +268,7 @@ def views_once(calls, contents):
     """Make the views of all memory that stays where it is; the other calls remain."""
     rest = []
     for call in calls:
-        if call.is_view and all(value in contents for value in call.reads()):
+        if call.is_view and all(value in contents for value in call.reads):
             contents[call.result] = carry_out(call, contents)
         else:
             rest.append(call)
@@ -345,7 +351,7 @@ class Spelling:
         kinds = [v.dtype if type(v) is Value else type(v) for v in call.args]
         if not any(isinstance(kind, numpy.dtype) for kind in kinds):
             return text(a)
-        dtype = getattr(numpy, ufunc).resolve_dtypes((*kinds, None))[i]
+        dtype = dtypes(ufunc, *kinds)[i]
         if type(a) is Value:
             name = f"_{a}_{dtype}"
             if name not in self.bound:  # it is computed once in a step, and filled in once
@@ -414,6 +420,12 @@ def _same_sum(x, y, axis, ones):
         _sums_tried[key] = same
         x[...], y[...] = before
     return _sums_tried[key]
+
+
+@cache
+def dtypes(ufunc, *kinds):
+    """What a function turns arguments of these dtypes, and Python numbers, into."""
+    return getattr(numpy, ufunc).resolve_dtypes((*kinds, None))
 
 
 def is_plain_product(call):

@@ -19,11 +19,12 @@ from ..optim import Optimizer
 class Place:
     """Where something is kept: an attribute of an object, an entry of a list or of a dict."""
 
-    __slots__ = ("content", "key", "owner", "path", "guarded")
+    __slots__ = ("content", "guarded", "key", "owner", "path", "size")
 
     def __init__(self, owner, key, content, path, guarded):
         self.owner, self.key, self.content, self.path = owner, key, content, path
         self.guarded = guarded and not self.changes
+        self.size = len(content) if type(content) in (list, dict) else 0
 
     def get(self):
         """What is there now."""
@@ -55,8 +56,13 @@ class Place:
         return type(self.content) is xp.ndarray
 
     def is_as_it_was(self):
+        """Whether it holds what it held, or an equal number: then that is what it holds."""
         now, then = self.get(), self.content
-        return now is then or (type(now) is type(then) and type(now) in LEAVES and now == then)
+        if now is not then:
+            if type(now) is not type(then) or type(now) not in LEAVES or now != then:
+                return False
+            self.content = now
+        return True
 
     def __repr__(self):
         return ".".join(map(str, self.path))
@@ -90,7 +96,7 @@ def places(step):
         in_optimizer = type(owner) is list and path in of_optimizers  # its lists are its own
         for holder, key, content, name in members(owner, top=not path):
             here = (*path, name) if name != "" else path
-            guarded = holder is not None and key != "grad_home" and not in_optimizer
+            guarded = holder is not None and key not in ("grad", "grad_home") and not in_optimizer
             found.append(Place(holder, key, content, here, guarded))
             if isinstance(owner, Optimizer):
                 of_optimizers.add(here)

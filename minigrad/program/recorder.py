@@ -244,6 +244,7 @@ class Recorder:
     def __init__(self, library, calls, keep=None):
         self.library, self.raw, self.calls, self.keep = library, library.ndarray, calls, keep
         self.known, self.marked, self.ops, self.named = {}, 0, 0, set()
+        self.uses_grads = False  # whether a vjp or an optimizer came by
 
     @contextmanager
     def behind_xp(self):
@@ -259,14 +260,22 @@ class Recorder:
 
     def call(self, form, name, function, args, options, out=None):
         """Carry the call out, note it, wrap its result."""
-        real: list[Any] = [self.open(a) for a in args]
-        real_options = {key: self.open(a) for key, a in options.items()} if options else options
-        content = function(*real, **real_options)
+        real, noted = [], []
+        for a in args:
+            is_ours = type(a) is Array or type(a) is Draws
+            real.append(a.real if is_ours else self.open(a))
+            noted.append(a.value if is_ours else self.noted(a))
+        if options:
+            real_options = {key: self.open(a) for key, a in options.items()}
+            content = function(*real, **real_options)
+            options = {key: self.noted(a) for key, a in options.items() if key != "out"}
+        else:
+            content = function(*real)
         if out is not None:
             result, value = out, out.value
         elif content is real[0]:
             return args[0]  # x.astype(its own dtype, copy=False)
-        elif isinstance(content, tuple):
+        elif type(content) is tuple:
             raise CannotRecord(f"{where()}: {name} gives several arrays at once")
         else:
             root = None
@@ -274,17 +283,13 @@ class Recorder:
                 root = args[0].value.root
             value = Value(content, "made", variable(sys._getframe(2)), root)
             result = Array(content, value)
-        if name in OF_SHAPE and real[0].flags.c_contiguous:
-            name = OF_SHAPE[name]
-            args = (value.shape, *args[1:])
-            options = {"dtype": value.dtype, **options}
-        args = tuple([self.noted(a) for a in args])
-        if options:
-            options = {k: self.noted(a) for k, a in options.items() if k != "out"}
+            if name in OF_SHAPE and value.is_in_order:
+                name, noted[0] = OF_SHAPE[name], value.shape
+                options = {"dtype": value.dtype, **options}
         if self.keep is not None:
             self.keep.append(result.real.copy() if hasattr(result.real, "copy") else result.real)
-        place = len(self.calls)
-        self.calls.append(Call(form, name, args, options, value, out is not None, place))
+        calls = self.calls
+        calls.append(Call(form, name, tuple(noted), options, value, out is not None, len(calls)))
         return result
 
     def open(self, a):
@@ -316,6 +321,7 @@ class Recorder:
         """Called by the engine after each op and vjp: the end of a section, a name for a value."""
         if type(value) is not Array:
             raise CannotRecord(f"{where()}: a gradient of a gradient (minigrad.higher) in the step")
+        self.uses_grads |= kind == "vjp"
         self.mark(name if kind == "op" else f"vjp of {name}")
         value = value.value
         if value.kind != "made" or value in self.named:

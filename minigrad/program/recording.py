@@ -19,7 +19,9 @@ class Recording:
     outputs: (Value, whether it is a Tensor) of each output; `single` says that there is no tuple.
     states: {Value: array or generator}; its content outlives the step.
     numbers: (Place, Value before, Value after) of each number that changes.
-    grads: (leaf, Value or None) of the gradient that each leaf is left with.
+    grads: (leaf, Value or None) of the gradient that each leaf is left with; none, if the step has
+        nothing to do with gradients.
+    entry: which gradients there were before it, see `entry`.
     moved: the leaves whose data the step has changed.
     places: what the step can reach, with what was there before.
     graph: whether a graph was to be built when the step began, outside of no_grad().
@@ -28,7 +30,7 @@ class Recording:
     def __init__(self, places):
         self.calls, self.inputs, self.outputs, self.single = [], [], [], True
         self.states, self.numbers, self.grads, self.moved = {}, [], [], []
-        self.places, self.graph = places, is_recording()
+        self.places, self.graph, self.entry = places, is_recording(), ()
 
 
 def record(step, inputs, names, keep=None):
@@ -44,7 +46,7 @@ def record(step, inputs, names, keep=None):
     recorder = Recorder(library, recording.calls, keep)
     arguments = [_argument(recorder, recording, *pair) for pair in zip(names, inputs)]
     inside = _wrap_states(recorder, recording)
-    before = [(p.owner, p.owner.order) for p in recording.places if p.key == "grad"]
+    before = [(p.owner, p.owner.order, p.content) for p in recording.places if p.key == "grad"]
     optimizers = {o for p in recording.places if isinstance(o := p.content, Optimizer)}
     try:
         for place, new in inside.items():
@@ -55,7 +57,8 @@ def record(step, inputs, names, keep=None):
             result = step(*arguments)
         recorder.mark("")
         _note_outputs(recording, result)
-        _note_changes(recording, inside, before)
+        _note_changes(recording, inside)
+        _note_leaves(recording, before, recorder.uses_grads)
         return _opened(result, library), recording
     finally:
         for optimizer in optimizers:
@@ -143,6 +146,7 @@ def _marked(optimizer, recorder):
 
     def call():
         recorder.mark("")
+        recorder.uses_grads = True
         step()
         recorder.mark(type(optimizer).__name__)
 
@@ -161,12 +165,14 @@ def _note_outputs(recording, result):
         recording.outputs.append((array.value, isinstance(output, Tensor)))
 
 
-def _note_changes(recording, inside, before):
+def _note_changes(recording, inside):
     """Compare all that the step can reach with what was there before."""
     for place in recording.places:
         if place.owner is None or place.key == "grad":
             continue
         now, expected = place.get(), inside.get(place, place.content)
+        if type(now) in (list, dict) and len(now) != place.size:
+            raise CannotRecord(f"the step lengthens or shortens {place}, which a replay would not")
         if place.changes:
             recording.numbers.append((place, expected.value, now.value))
         elif now is not expected and (type(now) not in LEAVES or now != expected):
@@ -174,10 +180,21 @@ def _note_changes(recording, inside, before):
                 f"the step gives {place} another value: write into arrays (a[...] = values), and "
                 "keep counts in arrays, too"
             )
-    for leaf, order in before:
-        recording.grads.append((leaf, None if leaf.grad is None else leaf.grad.value))
-        if leaf.order != order:
-            recording.moved.append(leaf)
+
+
+def _note_leaves(recording, before, uses_grads):
+    """What became of the leaves: `before` has (leaf, its order, its gradient) of each."""
+    recording.moved = [leaf for leaf, order, _ in before if leaf.order != order]
+    if uses_grads or any(open_(leaf.grad) is not grad for leaf, _, grad in before):
+        recording.entry = entry(grad for _, _, grad in before)
+        for leaf, _, _ in before:
+            recording.grads.append((leaf, None if leaf.grad is None else leaf.grad.value))
+
+
+def entry(grads):
+    """Which gradients there are when a step begins: a step that adds to them is another program
+    than one that finds none (unless it forgets them first)."""
+    return tuple([None if grad is None else id(grad) for grad in grads])
 
 
 def _opened(result, library):

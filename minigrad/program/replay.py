@@ -5,6 +5,8 @@ needs, and nothing else. Before it touches anything it looks whether this is the
 recorded, and returns MISS if it is not.
 """
 
+from typing import Any
+
 from ..backend import xp
 from ..engine import Exchangeable, Tensor, exchanges, next_order
 from ..modes import is_recording, who_watches
@@ -20,7 +22,7 @@ def make_replay(recording, calls, outlive):
     size = share_buffers(calls, contents, outlive)
     spelling = Spelling(views_once(calls, contents), contents)
     bound = spelling.bound | {"_MISS": MISS, "_Tensor": Tensor, "_asarray": xp.asarray}
-    bound |= {"_ndarray": xp.ndarray, "_next_order": next_order} | guards(recording.places, ())
+    bound |= {"_ndarray": xp.ndarray, "_next_order": next_order} | guards(recording.places)
     bound |= {"_is_recording": is_recording, "_who_watches": who_watches}
     begin = [f"if _is_recording() is not {recording.graph} or _who_watches(): return _MISS"]
     begin += [f"if {check}: return _MISS" for check in input_checks(recording, bound)]
@@ -34,13 +36,17 @@ def make_replay(recording, calls, outlive):
         begin.append(f"{before} = _attributes_{i}[{place.key!r}]")
         if after is not before:
             end.append(f"_attributes_{i}[{place.key!r}] = {after}")
+    if recording.grads:
+        begin.append("if _entry is not None and _entry() not in _entries: return _MISS")
+        bound["_grads"] = [(leaf, contents.get(after)) for leaf, after in recording.grads]
+        end.append("for _leaf, _grad in _grads: _leaf.grad = _grad")
     for i, (leaf, after) in enumerate(recording.grads):
-        bound[f"_leaf_{i}"] = leaf
-        end.append(f"_leaf_{i}.grad = {after}")
+        if after is not None and after not in contents:  # a new array at every step
+            bound[f"_leaf_{i}"] = leaf
+            end.append(f"_leaf_{i}.grad = {after}")
     if recording.moved:
-        bound |= {f"_moved_{i}": leaf for i, leaf in enumerate(recording.moved)}
-        orders = [f"_moved_{i}.order" for i in range(len(recording.moved))]
-        end.append(f"{' = '.join(orders)} = _next_order()")
+        bound["_moved"] = recording.moved
+        end += ["_order = _next_order()", "for _leaf in _moved: _leaf.order = _order"]
     results = [output(*pair) for pair in recording.outputs]
     end.append(f"return {results[0] if recording.single else '(' + ', '.join(results) + ',)'}")
     inputs = [value.name for value, _ in recording.inputs]
@@ -59,13 +65,13 @@ def input_checks(recording, bound):
         yield f"{array}.dtype is not _dtype_{i}"
 
 
-def guards(places, entries):
+def guards(places):
     """{name: what is expected}: bound to the replay, and bound anew if other things are expected.
 
     What is in modules, optimizers and Tensors counts its exchanges: one number tells of them all.
     (To look at each would cost a cache miss each time, 200 us in TabNet's 1,500.)
     """
-    expected = {"_exchanges_then": exchanges[0], "_any_grads": len(entries) > 1}
+    expected: dict[str, Any] = {"_exchanges_then": exchanges[0]}
     for i, place in enumerate(places):
         if place.guarded and type(place.owner) in (list, dict) and place.in_container:
             kind = type(place.owner)
@@ -78,7 +84,6 @@ def guards(places, entries):
 def place_checks(places, bound):
     bound["_exchanges"] = exchanges
     yield "_exchanges[0] != _exchanges_then"
-    grads = []
     for i, place in enumerate(places):
         owner, kind = place.owner, type(place.owner)
         if not place.guarded or isinstance(owner, Exchangeable):
@@ -87,16 +92,10 @@ def place_checks(places, bound):
             if f"_owner_{id(owner)}" not in bound:
                 bound[f"_owner_{id(owner)}"] = owner
                 yield f"_owner_{id(owner)} != _content_{id(owner)}"
-        elif kind is not Tensor or place.key == "grad":
+        elif kind is not Tensor:
             bound[f"_owner_{i}"] = owner
             key = f"[{place.key!r}]" if kind is dict else f".{place.key}"
-            check = f"_owner_{i}{key} is not _content_{i}"
-            if place.key == "grad":
-                grads.append(check)
-            else:
-                yield check
-    if grads:
-        yield f"not _any_grads and ({' or '.join(grads)})"
+            yield f"_owner_{i}{key} is not _content_{i}"
 
 
 def output(value, is_tensor):
