@@ -423,7 +423,7 @@ def _same_sum(x, y, axis, ones):
 
 
 @cache
-def dtypes(ufunc, *kinds):
+def dtypes(ufunc: str, *kinds: Any):
     """What a function turns arguments of these dtypes, and Python numbers, into."""
     return getattr(numpy, ufunc).resolve_dtypes((*kinds, None))
 
