@@ -351,7 +351,7 @@ class Spelling:
         kinds = [v.dtype if type(v) is Value else type(v) for v in call.args]
         if not any(isinstance(kind, numpy.dtype) for kind in kinds):
             return text(a)
-        dtype = dtypes(ufunc, *kinds)[i]
+        dtype = dtypes(ufunc, tuple(kinds))[i]
         if type(a) is Value:
             name = f"_{a}_{dtype}"
             if name not in self.bound:  # it is computed once in a step, and filled in once
@@ -423,7 +423,7 @@ def _same_sum(x, y, axis, ones):
 
 
 @cache
-def dtypes(ufunc: str, *kinds: Any):
+def dtypes(ufunc, kinds):
     """What a function turns arguments of these dtypes, and Python numbers, into."""
     return getattr(numpy, ufunc).resolve_dtypes((*kinds, None))
 
