@@ -10,7 +10,7 @@ import numpy as np
 from architectures import classifier, lookup
 from demos import by_hand
 from demos.comparison.rings_and_clusters import draw
-from minigrad import data, optim
+from minigrad import compile, data, optim
 from minigrad.training import training_step
 
 from .clock import race
@@ -74,21 +74,26 @@ def minigrad_step(model):
 
 
 def opponents(network, dtype=np.float32):
-    """[(step, minibatches)]: by hand, then minigrad. Every call starts anew."""
+    """[(step, minibatches)]: by hand, minigrad, minigrad compiled. Every call starts anew."""
     x, y = network.training_set()
-    model = classifier(
-        network.architecture,
-        y.max() + 1,
-        x.shape[-1],
-        train_rows=len(y),
-        rng=0,
-        **network.options,
-    )
-    for parameter in model.parameters():
-        parameter.data = parameter.data.astype(dtype)
-    hand = network.by_hand([p.data for p in model.parameters()], lr=LEARNING_RATE)
+
+    def model():
+        new = classifier(
+            network.architecture,
+            y.max() + 1,
+            x.shape[-1],
+            train_rows=len(y),
+            rng=0,
+            **network.options,
+        )
+        for parameter in new.parameters():
+            parameter.data = parameter.data.astype(dtype)
+        return new
+
+    hand = network.by_hand([p.data for p in model().parameters()], lr=LEARNING_RATE)
+    steps = [hand.step, minigrad_step(model()), compile(minigrad_step(model()))]
     batches = data.minibatches(x.astype(dtype), y, network.batch_size)
-    return [(hand.step, batches), (minigrad_step(model), batches)]
+    return [(step, batches) for step in steps]
 
 
 def require_agreement(title, names, sides):
@@ -115,21 +120,25 @@ def require_agreement(title, names, sides):
 
 
 def duel(network, rounds, seconds):
-    """Times and ratios of the two steps; medians over the rounds.
+    """Times of the three steps, and ratios to the one by hand; medians over the rounds.
 
     That they agree is checked in float64, which tells a wrong gradient from rounding: Adam's first
     steps are as long as the learning rate however small the gradient. So three of TabNet's 78,453
     parameters, with gradients of 1e-8, make two float32 runs differ by 1e-4 after a single step.
     """
     difference = require_agreement(
-        network.label, ("by hand", "minigrad"), opponents(network, np.float64)
+        network.label, ("by hand", "minigrad", "compiled"), opponents(network, np.float64)
     )
     times = race(lambda: opponents(network), rounds, seconds)
-    ratios = [ours / hand for hand, ours in times]
+    ratios = [eager / hand for hand, eager, _ in times]
+    compiled = [replay / hand for hand, _, replay in times]
     return {
-        "by_hand_seconds": median(hand for hand, _ in times),
-        "minigrad_seconds": median(ours for _, ours in times),
+        "by_hand_seconds": median(hand for hand, _, _ in times),
+        "minigrad_seconds": median(eager for _, eager, _ in times),
+        "compiled_seconds": median(replay for _, _, replay in times),
         "ratio": median(ratios),
         "ratios": ratios,
+        "compiled_ratio": median(compiled),
+        "compiled_ratios": compiled,
         "largest_loss_difference": difference,
     }

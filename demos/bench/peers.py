@@ -142,7 +142,7 @@ def missing():
 def peers(rounds, seconds):
     """{framework: its time and its ratio to the hand-written step}, of those that are installed."""
     makers = {label: make for module, (label, make) in PEERS.items() if find_spec(module)}
-    labels = ["by hand", "minigrad", *makers]
+    labels = ["by hand", "minigrad", "minigrad compiled", *makers]
 
     def start():
         sides = opponents(NETWORKS["mlp"])

@@ -8,7 +8,7 @@ import numpy as np
 
 from architectures import classifier, list_architectures, lookup
 from demos.by_hand import MLP
-from minigrad import Tensor, backend, fit, nn, optim
+from minigrad import Tensor, backend, compile, fit, nn, optim
 
 from .clock import seconds_per_call
 from .duel import LEARNING_RATE, TRAIN_ROWS, minigrad_step, small_task
@@ -52,7 +52,7 @@ def recorder(seconds, operations=100):
 # --- curves ----------------------------------------------------------------------------------
 
 
-def training_step(name, options, batch=BATCH, replicas=None):
+def training_step(name, options, batch=BATCH, replicas=None, compiled=False):
     """A call that trains the architecture on one random minibatch, of each replica."""
     rng = np.random.default_rng(0)
     lead = () if replicas is None else (replicas,)
@@ -61,7 +61,7 @@ def training_step(name, options, batch=BATCH, replicas=None):
     model = classifier(name, CLASSES, FEATURES, train_rows=TRAIN_ROWS, rng=0, **options)
     if replicas is not None:
         model = nn.stack([model] * replicas)
-    step = minigrad_step(model)
+    step = compile(minigrad_step(model)) if compiled else minigrad_step(model)
     x, y = backend.asarray(x), backend.asarray(y)
     return lambda: step(x, y)
 
@@ -143,9 +143,9 @@ def straight_line(sizes, values):
 
 
 def memory(sizes=CURVES["batch"].sizes):
-    """The peak of a step's arrays against the batch, in bytes: minigrad's, and by hand."""
+    """The peak of a step's arrays against the batch, in bytes: minigrad's, compiled, by hand."""
     rng = np.random.default_rng(0)
-    result = {"sizes": list(sizes), "minigrad_bytes": [], "by_hand_bytes": []}
+    result = {"sizes": list(sizes), "minigrad_bytes": [], "by_hand_bytes": [], "compiled_bytes": []}
     for n in sizes:
         x = rng.standard_normal((n, FEATURES), dtype=np.float32)
         y = rng.integers(CLASSES, size=n)
@@ -153,6 +153,9 @@ def memory(sizes=CURVES["batch"].sizes):
         hand = MLP([p.data for p in model.parameters()])
         result["minigrad_bytes"].append(peak(minigrad_step(model), x, y))
         result["by_hand_bytes"].append(peak(hand.step, x, y))
+        compiled = compile(minigrad_step(model))
+        compiled(x, y)
+        result["compiled_bytes"].append(peak(compiled, x, y) + compiled.last.bytes)
     return result | straight_line(sizes, result["minigrad_bytes"])
 
 
@@ -181,20 +184,25 @@ def replicas(counts, seconds):
 
 
 def training():
-    """{architecture: seconds}: ten epochs of the comparison's shared recipe, one replica."""
+    """{architecture: seconds, eager and compiled}: ten epochs of the comparison's shared recipe,
+    one replica."""
     x, y = small_task()
     result = {}
     for name in list_architectures():
-        options = lookup(name).options
-        model = classifier(name, CLASSES, FEATURES, train_rows=TRAIN_ROWS, rng=0, **options)
-        optimizer = optim.Adam(model.parameters(), lr=LEARNING_RATE)
-        history = fit(model, x, y, type(model).loss, optimizer, epochs=10, batch_size=BATCH)
-        result[name] = sum(history.seconds)
+        result[name] = []
+        for compiled in (False, True):
+            options = lookup(name).options
+            model = classifier(name, CLASSES, FEATURES, train_rows=TRAIN_ROWS, rng=0, **options)
+            optimizer = optim.Adam(model.parameters(), lr=LEARNING_RATE)
+            recipe = {"epochs": 10, "batch_size": BATCH, "compiled": compiled}
+            history = fit(model, x, y, type(model).loss, optimizer, **recipe)
+            result[name].append(sum(history.seconds))
     return result
 
 
 def launches():
-    """{architecture: (kernel launches, host synchronisations) of a step}, as CuPy would do it.
+    """{architecture: (kernel launches, host synchronisations, launches of the compiled step)}, as
+    CuPy would do it.
 
     Counted by the stand-in for CuPy, which needs no GPU.
     """
@@ -204,10 +212,15 @@ def launches():
     try:
         result = {}
         for name in list_architectures():
-            step = training_step(name, lookup(name).options)
-            with strict.counting() as counters:
+            counts = []
+            for compiled in (False, True):
+                step = training_step(name, lookup(name).options, compiled=compiled)
                 step()
-            result[name] = (counters.launches, counters.synchronisations)
+                step()  # of the compiled step, the check; the next one is a replay
+                with strict.counting() as counters:
+                    step()
+                counts += [counters.launches, counters.synchronisations]
+            result[name] = tuple(counts[:3])
         return result
     finally:
         backend.use("cpu")

@@ -119,6 +119,11 @@ def parse(arguments):
         help="auto: the GPU if there is one (default: cpu)",
     )
     group.add_argument(
+        "--eager",
+        action="store_true",
+        help="train without recording and replaying the training steps: the same results, slower",
+    )
+    group.add_argument(
         "--jobs",
         type=positive_integer,
         default=1,
@@ -184,6 +189,7 @@ def recipe_of(options, task):
         learning_rate=options.lr,
         batch_size=options.batch_size,
         reshuffle=options.reshuffle,
+        compiled=not options.eager,
         device=backend.device(),
         boundaries=not options.no_plots and len(task.feature_names) == 2,
         animate=options.animate,

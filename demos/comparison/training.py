@@ -25,6 +25,7 @@ class Recipe:
     learning_rate: float = 1e-2
     batch_size: int = 32
     reshuffle: bool = False
+    compiled: bool = True  # whether training steps are recorded and replayed: the same bits
     device: str = "cpu"
     boundaries: bool = False  # whether to predict a grid for pictures
     animate: bool = False  # the same after every epoch
@@ -98,6 +99,7 @@ def train(entry, on_epoch=None):
             batch_size=recipe.batch_size,
             shuffle=seeds.order(recipe.seeds[0]) if recipe.reshuffle else None,
             on_epoch=watch,
+            compiled=recipe.compiled,
         )
         return Outcome(
             name=entry.name,
