@@ -73,7 +73,9 @@ def standings(axes, ranked, task, size=12):
     for row, one in enumerate(ranked):
         shade, mean = colour(one.outcome), 100 * one.accuracy.mean
         width = 100 * (one.accuracy.half_width or 0)
-        axes.plot([mean - width, mean + width], [row, row], color=shade, lw=5, alpha=0.4)
+        # "butt": rounded or projecting ends would make the interval look longer than it is.
+        bar = {"color": shade, "lw": 5, "alpha": 0.4, "solid_capstyle": "butt"}
+        axes.plot([mean - width, mean + width], [row, row], **bar)
         if len(one.outcome.accuracy) > 1:
             replicas = 100 * np.array(one.outcome.accuracy)
             below = np.full(len(replicas), row + 0.25)
