@@ -1,4 +1,4 @@
-"""The registry: every architecture by name, and a door for yours.
+"""The registry: every architecture by name; `register` adds yours.
 
 build("mlp", input_size=2, hidden_sizes=(64, 32))       a backbone
 classifier("mlp", 5, train_rows=800, input_size=2)      a backbone with a head for 5 classes
@@ -34,7 +34,7 @@ class Entry:
     backbone: a class of modules, called as ``backbone(input_size, rng=rng, **options)``, that sets
         `output_size`, the width of its features.
     label: its name in tables and pictures.
-    family: the architectures that it is compared with first.
+    family: the group that tables, colours and takeaways count it to.
     shared: the Classifier class of the shared protocol: plain cross-entropy, a linear head.
     native: the one with the head and the objective of the architecture's paper.
     options: of the backbone, in the comparison.
@@ -64,10 +64,10 @@ ARCHITECTURES = {}
 
 
 def register(name, backbone, *, label=None, shared=Classifier, native=None, **details):
-    """Enter an architecture into the registry; returns its Entry, which see for the arguments.
+    """Enter an architecture into the registry; return its Entry, which explains the arguments.
 
-    Without a label it is called by its name, without a `native` class it has no objective of its
-    own. The same class may be registered again, with other details.
+    Without a label, tables show its name; without a `native` class, it trains the same under both
+    protocols. The same class may be registered again, with other details.
 
     Raises:
         ValueError: another class has that name already.
@@ -81,8 +81,8 @@ def register(name, backbone, *, label=None, shared=Classifier, native=None, **de
 
 
 # fmt: off
-# The options are those of the comparison. The synonyms are words of the notebook that it began with
-# and of the papers' code.
+# The options are those of the comparison. The synonyms are what the same options are called in the
+# papers' own code and elsewhere.
 register(
     "mlp", MLP, label="MLP", family="feedforward",
     options={"hidden_sizes": (64, 32), "dropout": 0.0},

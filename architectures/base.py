@@ -40,7 +40,7 @@ class Classifier(nn.Module):
     def loss(self, x, y):
         """The training objective of a minibatch, (...,): one number for each replica.
 
-        For `fit` that is ``type(model).loss``.
+        `fit` takes a function of (model, x, y): give it ``type(model).loss``.
         """
         return functional.cross_entropy(self(x), y)
 

@@ -53,7 +53,7 @@ exchanges = [0]
 # Every op by name; the tests check that each has a gradient case.
 OPS: dict[str, Callable[..., "Tensor"]] = {}
 
-# Where higher.py stands between an op and its inputs, while it takes a gradient of a gradient.
+# While higher.py takes a gradient of a gradient: its function, through which an op's inputs pass.
 lift: Any = None
 
 # What takes the place of a Tensor's edges once backward has used them.
@@ -83,7 +83,7 @@ class Tensor(Methods):
     grad_home: Any  # the array that an optimizer wants a leaf's gradient written to, or None
     op: str | None  # the name of the op that made it; None for a leaf
     edges: Any  # (input, vjp) for each input that needs a gradient
-    order: int  # its serial number
+    order: int  # its serial number; a leaf gets a new one whenever its data change
 
     # `data` and `requires_grad` are properties, which check what is assigned (methods.py).
     __slots__ = (

@@ -382,8 +382,10 @@ def _like(argument, tensors):
 
 
 def grad(f, argument: int | tuple[int, ...] = 0):
-    """The function that returns the gradient of f, as Tensors: ``grad(grad(f))`` works, and so does
-    backward from a loss made of gradients, also to Tensors that f merely uses.
+    """The function that returns the gradient of f, as Tensors with a graph.
+
+    So ``grad(grad(f))`` works, and a loss made of gradients has a `backward`, which reaches the
+    Tensors that f uses without being given them, too.
 
     Args:
         f: returns a Tensor: a number, or one for each of what leads. Then it is the gradient of
@@ -396,7 +398,8 @@ def grad(f, argument: int | tuple[int, ...] = 0):
 
     Raises:
         TypeError: f returns something else, or uses an op without a second derivative (spikes).
-        RuntimeError: no_grad(), or a rule whose second derivative cannot be had (see above).
+        RuntimeError: no_grad(), or a rule whose in-place work a Box cannot follow (see the
+            top of this file).
     """
 
     def gradient(*args, **options):

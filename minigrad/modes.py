@@ -1,5 +1,9 @@
-"""Modes: no_grad(), which records no graph, and watched(), which tells of every op and vjp: to
-detect_nan(), which looks for bad numbers, or to the recorder of a compiled step."""
+"""Modes, each a ``with`` block that changes what every op inside it does.
+
+no_grad()       no graph is recorded
+watched(by)     `by` is called after every op and every vjp; so program/ records a step
+detect_nan()    watched by a function that looks for NaN and infinity
+"""
 
 import inspect
 from contextlib import ContextDecorator
@@ -13,7 +17,7 @@ recording = ContextVar("recording", default=True)
 watcher = ContextVar("watcher", default=None)
 
 
-# Called for every op: is the mode on, and who is to be told?
+# What the engine asks at every op: is a graph recorded, and whom to call (None: nobody)?
 is_recording, who_watches = recording.get, watcher.get
 
 

@@ -1,15 +1,15 @@
-"""The rooms behind compare.py, in reading order: what is learnt, by whom, and what came of it.
+"""What is behind compare.py, in reading order: what is learnt, by whom, and what came of it.
 
 options.py              the command line
 seeds.py                the streams of random numbers that a seed feeds
 task.py                 what is learnt: a data set for each replica
 rings_and_clusters.py   the task of the comparison, and its densities
 ceiling.py              Bayes' classifier of known densities, and its accuracy
-own_data.py             the same from a CSV or .npz file, where no ceiling is known
+own_data.py             your own task, from a CSV or .npz file: no ceiling is known
 prediction.py           class probabilities of trained replicas
 training.py             one architecture's turn: all replicas at once, by one recipe
-contest.py              all architectures take theirs, here or in other processes
-board.py                what other processes have reached
+contest.py              all architectures take their turns, here or in other processes
+board.py                which epoch each of those processes has reached
 cluster.py              a Dask cluster as the place to train
 ranking.py              means, intervals, ranks and ties
 table.py                the ranking as a table

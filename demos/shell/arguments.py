@@ -6,12 +6,12 @@ from pathlib import Path
 
 from demos.shell.ending import one_line
 
-MOST = 1_000_000  # a whole number above is a slip of the hand: no run of the commands would end
+MOST = 1_000_000  # a larger whole number is a typing error: no command would ever be done
 MOST_REPLICAS = 100_000
 
 
 class Parser(argparse.ArgumentParser):
-    """As its parent, but that a complaint stays short whatever it quotes."""
+    """An ArgumentParser whose complaints stay short, whatever they quote."""
 
     def error(self, message):
         super().error(one_line(message, 270))  # it begins with the command's name

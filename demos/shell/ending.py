@@ -32,8 +32,10 @@ class Stopped(KeyboardInterrupt):
 def begin(name):
     """For a file that is run, before its slow imports: from here on it ends as this module says."""
     for descriptor, stream in enumerate(("stdin", "stdout", "stderr")):
-        if getattr(sys, stream) is None:  # closed, as by ">&-": print nowhere, and let no file
-            mode = "w" if descriptor else "r"  # that is opened later be taken for the output
+        # One that is closed, as by ">&-", gets the null device: a file that is opened later would
+        # otherwise take its number, and what is printed would end up in there.
+        if getattr(sys, stream) is None:
+            mode = "w" if descriptor else "r"
             setattr(sys, stream, open(os.devnull, mode))  # noqa: SIM115
     sys.stdout.reconfigure(errors="replace")  # a terminal without "±" gets "?"
     for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):

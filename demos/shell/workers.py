@@ -18,7 +18,7 @@ def workers(n):
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(n, mp_context=context, initializer=follow_parent)
     try:
-        with ctrl_c_waits():  # they inherit that: it is for this process, which then ends them
+        with ctrl_c_waits():  # workers inherit that: Ctrl-C is for this process, which ends them
             for started in [pool.submit(os.getpid) for _ in range(n)]:
                 started.cancel()
         yield pool
