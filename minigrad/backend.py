@@ -36,9 +36,53 @@ class ArrayModule:
         self._library = library
 
     def __getattr__(self, name):  # reached only by names that are not remembered yet
-        value = getattr(self._library, name)
+        try:
+            value = getattr(self._library, name)
+        except AttributeError:
+            if name not in KERNELS:
+                raise
+            value = KERNELS[name]
         setattr(self, name, value)
         return value
+
+
+KERNELS: dict[str, Any] = {}
+
+
+class Kernel:
+    """Decorates a loop over array calls that a GPU does in one launch: `code` in place of the loop.
+
+    The loop is a function ``name(*inputs, out, threads)`` that writes into the array `out`; it is
+    called as ``xp.name(...)``.
+
+    Args:
+        inputs, output, code: CUDA in the form of `cupy.ElementwiseKernel`. All arrays are raw
+            (indexed as if they were flat), and thread i of `threads` finds its own elements.
+    """
+
+    def __init__(self, inputs, output, code):
+        self.cuda = inputs, output, code
+
+    def __call__(self, loop):
+        self.loop = loop
+        KERNELS[loop.__name__] = self.launch
+        return loop
+
+    def launch(self, *inputs, out, threads):
+        if _device == "gpu":
+            self.compiled(*inputs, out, size=threads)
+        elif _device == "cpu":
+            self.loop(*inputs, out=out, threads=threads)
+        else:  # the stand-in for CuPy
+            _library.one_launch(self.loop, *inputs, out=out, threads=threads)
+        return out
+
+    @functools.cached_property
+    def compiled(self):
+        import cupy  # type: ignore
+
+        # Products and sums are rounded one by one, as NumPy does it.
+        return cupy.ElementwiseKernel(*self.cuda, self.loop.__name__, options=("--fmad=false",))
 
 
 class DeviceError(RuntimeError):
@@ -47,7 +91,7 @@ class DeviceError(RuntimeError):
 
 xp: Any = ArrayModule(numpy)
 NUMPY_SCALARS = numpy.generic  # what NumPy gives for one element: numpy.float32(2)
-_device = "cpu"
+_device, _library = "cpu", numpy
 
 
 def use(device):
@@ -75,9 +119,9 @@ def use(device):
 
 def activate(library, device):
     """Put `library`, a module with NumPy's interface, behind `xp`, under the name `device`."""
-    global _device
+    global _device, _library
     xp.switch_to(library)
-    _device = device
+    _device, _library = device, library
 
 
 def device():

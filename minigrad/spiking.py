@@ -14,7 +14,8 @@ Time is the axis before the batch: (..., T, B, H).
 
 from itertools import pairwise, repeat
 
-from .backend import xp
+from . import backend
+from .backend import Kernel, xp
 from .engine import op
 
 # Ops whose vjp is, on purpose, not their derivative, and why.
@@ -84,6 +85,20 @@ def lif_trace(current, steps, beta, threshold=1.0, initial=0.0, smooth=None):
         raise ValueError(f"a current of {given} timesteps does not fit steps={steps}")
     membrane = xp.empty((*lead, steps, batch, width), current.dtype)
     spikes = xp.empty_like(membrane)
+    if smooth is None and backend.device() != "cpu":
+        sizes = given, steps, batch * width
+        threads = membrane.size // steps
+        xp.lif_membrane(current, *sizes, beta, threshold, initial, out=membrane, threads=threads)
+        xp.greater(membrane, threshold, out=spikes)
+    else:
+        _fire_through_time(current, membrane, spikes, beta, threshold, initial, smooth)
+    return membrane, spikes
+
+
+def _fire_through_time(current, membrane, spikes, beta, threshold, initial, smooth=None):
+    """Fill in membrane and spikes, one timestep after the other."""
+    steps = membrane.shape[-3]
+    given = current.shape[-3]
     currents = by_time(current) if given == steps else repeat(by_time(current)[0])
     u_before, s_before = initial, 0.0
     multiply, greater, unit = xp.multiply, xp.greater, threshold == 1  # not looked up T times: 3 %
@@ -96,7 +111,43 @@ def lif_trace(current, steps, beta, threshold=1.0, initial=0.0, smooth=None):
         else:
             s[...] = smooth(u - threshold)
         u_before, s_before = u, s
-    return membrane, spikes
+
+
+@Kernel(
+    "raw T current, int64 given, int64 steps, int64 neurons, T beta, T threshold, T initial",
+    "raw T membrane",
+    """
+    // Thread i follows one neuron through time.
+    const long long lead = i / neurons, k = i % neurons;
+    T u = initial, s = 0;
+    for (long long t = 0; t < steps; ++t) {
+        u = u * beta + current[(lead * given + t % given) * neurons + k] - threshold * s;
+        s = u > threshold;
+        membrane[(lead * steps + t) * neurons + k] = u;
+    }
+    """,
+)
+def lif_membrane(current, given, steps, neurons, beta, threshold, initial, out, threads):
+    """The membrane potentials alone: where one is above the threshold there is a spike."""
+    _fire_through_time(current, out, xp.empty_like(out), beta, threshold, initial)
+
+
+@Kernel(
+    "raw T x, int64 steps, int64 neurons, T beta",
+    "raw T d",
+    """
+    const long long lead = i / neurons, k = i % neurons;
+    T later = 0;
+    for (long long t = steps - 1; t >= 0; --t) {
+        const long long here = (lead * steps + t) * neurons + k;
+        d[here] = later = x[here] + beta * later;
+    }
+    """,
+)
+def decaying_sum(x, steps, neurons, beta, out, threads):
+    """d[t] = x[t] + beta d[t+1], from the last timestep to the first, in place: x is d."""
+    for later, now in pairwise(by_time(out)[::-1]):
+        now += beta * later
 
 
 @op
@@ -135,10 +186,15 @@ def lif(
         d = membrane
         d -= threshold
         inverse(d, slope)
-        keep = repeat(beta) if detach_reset else by_time(beta - threshold / d)[-2::-1]
+        keep = None if detach_reset else by_time(beta - threshold / d)[-2::-1]
         xp.divide(g, d, out=d)
-        for (later, now), k in zip(pairwise(by_time(d)[::-1]), keep):
-            now += k * later
+        if keep is None:
+            *_, batch, width = d.shape
+            sizes = steps, batch * width
+            xp.decaying_sum(d, *sizes, beta, out=d, threads=d.size // steps)
+        else:
+            for (later, now), k in zip(pairwise(by_time(d)[::-1]), keep):
+                now += k * later
         return d
 
     return spikes, vjp

@@ -16,6 +16,7 @@ from architectures import list_architectures
 from minigrad import Tensor, backend, functional, nn, optim
 from minigrad.backend import xp
 from minigrad.data import minibatches
+from minigrad.spiking import lif, lif_trace
 
 pytestmark = [
     pytest.mark.gpu,
@@ -112,6 +113,28 @@ def test_dropout_drops_its_share_and_masks_the_gradient_alike():
     # 100,000 elements: the share has a standard error of 0.0014.
     assert abs((values == 0).mean() - 0.3) < 0.006
     np.testing.assert_array_equal(backend.to_numpy(x.grad), values)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("lead, given", [((), 7), ((3,), 1), ((2, 3), 7)])
+def test_the_kernels_of_spiking_neurons_are_their_loops(lead, given, dtype):
+    """To the last bit: a membrane one unit off would fire elsewhere."""
+    rng = np.random.default_rng(0)
+    current = 2 * rng.standard_normal((*lead, given, 4, 5)).astype(dtype)
+    grad = rng.standard_normal((*lead, 7, 4, 5)).astype(dtype)
+
+    def run():
+        i = Tensor(current, requires_grad=True)
+        spikes = lif(i, steps=7, beta=0.8, threshold=1.3)
+        spikes.backward(grad)
+        membrane, _ = lif_trace(i.data, 7, 0.8, threshold=1.3, initial=0.25)
+        return [spikes.data, membrane, i.grad]
+
+    expected, actual = on_both(run)
+    assert 0.1 < expected[0].mean() < 0.9
+    for a, b in zip(actual[:2], expected):
+        np.testing.assert_array_equal(a, b)
+    assert_close(actual[2:], expected[2:], rtol=1e-5, atol=1e-5)
 
 
 # --- random numbers --------------------------------------------------------------------------

@@ -363,6 +363,9 @@ class Door:
         _recorder.call("function", "add.at", function, (target, index, values), {}, target)
 
     def __getattr__(self, name):
+        if name in backend.KERNELS:  # one call on a GPU; on the CPU those of its loop
+            launch = backend.KERNELS[name]
+            return launch if backend.device() == "cpu" else _function(name, launch)
         raise CannotRecord(
             f"{where()}: xp.{name} cannot be recorded: the shape of its result depends on values, "
             "or it is no function of arrays that the recorder knows"
