@@ -194,11 +194,11 @@ def header(shape, dtype="<f8"):
 @pytest.mark.parametrize(
     ("x", "complaint"),
     [
-        (header((4, 2)) + bytes(10), "holds no plain arrays: EOF: reading array data"),
+        (header((4, 2)) + bytes(10), r"holds no plain arrays: x .*\(4, 2\), in 10 bytes"),
         (header((-4, 2)) + bytes(64), "holds no plain arrays"),
-        (header((10**12, 20)) + bytes(64), "out of memory|EOF"),
-        (b"\x93NUMPY\x01\x00\x76\x00" + b"(" * 118, "is broken|holds no plain arrays"),
-        (header((4, 2)) + bytes(200_000_000), "unpacks to 200,000,128 bytes, more than 100 times"),
+        (header((10**12, 20)) + bytes(64), "holds no plain arrays: x .*, in 64 bytes"),
+        (b"\x93NUMPY\x01\x00\x76\x00" + b"(" * 118, "holds no plain arrays"),
+        (header((4, 2)) + bytes(200_000_000), "unpacks to 200,000,128 bytes, from"),
     ],
 )
 def test_hostile_archives(tmp_path, x, complaint):

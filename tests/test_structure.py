@@ -8,6 +8,7 @@ PACKAGES = ("minigrad", "architectures", "demos")
 
 # A module imports from its own line and from those above it, never from those below.
 ROOMS = [
+    "minigrad.files",
     *("minigrad.backend", "minigrad.contract", "minigrad.modes", "minigrad.engine", "minigrad.ops"),
     *("minigrad.methods", "minigrad.functional"),
     *("minigrad.spiking", "minigrad.init", "minigrad.nn", "minigrad.optim", "minigrad.data"),

@@ -7,8 +7,6 @@ bytes while the file is read, and four in each replica: 200 MB of text about hal
 import contextlib
 import csv
 import math
-import stat
-import zipfile
 from array import array
 from itertools import chain
 from pathlib import Path
@@ -18,6 +16,7 @@ import numpy as np
 from demos.comparison import seeds as streams
 from demos.comparison.task import TRAIN_SHARE, Task
 from demos.shell.ending import Refusal, printable
+from minigrad import files
 from minigrad.data import train_test_split
 
 MISSING = {"", "?", "na", "n/a", "nan", "null", "none"}
@@ -57,11 +56,9 @@ def task_from_file(path, target, seeds):
 def require_regular(path):
     """A pipe or a device might be read for ever."""
     try:
-        regular = stat.S_ISREG(path.stat().st_mode)
+        files.require_regular(path)
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read {path}: {getattr(error, 'strerror', error)}") from None
-    if not regular:
-        raise DataError(f"cannot read {path}: it is a folder, a pipe or a device, not a file")
 
 
 def split_and_standardised(x, y, seeds):
@@ -264,23 +261,14 @@ def require_number(cell, where):
 def read_npz(path):
     """(x, different labels, a code for each row, feature names) of arrays x (N, D) and y (N,)."""
     try:
-        with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
-            require_arrays(path, archive)
-            file.seek(0)
-            arrays = np.load(file, allow_pickle=False)
-            x, y = arrays["x"], arrays["y"]
-    except DataError:
-        raise
+        arrays = files.read_npz(path, ["x", "y"])
     except MemoryError as error:
         raise DataError(f"{path}: out of memory: {error}") from None
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from None
-    except zipfile.BadZipFile as error:
-        raise DataError(f"{path} is no .npz file, or a broken one: {error}") from None
     except ValueError as error:
-        raise DataError(f"{path} holds no plain arrays: {error}") from None
-    except Exception as error:  # whatever the unpacking of a broken file runs into
-        raise DataError(f"{path} is broken: {error}") from None
+        raise DataError(error) from None
+    x, y = arrays["x"], arrays["y"]
     if x.dtype.kind not in "fiub" or y.dtype.kind not in "iubUS":
         raise DataError(
             f"{path}: x must hold numbers and y integers or text, not {x.dtype} and {y.dtype}"
@@ -297,25 +285,3 @@ def read_npz(path):
         y = np.char.decode(y, "utf-8", "replace")
     labels, codes = np.unique(y, return_inverse=True)
     return x, labels.tolist(), codes, [f"x{i + 1}" for i in range(x.shape[1])]
-
-
-def require_arrays(path, archive):
-    """That it holds x and y, open and of a size that its own size makes credible."""
-    held = {
-        info.filename.removesuffix(".npy"): info
-        for info in archive.infolist()
-        if info.filename.endswith(".npy")
-    }
-    missing = {"x", "y"} - set(held)
-    if missing:
-        raise DataError(
-            f"{path} lacks {' and '.join(sorted(missing))}; its arrays: {listing(list(held))}"
-        )
-    for name in ("x", "y"):
-        info = held[name]
-        if info.flag_bits & 1:
-            raise DataError(f"{path}: {name} is encrypted")
-        if info.file_size > max(100 * info.compress_size, 100_000_000):
-            raise DataError(
-                f"{path}: {name} unpacks to {info.file_size:,} bytes, more than 100 times its size"
-            )

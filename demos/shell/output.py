@@ -16,6 +16,7 @@ import shutil
 from itertools import count
 
 from demos.shell.ending import Refusal
+from minigrad.files import part_of, replacing
 
 try:
     import fcntl
@@ -190,26 +191,12 @@ def require_replaceable(path):
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part_of(path) as file:
-            file.write(" " * ROOM)
+            file.write(bytes(ROOM))
     except OSError as error:
         raise Refusal(f"cannot write to {path}: {error.strerror}") from None
 
 
 def replace_file(path, text):
     """Write a single file: whoever reads it finds the old one or the new one, never a part."""
-    with part_of(path) as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-        os.replace(file.name, path)
-
-
-@contextlib.contextmanager
-def part_of(path):
-    """A new file beside `path`, open for writing, and deleted afterwards if it is still there."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with open(part, "x", encoding="utf-8") as file:  # "x": never through somebody's link
-        try:
-            yield file
-        finally:
-            part.unlink(missing_ok=True)
+    with replacing(path) as file:
+        file.write(text.encode())
