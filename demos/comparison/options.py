@@ -175,10 +175,13 @@ def parse(arguments):
     options.guests = tuple(guest(path) for path in options.guests)
     for file in options.guests:
         file.load()
-    try:
-        options.only = architecture_names(options.only)
-    except ValueError as error:
-        parser.error(f"argument --only: {error}")
+    if options.only is None:
+        options.only = list_architectures()
+    else:
+        try:
+            options.only = architecture_names(options.only)
+        except argparse.ArgumentTypeError as error:
+            parser.error(f"argument --only: {error}")
     options.seeds = tuple(range(options.seed, options.seed + options.replicas))
     both = options.protocol == "both"
     options.protocols = ("shared", "native") if both else (options.protocol,)
@@ -218,10 +221,10 @@ def place(options, most):
 
 
 def architecture_names(text):
-    """The names in "mlp,snn"; of all that are compared if there is no text."""
-    if text is None:
-        return list_architectures()
     names = list(dict.fromkeys(name.strip().lower() for name in text.split(",")))
-    for name in names:
-        lookup(name)
+    try:
+        for name in names:
+            lookup(name)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(error) from None
     return names
