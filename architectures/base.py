@@ -9,8 +9,7 @@ so, in the file of that architecture: whoever trains and compares them needs no 
 from contextlib import contextmanager
 
 from minigrad import Tensor, functional, nn, no_grad
-
-from .checks import check_sizes
+from minigrad.checks import check_sizes
 
 
 class Classifier(nn.Module):

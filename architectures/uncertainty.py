@@ -11,10 +11,10 @@ nats, 0 log 0 = 0:
 
 from minigrad import Tensor, functional
 from minigrad.backend import xp
+from minigrad.checks import check_sizes
 from minigrad.ops import broadcast_to
 
 from .base import Classifier, points, predicting
-from .checks import check_sizes
 
 
 class SamplingClassifier(Classifier):

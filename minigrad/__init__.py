@@ -1,13 +1,13 @@
 """minigrad: reverse-mode automatic differentiation on NumPy or CuPy, written to be read.
 
-Reading order: backend, engine (with modes and contract), ops, methods, functional, spiking, init,
-nn, optim, data, training, program (which is compile), higher, gradcheck; strict is CuPy's stand-in
-where there is no GPU.
+Reading order: backend, engine (with modes and contract), checks, ops, methods, functional, spiking,
+init, nn, optim, schedules, data, training, program (which is compile), higher, gradcheck; strict is
+CuPy's stand-in where there is no GPU.
 """
 
 from typing import TYPE_CHECKING
 
-from . import backend, data, functional, init, nn, ops, optim
+from . import backend, data, functional, init, nn, ops, optim, schedules
 from .backend import use
 from .engine import op
 from .methods import Tensor  # complete: with its operators
@@ -32,6 +32,7 @@ __all__ = [
     "op",
     "ops",
     "optim",
+    "schedules",
     "use",
 ]
 

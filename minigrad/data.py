@@ -1,8 +1,12 @@
 """Splitting data and cutting it into minibatches."""
 
+import itertools
+import math
+
 import numpy
 
 from . import backend
+from .checks import check_sizes
 
 
 def train_test_split(x, y, test_share=0.2, *, rng=None):
@@ -12,8 +16,16 @@ def train_test_split(x, y, test_share=0.2, *, rng=None):
     least one row on each side.
 
     Raises:
-        ValueError: a class with a single row, which cannot be on both sides.
+        ValueError: a class with a single row, which cannot be on both sides; x and y of different
+            lengths; labels that are NaN; a share that is not between 0 and 1.
     """
+    x, y = numpy.asarray(x), numpy.asarray(y)
+    if y.ndim != 1 or len(x) != len(y):
+        raise ValueError(f"expected x (N, ...) and labels y (N,), not {x.shape} and {y.shape}")
+    if (y != y).any():
+        raise ValueError("labels must not be NaN")
+    if not 0 < test_share < 1:
+        raise ValueError(f"test_share must lie between 0 and 1, not {test_share!r}")
     rng = backend.host_rng(rng)
     train, test = [], []
     for label in numpy.unique(y):
@@ -27,11 +39,26 @@ def train_test_split(x, y, test_share=0.2, *, rng=None):
     return x[train], y[train], x[test], y[test]
 
 
-def minibatches(x, y, batch_size, *, order=None):
-    """[(x, y)] of at most `batch_size` rows each: x (..., N, D), y (..., N), in the given order."""
-    if batch_size < 1:
-        raise ValueError(f"a batch has at least one row, not {batch_size}")
+def even_parts(rows, count):
+    """Slices that cut `rows` rows into `count` parts, of lengths that differ by one at most.
+
+    So 33 rows in batches of at most 32 are 17 and 16, not 32 and 1: a single row has no variance,
+    and its gradient is mostly noise.
+    """
+    length, longer = divmod(rows, count)  # the first `longer` parts have one row more
+    borders = [k * length + min(k, longer) for k in range(count + 1)]
+    return [slice(a, b) for a, b in itertools.pairwise(borders)]
+
+
+def minibatches(x, y, batch_size, *, axis=0, order=None):
+    """[(x, y)] of at most `batch_size` rows each, as even as they can be, in the given order.
+
+    `axis` is that of the rows in both: 0, or the number of axes that stand for replicas.
+    """
+    before = (slice(None),) * axis
     if order is not None:
-        x, y = x[..., order, :], y[..., order]
-    starts = range(0, x.shape[-2], batch_size)
-    return [(x[..., i : i + batch_size, :], y[..., i : i + batch_size]) for i in starts]
+        x, y = x[*before, order], y[*before, order]
+    check_sizes(batch_size=batch_size)
+    rows = x.shape[axis]
+    parts = even_parts(rows, math.ceil(rows / batch_size)) if rows else []
+    return [(x[*before, part], y[*before, part]) for part in parts]

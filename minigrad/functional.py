@@ -7,8 +7,11 @@ parts, much faster, or its true derivative is of no use. Its gradient is derived
 
 import math
 
+import numpy
+
 from .backend import xp
-from .engine import op
+from .checks import check_shares
+from .engine import Tensor, op
 from .ops import drop_axes, product_over_rows, tanh
 
 
@@ -37,7 +40,14 @@ def relu(x):
     return y, lambda g: g * (y > 0)
 
 
+def require_floats(x):
+    """Raise a TypeError for integers, which would be rounded or turn into float64 on the way."""
+    if x.dtype.kind != "f":
+        raise TypeError(f"expected floating-point numbers, not {x.dtype}: x.astype('float32')")
+
+
 def _sigmoid(x):
+    require_floats(x)
     y = xp.asarray(-x)
     xp.minimum(y, 88, out=y)  # e^88 is still a float32, and 1 / (1 + e^88) = 6e-39 as good as 0
     xp.exp(y, out=y)
@@ -62,6 +72,7 @@ def silu(x):
 @op
 def gelu(x):
     """x Phi(x) by the tanh approximation of Hendrycks & Gimpel 2016 (NumPy has no erf)."""
+    require_floats(x)
     a, b = math.sqrt(2 / math.pi), 0.044715
     c = xp.clip(x, -10, 10)  # beyond, the tanh is 1 to the last digit, and x^3 may overflow
     t = xp.tanh(a * (c + b * c * c * c))
@@ -76,6 +87,7 @@ def gelu(x):
 @op
 def softplus(x):
     """log(1 + exp(x)), without overflow."""
+    require_floats(x)
     return xp.logaddexp(x, 0), lambda g: g * _sigmoid(x)
 
 
@@ -103,17 +115,22 @@ def glu(x):
 ACTIVATIONS = {f.__name__: f for f in (relu, sigmoid, tanh, silu, gelu, softplus)}
 
 
-def activation(name):
-    """The activation function of that name."""
-    if name not in ACTIVATIONS:
-        raise ValueError(f"unknown activation {name!r}: choose one of {', '.join(ACTIVATIONS)}")
-    return ACTIVATIONS[name]
+def activation(choice):
+    """The activation function of that name; a function is returned as it is."""
+    if callable(choice):
+        return choice
+    if choice not in ACTIVATIONS:
+        raise ValueError(
+            f"unknown activation {choice!r}: choose one of {', '.join(ACTIVATIONS)}, or a function"
+        )
+    return ACTIVATIONS[choice]
 
 
 # --- softmax and its relatives ---------------------------------------------------------------
 
 
 def _softmax(x, axis):
+    require_floats(x)
     e = x - x.max(axis=axis, keepdims=True)  # the largest exponent is 0
     xp.exp(e, out=e)
     e /= e.sum(axis=axis, keepdims=True)
@@ -131,6 +148,7 @@ def softmax(x, axis: int | tuple[int, ...] = -1):
 @op
 def logsumexp(x, axis: int | tuple[int, ...] | None = -1, keepdims=False):
     """log(sum(exp(x))), with the largest exponent taken out. Its gradient is the softmax."""
+    require_floats(x)
     largest = x.max(axis=axis, keepdims=True)
     exps = xp.exp(x - largest)
     total = exps.sum(axis=axis, keepdims=True)
@@ -141,6 +159,7 @@ def logsumexp(x, axis: int | tuple[int, ...] | None = -1, keepdims=False):
 @op
 def log_softmax(x, axis: int | tuple[int, ...] = -1):
     """The logarithm of the softmax, without taking the logarithm of a small number."""
+    require_floats(x)
     shifted = x - x.max(axis=axis, keepdims=True)
     y = shifted - xp.log(xp.exp(shifted).sum(axis=axis, keepdims=True))
     # dy_i/dx_j = delta_ij - p_j, so J^T g = g - p * sum(g).
@@ -153,6 +172,7 @@ def sparsemax(x):
 
     Martins & Astudillo 2016, Algorithm 1: p = max(x - tau, 0), where tau makes p sum to one.
     """
+    require_floats(x)
     z = x - x.max(axis=-1, keepdims=True)
     descending = xp.flip(xp.sort(z, axis=-1), axis=-1)
     rank = xp.arange(1, x.shape[-1] + 1, dtype=x.dtype)
@@ -175,45 +195,88 @@ def sparsemax(x):
 # --- losses: means over the batch, one number for each of what leads -------------------------
 
 
-@op
 def cross_entropy(logits, labels, smoothing=0.0):
     """Mean over the batch of -log softmax(logits)[label], in nats.
 
-    Fused for stability (the log never meets an underflowed softmax) and speed.
-
     Args:
         logits: (..., B, C).
-        labels: (..., B) class numbers of integer dtype in 0 ... C-1 (not checked: a GPU would have
-            to be waited for), or (..., B, C) class probabilities.
+        labels: (..., B) class numbers 0 ... C-1 of integer dtype, or (..., B, C) class
+            probabilities of floating-point dtype; arrays or Tensors.
         smoothing: the share of each label that is spread evenly over all classes.
 
     Returns:
         shape logits.shape[:-2]: a scalar, or one loss for each of what leads.
-    """
-    if logits.ndim < 2 or not hasattr(labels, "dtype"):
-        raise ValueError("cross_entropy needs logits (..., B, C), and an array or Tensor of labels")
-    batch, classes = logits.shape[-2:]
-    if labels.dtype.kind == "f":
-        target = labels.astype(logits.dtype, copy=False)
-    else:
-        target = labels[..., None] == xp.arange(classes)
-    if target.shape[-2:] != (batch, classes) or not 2 <= target.ndim <= logits.ndim:
-        raise ValueError(
-            f"labels of shape {labels.shape} do not fit logits of shape {logits.shape}: "
-            "expected (..., B) integers or (..., B, C) probabilities, and logits (..., B, C)"
-        )
-    if smoothing:
-        target = target.astype(logits.dtype) * (1 - smoothing) + smoothing / classes
 
+    Raises:
+        ValueError: shapes that do not fit; on the CPU also class numbers outside 0 ... C-1, and
+            probabilities that are negative or do not sum to one. On a GPU, which would have to be
+            waited for, and in a compiled step such labels give a wrong loss without a word.
+        TypeError: neither arrays nor Tensors, or a dtype that is neither kind of labels.
+    """
+    array = labels.data if isinstance(labels, Tensor) else labels
+    if not isinstance(array, xp.ndarray) or not isinstance(logits, (Tensor, xp.ndarray)):
+        refuse_no_arrays(logits=logits, labels=labels)
+    shape, kind = logits.shape, array.dtype.kind
+    if kind == "f":
+        target = array
+    elif kind in "iub":
+        target = array[..., None] == xp.arange(shape[-1])
+    else:
+        raise TypeError(f"labels are class numbers or probabilities, not {array.dtype}")
+    if target.shape[-2:] != shape[-2:] or not 2 <= target.ndim <= len(shape) or shape[-1] < 2:
+        raise ValueError(
+            f"labels {array.dtype} of shape {array.shape} do not fit logits {shape}: expected "
+            "(..., B) integers or (..., B, C) floating-point probabilities for (..., B, C), C > 1"
+        )
+    if isinstance(target, numpy.ndarray):  # neither on a GPU nor while a step is compiled
+        if kind == "f":
+            check_probabilities(target)
+        elif numpy.count_nonzero(target) != array.size:  # not one class for each label
+            raise ValueError(
+                f"labels from {array.min()} to {array.max()} for {shape[-1]} classes: they are "
+                f"numbered from 0 to {shape[-1] - 1} (numpy.unique(..., return_inverse=True))"
+            )
+    target = target.astype(logits.dtype, copy=False)
+    if smoothing:
+        check_shares(smoothing=smoothing)
+        target = target * (1 - smoothing) + smoothing / shape[-1]
+    if array is not labels and labels.requires_grad:
+        raise TypeError("cross_entropy has no gradient for labels: detach() them")
+    return soft_cross_entropy(logits, target)
+
+
+def check_probabilities(p):
+    """A ValueError, unless the rows of the array p, on the CPU, sum to one and none is negative."""
+    if not ((p >= 0).all() and (abs(p.sum(axis=-1) - 1) < 1e-3).all()):
+        raise ValueError("class probabilities must not be negative and must sum to one")
+
+
+def refuse_no_arrays(**values):
+    """Raise a TypeError that names those that are neither a Tensor nor an array."""
+    kinds = {name: type(x).__name__ for name, x in values.items() if not hasattr(x, "dtype")}
+    raise TypeError(f"expected Tensors or arrays of this device, but got {kinds or values}")
+
+
+@op
+def soft_cross_entropy(logits, target):
+    """-sum_c t_c log softmax(z)_c, its mean over the batch: (..., B, C), (..., B, C) -> (...).
+
+    Fused for stability (the log never meets an underflowed softmax) and speed. The targets t are
+    class probabilities, without a gradient.
+    """
+    require_floats(logits)
+    batch = logits.shape[-2]
     shifted = logits - logits.max(axis=-1, keepdims=True)
+    # A logit of -inf forbids its class, whose t_c is 0: 0 times infinity would be NaN.
+    shifted = xp.maximum(shifted, -3e38)
     exps = xp.exp(shifted)
-    total = exps.sum(axis=-1, keepdims=True)
+    total = exps.sum(axis=-1)  # (..., B)
     # -sum_c t_c (z_c - log sum exp z), and the t_c sum to one.
-    loss = xp.log(total).sum(axis=(-1, -2)) - (target * shifted).sum(axis=(-1, -2))
+    loss = xp.log(total).sum(axis=-1) - (target * shifted).sum(axis=(-1, -2))
 
     def vjp(g):
         # d/dz_c = (softmax(z)_c - t_c) / B.
-        gx = exps / total
+        gx = exps / total[..., None]
         gx -= target
         gx *= g[..., None, None] / batch
         return gx
@@ -224,8 +287,10 @@ def cross_entropy(logits, labels, smoothing=0.0):
 def mse(prediction, target):
     """Mean squared error over batch and features: (..., B, D), (..., B, D) -> (...).
 
-    `fit` hands out y (..., B): for one output use ``mse(model(x), y[..., None])``.
+    For one output and y of shape (..., B) use ``mse(model(x), y[..., None])``.
     """
+    if not (hasattr(prediction, "dtype") and hasattr(target, "dtype")):
+        refuse_no_arrays(prediction=prediction, target=target)
     if prediction.shape[-2:] != target.shape[-2:]:
         raise ValueError(f"prediction {prediction.shape} and target {target.shape} differ in shape")
     difference = prediction - target
@@ -242,17 +307,23 @@ def linear(x, weight, bias=None):
 
     Fused for speed: one node and one array instead of two.
     """
+    if x.ndim < 2 or x.dtype != weight.dtype:
+        raise ValueError(
+            f"linear takes rows x (..., B, D) of the weight's dtype {weight.dtype}, not {x.dtype} "
+            f"of shape {x.shape}: x[None, :] is one row, x.astype({str(weight.dtype)!r}) converts"
+        )
     y = x @ weight
-    if bias is not None:
-        if bias.ndim > y.ndim:
-            y = y + bias
-        else:
-            y += bias
+    if bias is None:
+        return y, lambda g: g @ weight.mT, lambda g: product_over_rows(x, g, weight.ndim)
+    try:
+        y += bias  # no second array
+    except ValueError:  # the bias has axes that x @ weight lacks
+        y = y + bias
     return (
         y,
         lambda g: g @ weight.mT,
         lambda g: product_over_rows(x, g, weight.ndim),
-        lambda g: g.sum(axis=-2, keepdims=True),
+        lambda g: g.sum(axis=-2, keepdims=True) if bias.shape[-2:-1] == (1,) else g,
     )
 
 
@@ -293,9 +364,19 @@ def dropout(x, rate, noise):
 
     `noise` is a `backend.Noise`, from which the mask is drawn.
     """
+    require_floats(x)
     keep = noise.random(x.shape, dtype=x.dtype) >= check_dropout_rate(rate)
     mask = xp.multiply(keep, 1 / (1 - rate), dtype=x.dtype)
     return x * mask, lambda g: g * mask
+
+
+def _require_one_for_each_feature(x, gain, bias):
+    require_floats(x)
+    if not x.shape[-1:] == gain.shape[-1:] == bias.shape[-1:]:
+        raise ValueError(
+            f"x of shape {x.shape} has {x.shape[-1]} features: it needs as many gains and biases, "
+            f"these have the shapes {gain.shape} and {bias.shape}"
+        )
 
 
 @op
@@ -305,6 +386,7 @@ def layer_norm(x, gain, bias, eps=1e-5):
     (..., B, D), (..., 1, D), (..., 1, D) -> (..., B, D).
     """
     n = x.shape[-1]
+    _require_one_for_each_feature(x, gain, bias)
     centred = x - x.sum(axis=-1, keepdims=True) / n
     scale = 1 / xp.sqrt((centred * centred).sum(axis=-1, keepdims=True) / n + eps)
     normal = centred * scale
@@ -325,10 +407,17 @@ def batch_norm(x, gain, bias, running=None, momentum=0.1, eps=1e-5):
 
     Ioffe & Szegedy 2015, Algorithm 1: (..., B, D), (..., 1, D), (..., 1, D) -> (..., B, D).
     `running`, a pair of arrays (mean, variance), is moved towards the statistics of this batch by
-    the fraction `momentum`. The variance is the biased one, as in the paper's training step, so
-    that a batch of one gives 0 and not 0/0.
+    the fraction `momentum`. Deviation: the running variance is the biased one, as in training, so
+    that evaluation repeats what training did; the paper's Algorithm 2 (and PyTorch) multiply it by
+    n / (n - 1), for 32 rows by 1.03.
+
+    Raises:
+        ValueError: fewer than two rows, which have no variance.
     """
     n = x.shape[-2]
+    _require_one_for_each_feature(x, gain, bias)
+    if n < 2:
+        raise ValueError(f"the batch has {n} rows: batch norm needs two or more for a variance")
     mean = x.sum(axis=-2, keepdims=True) / n
     normal = x - mean
     variance = (normal * normal).sum(axis=-2, keepdims=True) / n
@@ -336,7 +425,7 @@ def batch_norm(x, gain, bias, running=None, momentum=0.1, eps=1e-5):
     normal *= scale
     if running is not None:
         for average, value in zip(running, (mean, variance)):
-            if value.ndim > average.ndim:  # more leads here than there: their average
+            if value.ndim > average.ndim:  # x has leading axes that `running` lacks: average them
                 value = value.mean(axis=tuple(range(value.ndim - average.ndim)))
             average += momentum * (value - average)
 

@@ -6,11 +6,18 @@ attributes are walked in the order of their definition.
 """
 
 import copy
+import functools
+import reprlib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from numbers import Number
 from typing import Any
+
+import numpy
 
 from . import backend, functional, init
 from .backend import xp
+from .checks import check_positive, check_shares, check_sizes, check_state
 from .engine import Exchangeable, Tensor, touch
 
 
@@ -18,47 +25,71 @@ class Module(Exchangeable):
     """Base class of all layers and networks; the vocabulary is PyTorch's."""
 
     training = True
+    stacked: tuple = ()  # see `replicas`
+
+    def __call__(self, *inputs):
+        return self.forward(*inputs)
 
     def forward(self, x):
         raise NotImplementedError(f"{type(self).__name__} defines no forward(x)")
 
-    __call__ = forward
+    def walk(self, deep=True) -> Iterator[tuple[str, Any]]:
+        """(dotted name, value) of all that this module holds, itself first, in definition order.
 
-    def __init_subclass__(cls):
-        """To call a module is to call its own forward, without a detour: 0.1 us a layer."""
-        if "forward" in vars(cls):
-            cls.__call__ = cls.forward  # type: ignore
-
-    def children(self):
-        """(name, module) of the modules that this one holds itself."""
-        for name, value in _entries(self):
+        Lists, tuples and dicts are opened, "layers.0.weight"; so are modules, if `deep`. What is
+        held in several places comes once, under its first name.
+        """
+        seen, waiting = set(), [("", self)]
+        while waiting:
+            name, value = waiting.pop()
+            if id(value) in seen:
+                continue
+            seen.add(id(value))
             if isinstance(value, Module):
+                held = vars(value) if deep or value is self else {}
+            elif isinstance(value, (list, tuple)):
+                held = dict(enumerate(value))
+            else:
+                held = value if isinstance(value, dict) else {}
+            if not isinstance(value, (list, tuple, dict)):
+                yield name, value
+            prefix = f"{name}." if name else ""
+            waiting += [(f"{prefix}{key}", part) for key, part in reversed(held.items())]
+
+    def children(self) -> list[tuple[str, "Module"]]:
+        """(name, module) of the modules that this one holds itself, each once."""
+        held = list(self.walk(deep=False))[1:]
+        return [(name, value) for name, value in held if isinstance(value, Module)]
+
+    def modules(self) -> list["Module"]:
+        """This module and all below it, each once: the last one first, the parts before a whole."""
+        return [value for _, value in self.walk() if isinstance(value, Module)][::-1]
+
+    @property
+    def replicas(self) -> tuple:
+        """The shape of the axes that `stack` put in front of every parameter of this module, or of
+        its parts; () if there are none."""
+        return next((part.stacked for part in self.modules() if part.stacked), ())
+
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """(name, Tensor), each leaf once; a result of an op that a module keeps is no parameter."""
+        for name, value in self.walk():
+            if isinstance(value, Tensor) and value.op is None:
                 yield name, value
 
-    def modules(self):
-        """This module and all below it, each once."""
-        found: dict[int, Module] = {}
-        waiting: list[Module] = [self]
-        while waiting:
-            module = waiting.pop()
-            if id(module) not in found:
-                found[id(module)] = module
-                waiting.extend(child for _, child in module.children())
-        return list(found.values())
-
-    def named_parameters(self):
-        """(name, Tensor), each Tensor once, also where several modules share it."""
-        return _named(self, Tensor)
-
-    def named_buffers(self):
+    def named_buffers(self) -> Iterator[tuple[str, Any]]:
         """(name, array), each array once."""
-        return _named(self, xp.ndarray)
+        for name, value in self.walk():
+            if isinstance(value, xp.ndarray):
+                yield name, value
 
-    def named_noise(self):
+    def named_noise(self) -> Iterator[tuple[str, backend.Noise]]:
         """(name, `backend.Noise`), each source once: all that this module draws from in a step."""
-        return _named(self, backend.Noise)
+        for name, value in self.walk():
+            if isinstance(value, backend.Noise):
+                yield name, value
 
-    def parameters(self):
+    def parameters(self) -> list[Tensor]:
         return [parameter for _, parameter in self.named_parameters()]
 
     def train(self, mode=True):
@@ -72,69 +103,53 @@ class Module(Exchangeable):
         """Switch to evaluation behaviour; returns the module."""
         return self.train(False)
 
-    def state_dict(self):
+    def arrays(self) -> dict[str, Any]:
+        """{name: array} of all parameters, then of all buffers: the arrays themselves.
+
+        Raises:
+            ValueError: a name that two of them have (an attribute "a.b" beside a list or dict "a").
+        """
+        named = [(name, parameter.data) for name, parameter in self.named_parameters()]
+        named += self.named_buffers()
+        arrays = dict(named)
+        if len(arrays) < len(named):
+            names = [name for name, _ in named]
+            twice = sorted({name for name in names if names.count(name) > 1})
+            raise ValueError(f"several parameters or buffers have the name {', '.join(twice)}")
+        return arrays
+
+    def state_dict(self) -> dict[str, numpy.ndarray]:
         """{name: NumPy array}: copies of all parameters and buffers."""
-        arrays = {name: p.data for name, p in self.named_parameters()} | dict(self.named_buffers())
-        return {name: backend.to_numpy(array).copy() for name, array in arrays.items()}
+        return {name: backend.to_numpy(array).copy() for name, array in self.arrays().items()}
 
     def load_state_dict(self, state):
         """Write `state` into parameters and buffers, in place. All or nothing is written.
 
         Raises:
-            ValueError: names or shapes that differ from those of this module.
+            ValueError: names, shapes or dtypes that differ from those of this module, or NaN; the
+                message lists all of them.
         """
-        arrays = {name: p.data for name, p in self.named_parameters()} | dict(self.named_buffers())
-        missing, unknown = arrays.keys() - state.keys(), state.keys() - arrays.keys()
-        if missing or unknown:
-            raise ValueError(
-                f"missing: {sorted(missing) or 'none'}; unknown: {sorted(unknown) or 'none'}"
-            )
+        arrays = self.arrays()
+        new = check_state(arrays, state)
         for name, array in arrays.items():
-            if array.shape != state[name].shape:
-                raise ValueError(f"{name} has shape {array.shape}, the state {state[name].shape}")
-        for name, array in arrays.items():
-            array[...] = xp.asarray(state[name])
+            array[...] = xp.asarray(new[name])
         touch(self.parameters())
 
-    def describe(self):
+    def describe(self) -> str:
         """What stands in the parentheses of the module's line in `repr`."""
         return ", ".join(
             f"{name} {list(value.shape)}"
-            for name, value in _entries(self)
+            for name, value in self.walk(deep=False)
             if isinstance(value, Tensor)
         )
 
+    @reprlib.recursive_repr()
     def __repr__(self):
         count = sum(parameter.size for parameter in self.parameters())
         lines = [f"{type(self).__name__}({self.describe()})  {count:,} parameters"]
         for name, child in self.children():
             lines += [f"  {line}" for line in f"{name}: {child!r}".splitlines()]
         return "\n".join(lines)
-
-
-def _entries(module):
-    """(name, value) of a module's attributes; lists, tuples and dicts are opened: "layers.0"."""
-    waiting = list(vars(module).items())[::-1]
-    while waiting:
-        name, value = waiting.pop()
-        if isinstance(value, (list, tuple)):
-            value = dict(enumerate(value))
-        if isinstance(value, dict):
-            waiting += [(f"{name}.{key}", v) for key, v in value.items()][::-1]
-        else:
-            yield name, value
-
-
-def _named(module, kind, prefix="", seen=None):
-    seen = set() if seen is None else seen
-    for name, value in _entries(module):
-        if isinstance(value, Tensor) and value.op is not None:
-            continue  # a result that somebody kept
-        if isinstance(value, kind) and id(value) not in seen:
-            seen.add(id(value))
-            yield prefix + name, value
-        elif isinstance(value, Module):
-            yield from _named(value, kind, f"{prefix}{name}.", seen)
 
 
 @contextmanager
@@ -187,12 +202,17 @@ def frozen(module):
 # --- many modules at once --------------------------------------------------------------------
 
 
-def stack(modules):
+def stack(modules: Iterable[Module]) -> Any:
     """One module that computes what all of these compute: replica k is ``modules[k]``.
 
-    Every parameter and buffer gets a new leading axis R. Data of shape (R, B, D) then gives each
-    replica its own batch, and (B, D) the same batch to all. Whatever is no array (options, noise
-    generators) is taken from the first module.
+    Every parameter and buffer gets a new leading axis R. Axes meet as in NumPy, from the right: the
+    one in front of (B, D) is that of the replicas. So data of shape (R, B, D) gives each replica
+    its own batch, and (B, D) the same batch to all. Further axes (samples, timesteps) stand in
+    front of R, (S, R, B, D), or become rows, (R, S B, D). The sequences of (R, B, T, D) are made
+    rows, too, or taken step by step, ``x[..., t, :]``.
+
+    Options and functions must be equal; noise and other objects are those of the first module. The
+    stack remembers its axis, ``stack.replicas == (R,)``.
 
     Raises:
         ValueError: no modules, or modules that differ in parameters, options or functions.
@@ -200,19 +220,30 @@ def stack(modules):
     modules = list(modules)
     if not modules:
         raise ValueError("there is no module to stack")
-    shapes = [
-        {n: a.shape for named in (m.named_parameters(), m.named_buffers()) for n, a in named}
-        for m in modules
-    ]
-    for k, other in enumerate(shapes):
-        if other != shapes[0] or type(modules[k]) is not type(modules[0]):
-            raise ValueError(f"module {k} differs from module 0: {other} against {shapes[0]}")
-    return _combine(xp.stack, modules, {})
+    arrays = [{n: (a.shape, str(a.dtype)) for n, a in m.arrays().items()} for m in modules]
+    for k, other in enumerate(arrays):
+        if other != arrays[0] or type(modules[k]) is not type(modules[0]):
+            raise ValueError(f"module {k} differs from module 0: {other} against {arrays[0]}")
+    return _mark(_combine(xp.stack, modules, {}), (len(modules), *modules[0].replicas))
 
 
-def unstack(module, replica):
-    """One module out of a stack (or several, for a slice), with parameters of its own."""
-    return _combine(lambda arrays: arrays[0][replica].copy(), [module], {})
+def unstack(module: Module, replica) -> Any:
+    """One module out of a stack (or several, for a slice), with parameters of its own.
+
+    Raises:
+        ValueError: a module that `stack` did not make.
+        IndexError: there is no such replica.
+    """
+    if not module.replicas:
+        raise ValueError(f"this {type(module).__name__} is no stack: there is no replica to take")
+    left = numpy.empty(module.replicas, bool)[replica].shape
+    return _mark(_combine(lambda arrays: arrays[0][replica].copy(), [module], {}), left)
+
+
+def _mark(module, replicas):
+    for part in module.modules():
+        part.stacked = replicas
+    return module
 
 
 def with_parameters(module, old, new):
@@ -230,34 +261,53 @@ def _combine(function, parts, done):
     `done` remembers what was rebuilt, so that what modules share stays shared.
     """
     first = parts[0]
+    new: Any
     if id(first) in done:
         return done[id(first)]
+    _require_equal("classes", parts, lambda part: type(part))
     if isinstance(first, Tensor):
-        new: Any = Tensor(function([part.data for part in parts]), first.requires_grad)
+        _require_equal("frozen parameters", parts, lambda part: part.requires_grad)
+        new = Tensor(function([part.data for part in parts]), first.requires_grad)
     elif isinstance(first, xp.ndarray):
         new = function(parts)
     elif isinstance(first, (list, tuple)):
-        if any(len(part) != len(first) for part in parts):
-            raise ValueError(f"modules with lists of {[len(part) for part in parts]} entries")
+        _require_equal("lists: lengths of", parts, len)
         return type(first)(_combine(function, list(column), done) for column in zip(*parts))
     elif isinstance(first, dict):
+        _require_equal("keys", parts, list)
         return {key: _combine(function, [part[key] for part in parts], done) for key in first}
     elif isinstance(first, Module):
-        new = copy.copy(first)
+        new = done[id(first)] = copy.copy(first)  # before its parts, which may hold it
         for name in vars(first):
             setattr(new, name, _combine(function, [getattr(p, name) for p in parts], done))
     else:
-        if isinstance(first, (int, float, str)) and any(part != first for part in parts):
-            raise ValueError(f"modules with different options: {parts}")
-        if any(_name(part) != _name(first) for part in parts):
-            raise ValueError(f"modules with different functions: {[_name(p) for p in parts]}")
+        if isinstance(first, (Number, str)):
+            _require_equal("options", parts, lambda part: part)
+        if callable(first):
+            _require_equal("functions", parts, _identity)
         return first
     done[id(first)] = new
     return new
 
 
-def _name(value):
-    return getattr(value, "__qualname__", None)
+def _require_equal(what, parts, key):
+    values = [key(part) for part in parts]
+    if any(value != values[0] for value in values):
+        raise ValueError(f"modules with different {what}: {', '.join(map(str, values))}")
+
+
+def _identity(function):
+    """What makes two functions one: the same object, or the same code with the same surroundings.
+
+    Functions made by calling one definition repeatedly are equal if what they closed over is.
+    """
+    if isinstance(function, functools.partial):
+        return _identity(function.func), function.args, function.keywords
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return function
+    cells = getattr(function, "__closure__", None) or ()
+    return code, [cell.cell_contents for cell in cells], function.__defaults__
 
 
 # --- layers ----------------------------------------------------------------------------------
@@ -267,6 +317,7 @@ class Linear(Module):
     """x @ weight + bias: (..., B, D) -> (..., B, H). `draw`, from init.py, makes the weights."""
 
     def __init__(self, inputs, outputs, *, bias=True, draw=init.glorot_uniform, rng=None):
+        check_sizes(inputs=inputs, outputs=outputs)
         self.weight = Tensor(draw((inputs, outputs), rng), requires_grad=True)
         self.bias = Tensor(xp.zeros((1, outputs), "float32"), requires_grad=True) if bias else None
 
@@ -278,6 +329,8 @@ class LayerNorm(Module):
     """Normalises each row over its features; see `functional.layer_norm`."""
 
     def __init__(self, features, *, eps=1e-5):
+        check_sizes(features=features)
+        check_positive(eps=eps)
         self.gain = Tensor(xp.ones((1, features), "float32"), requires_grad=True)
         self.bias = Tensor(xp.zeros((1, features), "float32"), requires_grad=True)
         self.eps = eps
@@ -290,10 +343,14 @@ class BatchNorm(Module):
     """Normalises each feature over the batch; in evaluation by running statistics.
 
     `momentum` is the weight of the newest batch, as in PyTorch. The running variance is the biased
-    one (see `functional.batch_norm`).
+    one (see `functional.batch_norm`). A single row has no variance: in training, too, it is
+    normalised by the running statistics, and does not move them.
     """
 
     def __init__(self, features, *, momentum=0.1, eps=1e-5):
+        check_sizes(features=features)
+        check_shares(momentum=momentum)
+        check_positive(eps=eps)
         self.gain = Tensor(xp.ones((1, features), "float32"), requires_grad=True)
         self.bias = Tensor(xp.zeros((1, features), "float32"), requires_grad=True)
         self.running_mean = xp.zeros((1, features), "float32")
@@ -301,7 +358,7 @@ class BatchNorm(Module):
         self.momentum, self.eps = momentum, eps
 
     def forward(self, x):
-        if self.training:
+        if self.training and x.shape[-2] != 1:
             running = (self.running_mean, self.running_var)
             return functional.batch_norm(
                 x, self.gain, self.bias, running=running, momentum=self.momentum, eps=self.eps

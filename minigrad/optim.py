@@ -4,28 +4,43 @@ So a step is a handful of array operations however many parameters there are, an
 launches on a GPU. The gradients are views of a second flat array: backward writes them there.
 """
 
+import math
+from collections.abc import Iterable
+from numbers import Real
+
+import numpy
+
+from . import backend
 from .backend import xp
-from .engine import Exchangeable, touch
+from .checks import check_not_negative, check_positive, check_rates, check_state
+from .engine import Exchangeable, Tensor, touch
 
 
 class Optimizer(Exchangeable):
     """Base class: gathers the parameters, checks that they stay gathered.
 
     Args:
-        parameters: Tensors of one dtype; those that require no gradient are left out.
-        lr: the learning rate.
+        parameters: Tensors of one dtype, ``model.parameters()``; those that require no gradient are
+            left out.
+        lr: the learning rate, which may be changed between steps; for a stack of replicas it may
+            be an array (R,), one for each.
 
     A parameter that no loss depends on has the gradient 0: momentum and weight decay still move it.
+    The gradients of one step are overwritten by the next: copy what you want to keep. Copies and
+    pickles of an optimizer together with its model train on.
 
     Raises:
-        ValueError: no parameters, one given twice, one that an op made, or several dtypes.
+        ValueError: no parameters, one given twice, one that an op made, several dtypes, or an
+            option out of its range.
+        TypeError: anything but Tensors.
     """
 
     changing: tuple[str, ...] = ("lr",)  # numbers that may be others at the next step
+    options: tuple[str, ...] = ("lr",)  # what `repr` shows
+    state: tuple[str, ...] = ()  # what `state_dict` saves
 
-    def __init__(self, parameters, lr):
-        self.parameters = [p for p in parameters if p.requires_grad]
-        self.lr = lr
+    def __init__(self, parameters: Iterable[Tensor], lr):
+        self.parameters = [p for p in _tensors(parameters) if p.requires_grad]
         if not self.parameters:
             raise ValueError("no parameter requires a gradient: there is nothing to optimize")
         if len({id(p) for p in self.parameters}) < len(self.parameters):
@@ -36,6 +51,12 @@ class Optimizer(Exchangeable):
         dtypes = {str(p.dtype) for p in self.parameters}
         if len(dtypes) > 1:
             raise ValueError(f"the parameters must share one dtype, these have {sorted(dtypes)}")
+        self._gather()
+        self.lr = lr
+
+    def _gather(self):
+        """Move all parameters, and what gradients they have, into flat arrays of which they become
+        views."""
         self.values = xp.concatenate([p.data.reshape(-1) for p in self.parameters])
         self.gradients = xp.zeros_like(self.values)
         self.views = []
@@ -43,9 +64,46 @@ class Optimizer(Exchangeable):
         for p in self.parameters:
             begin, end = end, end + p.size
             p.data = self.values[begin:end].reshape(p.shape)
-            p.grad = None
             p.grad_home = self.gradients[begin:end].reshape(p.shape)
+            if p.grad is not None:
+                p.grad_home[...] = p.grad
+                p.grad = p.grad_home
             self.views.append((p, p.data, p.grad_home))
+
+    def __getstate__(self):
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if name not in ("values", "gradients", "views")
+        }
+
+    def __setstate__(self, state):
+        """A copy's parameters come as arrays of their own: they are gathered anew."""
+        vars(self).update(state)
+        self._gather()
+
+    def __setattr__(self, name, value):
+        if name == "lr" and isinstance(value, (Real, str, list, tuple, numpy.ndarray, type(None))):
+            value = self._checked_rate(value)
+        super().__setattr__(name, value)
+
+    def _checked_rate(self, lr):
+        """A number as it is; (R,), one for each replica, as a flat array like `values`."""
+        rates = numpy.asarray(lr)
+        if rates.dtype.kind not in "iuf" or not ((rates >= 0) & (rates < math.inf)).all():
+            raise ValueError(f"lr must be 0 or above, not {lr!r}")
+        if rates.ndim == 0:
+            return float(lr)
+        rows = []
+        for p in self.parameters:
+            if p.shape[: rates.ndim] != rates.shape:
+                raise ValueError(
+                    f"lr of shape {rates.shape}: it is a number, or has the shape with which all "
+                    f"parameters of a stack begin; one has the shape {p.shape}"
+                )
+            column = rates.reshape(rates.shape + (1,) * (p.ndim - rates.ndim))
+            rows.append(numpy.broadcast_to(column, p.shape).reshape(-1))
+        return xp.asarray(numpy.concatenate(rows).astype(self.values.dtype))
 
     def zero_grad(self):
         """Forget all gradients: before each backward, which adds to those that are there."""
@@ -56,21 +114,92 @@ class Optimizer(Exchangeable):
         """Move the parameters by the gradients that backward has left.
 
         They change in place: backward through a graph recorded before a step is then an error.
+
+        Raises:
+            RuntimeError: a parameter that was given another array or frozen since the optimizer was
+                made, or no gradient at all.
         """
-        for p, data, grad in self.views:
-            if p.data is not data:
-                raise RuntimeError(
-                    f"a parameter of shape {p.shape} has got another array since the optimizer was "
-                    "made: write into it (p.data[...] = values) or make a new optimizer"
-                )
-            if p.grad is not grad:  # the loss did not depend on p, or p.grad was set by hand
-                grad[...] = 0 if p.grad is None else p.grad
+        self._complete_gradients()
         self.update(self.values, self.gradients)
         touch(self.parameters)
+
+    def _complete_gradients(self):
+        """See to it that the flat gradients are those of the parameters."""
+        missing = 0
+        for p, data, grad in self.views:
+            if p._data is not data or not p._requires_grad:
+                what = "been frozen" if p.data is data else "got another array"
+                raise RuntimeError(
+                    f"a parameter of shape {p.shape} has {what} since the optimizer was made: make "
+                    "a new optimizer (to give it other values write p.data[...] = values)"
+                )
+            if p.grad is not grad:  # the loss did not depend on p, or p.grad was set by hand
+                missing += p.grad is None
+                grad[...] = 0 if p.grad is None else p.grad
+                p.grad = grad
+        if missing == len(self.views):
+            raise RuntimeError(
+                "no parameter of this optimizer has a gradient: call backward() first, of a loss "
+                "that depends on them (are they those of another model, or were they replaced?)"
+            )
+
+    def clip_value(self, limit):
+        """Between backward and step: limit every element of the gradients to [-limit, limit]."""
+        check_positive(limit=limit)
+        self._complete_gradients()
+        xp.clip(self.gradients, -limit, limit, out=self.gradients)
+
+    def clip_norm(self, limit, replicas=()):
+        """Between backward and step: shorten the gradient to the length `limit`, if it is longer.
+
+        For a stack give its ``model.replicas``: each replica's gradient has its own length.
+        Returns the lengths before, an array of shape `replicas`.
+        """
+        check_positive(limit=limit)
+        self._complete_gradients()
+        gradients = [grad for _, _, grad in self.views]
+        squares = sum((g * g).reshape(*replicas, -1).sum(axis=-1) for g in gradients)
+        norm = xp.sqrt(squares)
+        scale = limit / xp.maximum(norm, limit)
+        for g in gradients:
+            g *= scale.reshape(scale.shape + (1,) * (g.ndim - scale.ndim))
+        return norm
 
     def update(self, p, g):
         """Change the flat parameters `p` in place, given the flat gradients `g`."""
         raise NotImplementedError
+
+    def state_dict(self) -> dict[str, numpy.ndarray]:
+        """{name: NumPy array}: copies of what the optimizer remembers between steps."""
+        return {name: backend.to_numpy(getattr(self, name)).copy() for name in self.state}
+
+    def load_state_dict(self, state):
+        """Go on from a `state_dict`. One that does not fit changes nothing and is a ValueError."""
+        ours = {name: numpy.asarray(array) for name, array in self.state_dict().items()}
+        new = check_state(ours, state)
+        for name in self.state:
+            kept = getattr(self, name)
+            setattr(self, name, int(new[name]) if isinstance(kept, int) else xp.array(new[name]))
+
+    def __repr__(self):
+        options = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.options)
+        count = f"{len(self.parameters)} parameters, {self.values.size:,} numbers"
+        return f"{type(self).__name__}({options})  {count}"
+
+
+def _tensors(parameters):
+    """The list of them; a TypeError says what else it is that was given."""
+    if not isinstance(parameters, (Tensor, str)) and isinstance(parameters, Iterable):
+        parameters = list(parameters)
+        others = {type(p).__name__ for p in parameters if not isinstance(p, Tensor)}
+        if not others:
+            return parameters
+        what = f"an iterable of {', '.join(sorted(others))}"
+    else:
+        what = f"one {type(parameters).__name__}"
+    raise TypeError(
+        f"an optimizer takes a list of Tensors, as in model.parameters() or [w], not {what}"
+    )
 
 
 class SGD(Optimizer):
@@ -80,8 +209,13 @@ class SGD(Optimizer):
     the form of PyTorch). `weight_decay` adds weight_decay * p to the gradient.
     """
 
+    options = ("lr", "momentum", "nesterov", "weight_decay")
+    state = ("velocity",)
+
     def __init__(self, parameters, lr=1e-2, momentum=0.0, nesterov=False, weight_decay=0.0):
         super().__init__(parameters, lr)
+        check_rates(momentum=momentum)
+        check_not_negative(weight_decay=weight_decay)
         if nesterov and not momentum:
             raise ValueError("Nesterov's method needs a momentum > 0")
         self.momentum, self.nesterov, self.weight_decay = momentum, nesterov, weight_decay
@@ -101,10 +235,16 @@ class Adam(Optimizer):
     """Kingma & Ba 2015, Algorithm 1. `weight_decay` adds weight_decay * p to the gradient (L2)."""
 
     changing = ("lr", "steps")
+    options = ("lr", "betas", "eps", "weight_decay")
+    state = ("mean", "square", "steps")
 
     def __init__(self, parameters, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
         super().__init__(parameters, lr)
-        self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
+        beta1, beta2 = betas
+        check_rates(beta1=beta1, beta2=beta2)
+        check_positive(eps=eps)
+        check_not_negative(weight_decay=weight_decay)
+        self.betas, self.eps, self.weight_decay = (beta1, beta2), eps, weight_decay
         self.mean = xp.zeros_like(self.values)  # m: of the gradients
         self.square = xp.zeros_like(self.values)  # v: of their squares
         self.work = xp.empty_like(self.values)

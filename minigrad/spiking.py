@@ -24,12 +24,12 @@ NOT_A_TRUE_GRADIENT = {
     "lif": "its spikes are steps; with soft spikes and no detached reset its gradient is true",
 }
 
-# The surrogate derivatives h(u), given as 1 / h(u) and computed in place of u = U - threshold: what
-# is needed is g h = g / (1 / h), and these are the largest arrays of a spiking network.
+# The surrogate derivatives h(u) of u = U - threshold. What backward needs is g h = g / (1 / h), and
+# these are the largest arrays of a spiking network: so u is overwritten by 1 / h(u).
 
 
-def fast_sigmoid(u, slope):
-    """(1 + slope |u|)^2 (Zenke & Ganguli 2018), in place of u."""
+def invert_fast_sigmoid_(u, slope):
+    """1 / h(u) = (1 + slope |u|)^2 (Zenke & Ganguli 2018), written into u."""
     xp.abs(u, out=u)
     u *= slope
     u += 1
@@ -37,22 +37,23 @@ def fast_sigmoid(u, slope):
     return u
 
 
-def arctan(u, slope):
-    """1 + (slope u)^2 (Fang et al. 2021, up to scale), in place of u."""
+def invert_arctan_(u, slope):
+    """1 / h(u) = 1 + (slope u)^2 (Fang et al. 2021, up to scale), written into u."""
     u *= slope
     u *= u
     u += 1
     return u
 
 
-# name: (1 / h, the antiderivative of h). The slope h(0) is 1.
+# name: (1 / h in place, the antiderivative of h). The slope h(0) is 1.
 SURROGATES = {
-    "fast_sigmoid": (fast_sigmoid, lambda u, slope: 0.5 + u / (1 + slope * xp.abs(u))),
-    "arctan": (arctan, lambda u, slope: 0.5 + xp.arctan(slope * u) / slope),
+    "fast_sigmoid": (invert_fast_sigmoid_, lambda u, slope: 0.5 + u / (1 + slope * xp.abs(u))),
+    "arctan": (invert_arctan_, lambda u, slope: 0.5 + xp.arctan(slope * u) / slope),
 }
 
 
 def check_surrogate(name):
+    """The name, if SURROGATES has it; else a ValueError that lists those that exist."""
     if name not in SURROGATES:
         raise ValueError(f"unknown surrogate {name!r}: choose one of {', '.join(SURROGATES)}")
     return name
@@ -61,9 +62,9 @@ def check_surrogate(name):
 @op
 def spike(u, surrogate="fast_sigmoid", slope=10.0, soft=False):
     """1 where u > 0, else 0. Its vjp is g times the surrogate derivative at u."""
-    inverse, smooth = SURROGATES[surrogate]
+    invert_, smooth = SURROGATES[check_surrogate(surrogate)]
     value = smooth(u, slope) if soft else (u > 0).astype(u.dtype)
-    return value, lambda g: g / inverse(u.copy(), slope)
+    return value, lambda g: g / invert_(u.copy(), slope)
 
 
 def by_time(x):
@@ -101,13 +102,12 @@ def _fire_through_time(current, membrane, spikes, beta, threshold, initial, smoo
     given = current.shape[-3]
     currents = by_time(current) if given == steps else repeat(by_time(current)[0])
     u_before, s_before = initial, 0.0
-    multiply, greater, unit = xp.multiply, xp.greater, threshold == 1  # not looked up T times: 3 %
     for i, u, s in zip(currents, by_time(membrane), by_time(spikes)):
-        multiply(u_before, beta, out=u)
+        xp.multiply(u_before, beta, out=u)
         u += i
-        u -= s_before if unit else threshold * s_before
+        u -= s_before if threshold == 1 else threshold * s_before  # one array fewer
         if smooth is None:
-            greater(u, threshold, out=s)
+            xp.greater(u, threshold, out=s)
         else:
             s[...] = smooth(u - threshold)
         u_before, s_before = u, s
@@ -173,7 +173,7 @@ def lif(
         detach_reset: treat the reset as a constant in backward.
         soft: fire the surrogate's antiderivative instead of a step.
     """
-    inverse, smooth = SURROGATES[surrogate]
+    invert_, smooth = SURROGATES[check_surrogate(surrogate)]
     membrane, spikes = lif_trace(
         current, steps, beta, threshold, smooth=(lambda u: smooth(u, slope)) if soft else None
     )
@@ -182,10 +182,10 @@ def lif(
         # With d[t] = dL/dU[t] (which is dL/dI[t] too) and h[t] = the surrogate at U[t] - threshold,
         #   d[t] = g[t] h[t] + (beta - threshold h[t]) d[t+1],
         # where the second term in the bracket is the way through the reset.
-        # The membrane has done its duty: its array becomes 1/h, and then d.
+        # Nobody needs the membrane any more: its array becomes 1/h, and then d.
         d = membrane
         d -= threshold
-        inverse(d, slope)
+        invert_(d, slope)
         keep = None if detach_reset else by_time(beta - threshold / d)[-2::-1]
         xp.divide(g, d, out=d)
         if keep is None:

@@ -52,23 +52,35 @@ def test_split_of_a_class_with_one_row_is_an_error():
 # --- minibatches -----------------------------------------------------------------------------
 
 
-def test_minibatches_cut_in_order_and_keep_the_rest():
+def test_minibatches_cut_evenly_and_in_order():
     batches = minibatches(*labelled(4, 3), 3)
-    assert [x[:, 0].tolist() for x, _ in batches] == [[0, 1, 2], [3, 4, 5], [6]]
-    assert [y.tolist() for _, y in batches] == [[0, 0, 0], [0, 1, 1], [1]]
+    assert [x[:, 0].tolist() for x, _ in batches] == [[0, 1, 2], [3, 4], [5, 6]]
+    assert [y.tolist() for _, y in batches] == [[0, 0, 0], [0, 1], [1, 1]]
+
+
+@pytest.mark.parametrize("rows", [*range(1, 12), 32, 33, 64, 65, 800, 801])
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 32])
+def test_batches_are_few_and_even(rows, batch_size):
+    x = np.arange(rows)
+    batches = [x_batch for x_batch, _ in minibatches(x, x, batch_size)]
+    np.testing.assert_array_equal(np.concatenate(batches), x)
+    sizes = [len(batch) for batch in batches]
+    assert len(sizes) == -(-rows // batch_size)
+    assert max(sizes) <= min(batch_size, min(sizes) + 1)
+    assert sizes == sorted(sizes, reverse=True)
 
 
 def test_minibatches_in_another_order():
     x, y = labelled(4, 3)
     batches = minibatches(x, y, 5, order=np.array([6, 5, 4, 3, 2, 1, 0]))
-    assert [x[:, 0].tolist() for x, _ in batches] == [[6, 5, 4, 3, 2], [1, 0]]
-    assert [y.tolist() for _, y in batches] == [[1, 1, 1, 0, 0], [0, 0]]
+    assert [x[:, 0].tolist() for x, _ in batches] == [[6, 5, 4, 3], [2, 1, 0]]
+    assert [y.tolist() for _, y in batches] == [[1, 1, 1, 0], [0, 0, 0]]
 
 
 @pytest.mark.parametrize("order", [None, np.arange(7)])
 def test_minibatches_keep_what_leads(order):
     x, y = np.zeros((2, 3, 7, 4)), np.zeros((2, 3, 7), int)
-    shapes = [(x.shape, y.shape) for x, y in minibatches(x, y, 4, order=order)]
+    shapes = [(x.shape, y.shape) for x, y in minibatches(x, y, 4, axis=2, order=order)]
     assert shapes == [((2, 3, 4, 4), (2, 3, 4)), ((2, 3, 3, 4), (2, 3, 3))]
 
 
@@ -139,7 +151,7 @@ class Recorder(nn.Module):
         self.seen, self.modes = [], set()
 
     def forward(self, x):
-        self.seen.append(x.copy())
+        self.seen.append(x.numpy().copy())
         self.modes.add(self.training)
         return x * self.weight
 
@@ -168,7 +180,7 @@ def test_modes_and_callbacks():
 
 @pytest.mark.parametrize("x, y", [(X, Y[:-1]), (X[:0], Y[:0])], ids=["unequal", "empty"])
 def test_rows_that_do_not_fit_are_an_error(x, y):
-    with pytest.raises(ValueError, match=f"x has {len(x)} rows and y {len(y)}"):
+    with pytest.raises(ValueError, match=f"x .{len(x)}, 2. and y .{len(y)},. do not fit"):
         train(network(0), x, y)
 
 

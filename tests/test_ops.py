@@ -272,7 +272,7 @@ CASES = {
     ],
     "sparsemax": rowwise(functional.sparsemax, distinct),
     # losses
-    "cross_entropy": [
+    "soft_cross_entropy": [
         (lambda z: functional.cross_entropy(z, integers(5, 3)), (3, 5)),
         (lambda z: functional.cross_entropy(z, integers(5, 3)), (2, 3, 5)),
         (lambda z: functional.cross_entropy(z, integers(5, 2, 3)), (2, 3, 5)),
@@ -290,7 +290,10 @@ CASES = {
         (functional.linear, (3, 4), (2, 4, 5), (2, 1, 5)),
         (functional.linear, (6, 2, 3, 4), (2, 4, 5), (2, 1, 5)),
         (functional.linear, (0, 4), (4, 2), (1, 2)),
-        (functional.linear, (3, 4), (4, 2), (2, 1, 2)),
+        *[(functional.linear, (3, 4), (4, 2), bias) for bias in [(2,), (), (1, 1), (3, 2), (3, 1)]],
+        (functional.linear, (3, 4), (4, 2), (5, 1, 2)),
+        (functional.linear, (1, 3, 4), (4, 2), (5, 1, 2)),
+        (functional.linear, (5, 3, 4), (4, 2), (5, 3, 2)),
     ],
     "residual": binary(residual),
     "attention": [
@@ -314,7 +317,6 @@ CASES = {
         (functional.batch_norm, (2, 5, 4), (1, 4), (1, 4)),
         (functional.batch_norm, (2, 5, 4), (2, 1, 4), (2, 1, 4)),
         (functional.batch_norm, (5, 4), (2, 1, 4), (2, 1, 4)),
-        (functional.batch_norm, (1, 4), (1, 4), (1, 4)),
     ],
     # spikes, in their soft form; what they do with hard ones is tested further down
     "spike": [
@@ -554,7 +556,7 @@ VALUES = {
         lambda x: np.array([[0.65, 0.35, 0.0], [1.0, 0.0, 0.0]]),
         np.array([[0.9, 0.6, 0.1], [3.0, 1.0, 2.0]]),
     ),
-    "cross_entropy": (
+    "soft_cross_entropy": (
         lambda z: functional.cross_entropy(z, integers(4, 3)),
         lambda z: np_cross_entropy(z, integers(4, 3).data),
         (3, 4),

@@ -9,12 +9,11 @@ PACKAGES = ("minigrad", "architectures", "demos")
 # A module imports from its own line and from those above it, never from those below.
 ROOMS = [
     "minigrad.files",
-    *("minigrad.backend", "minigrad.contract", "minigrad.modes", "minigrad.engine", "minigrad.ops"),
-    *("minigrad.methods", "minigrad.functional"),
-    *("minigrad.spiking", "minigrad.init", "minigrad.nn", "minigrad.optim", "minigrad.data"),
-    *("minigrad.strict", "minigrad.program", "minigrad.training", "minigrad.higher"),
-    *("minigrad.gradcheck", "minigrad"),
-    "architectures.checks",
+    *("minigrad.backend", "minigrad.contract", "minigrad.modes", "minigrad.engine"),
+    *("minigrad.checks", "minigrad.ops", "minigrad.methods", "minigrad.functional"),
+    *("minigrad.spiking", "minigrad.init", "minigrad.nn", "minigrad.optim", "minigrad.schedules"),
+    *("minigrad.data", "minigrad.strict", "minigrad.program", "minigrad.training"),
+    *("minigrad.higher", "minigrad.gradcheck", "minigrad"),
     "architectures.base",
     "architectures.uncertainty",
     "architectures.feedforward",

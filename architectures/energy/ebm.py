@@ -40,10 +40,10 @@ box: at its border, and only there, the samples are not those of the density.
 
 from minigrad import functional, nn
 from minigrad.backend import Noise, host_rng
+from minigrad.checks import check_not_negative, check_sizes
 from minigrad.engine import Tensor
 
 from ..base import Classifier, points
-from ..checks import check_not_negative, check_sizes
 from ..feedforward.mlp import MLP
 from .langevin import PersistentChains, langevin
 

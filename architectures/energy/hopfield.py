@@ -37,9 +37,8 @@ import math
 
 from minigrad import functional, init, nn
 from minigrad.backend import host_rng
+from minigrad.checks import check_counts, check_positive, check_sizes
 from minigrad.engine import Tensor
-
-from ..checks import check_counts, check_positive, check_sizes
 
 
 def update(xi, patterns, beta):

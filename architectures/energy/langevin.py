@@ -12,9 +12,8 @@ import numpy
 
 from minigrad import nn
 from minigrad.backend import Noise, asarray, host_rng, xp
+from minigrad.checks import check_counts, check_positive, check_shares, check_sizes
 from minigrad.engine import Tensor
-
-from ..checks import check_counts, check_positive, check_shares, check_sizes
 
 
 def langevin(energy, x, steps, step_size, noise, box=None):

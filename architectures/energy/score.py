@@ -32,7 +32,7 @@ def sliced_score_matching(energy, x, noise, *, blur=0.1):
         noise: a `backend.Noise`, for the directions and the blur.
         blur: the standard deviation of the noise on the data, in the unit of x.
     """
-    x = asarray(x)
+    x = x.data if isinstance(x, Tensor) else asarray(x)
     x = Tensor(x + blur * noise.standard_normal(x.shape, dtype=x.dtype))
     v = noise.standard_normal(x.shape, dtype=x.dtype)
 

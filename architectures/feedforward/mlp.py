@@ -26,8 +26,7 @@ from itertools import pairwise
 
 from minigrad import functional, nn
 from minigrad.backend import host_rng
-
-from ..checks import check_sizes, check_widths
+from minigrad.checks import check_sizes, check_widths
 
 
 class Residual(nn.Module):

@@ -47,11 +47,18 @@ import math
 
 from minigrad import functional, nn, op
 from minigrad.backend import host_rng
+from minigrad.checks import (
+    check_counts,
+    check_not_negative,
+    check_positive,
+    check_shares,
+    check_sizes,
+)
+from minigrad.data import even_parts
 from minigrad.functional import once
 from minigrad.ops import concatenate, log, split, stack
 
 from ..base import Classifier, points, predicting
-from ..checks import check_counts, check_not_negative, check_positive, check_shares, check_sizes
 
 
 class GhostBatchNorm(nn.BatchNorm):
@@ -66,8 +73,8 @@ class GhostBatchNorm(nn.BatchNorm):
         if not self.training or batch <= self.rows:
             return super().forward(x)
         count = min(math.ceil(batch / self.rows), batch // 2)
-        size, larger = divmod(batch, count)  # the first ones have a row more
-        ghosts = split(x, [k * size + min(k, larger) for k in range(1, count)], axis=-2)
+        borders = [part.start for part in even_parts(batch, count)[1:]]
+        ghosts = split(x, borders, axis=-2)
         return concatenate([super(GhostBatchNorm, self).forward(g) for g in ghosts], axis=-2)
 
 

@@ -42,11 +42,11 @@ from itertools import pairwise
 
 from minigrad import functional, nn
 from minigrad.backend import host_rng, xp
+from minigrad.checks import check_not_negative, check_positive, check_sizes, check_widths
 from minigrad.engine import Tensor
 from minigrad.spiking import lif_trace
 
 from ..base import Classifier, points, predicting
-from ..checks import check_not_negative, check_positive, check_sizes, check_widths
 from .snn import synaptic_current
 
 

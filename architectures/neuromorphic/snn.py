@@ -37,11 +37,11 @@ from itertools import pairwise
 
 from minigrad import nn
 from minigrad.backend import host_rng
+from minigrad.checks import check_positive, check_sizes, check_widths
 from minigrad.engine import Tensor
 from minigrad.spiking import check_surrogate, lif, lif_trace
 
 from ..base import points, predicting
-from ..checks import check_positive, check_sizes, check_widths
 
 
 class SNN(nn.Module):

@@ -36,16 +36,16 @@ from itertools import pairwise
 
 from minigrad import functional, init, nn
 from minigrad.backend import Noise, host_rng, xp
-from minigrad.engine import Tensor
-from minigrad.ops import log
-
-from ..checks import (
+from minigrad.checks import (
     check_not_negative,
     check_numbers,
     check_positive,
     check_sizes,
     check_widths,
 )
+from minigrad.engine import Tensor
+from minigrad.ops import log
+
 from ..uncertainty import SamplingClassifier
 
 

@@ -39,8 +39,8 @@ from itertools import pairwise
 
 from minigrad import functional, nn
 from minigrad.backend import host_rng
+from minigrad.checks import check_not_negative, check_sizes, check_widths
 
-from ..checks import check_not_negative, check_sizes, check_widths
 from ..uncertainty import SamplingClassifier
 
 

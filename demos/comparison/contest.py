@@ -12,10 +12,10 @@ from demos.comparison.training import Entry, train
 LOOK = 0.2  # seconds between two looks at the board
 
 
-def entries(names, protocols, task, recipe, guests=()):
+def entries(names, protocols, task, recipe):
     """One Entry for each architecture and protocol; of two that would train the same, the first."""
     return [
-        Entry(name, task, replace(recipe, protocol=protocol), guests)
+        Entry(name, task, replace(recipe, protocol=protocol))
         for protocol in protocols
         for name in names
         if protocol == protocols[0] or lookup(name).has_own_objective

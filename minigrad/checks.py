@@ -1,0 +1,109 @@
+"""What makes no sense is refused where it enters: options where an object is made, a state before
+it is loaded.
+
+Each check of options takes them by keyword and raises a ValueError that names the first one that
+does not fit, and its value.
+"""
+
+import math
+from collections.abc import Mapping
+from numbers import Integral, Real
+
+import numpy
+
+from . import backend
+from .engine import Tensor
+
+
+def check_sizes(**options):
+    """Whole numbers above 0."""
+    for name, value in options.items():
+        if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
+            raise ValueError(f"{name} must be a whole number and must be above 0, not {value!r}")
+
+
+def check_positive(**options):
+    """Finite numbers above 0."""
+    for name, value in options.items():
+        if not (_is_number(value) and value > 0):
+            raise ValueError(f"{name} must be above 0, not {value!r}")
+
+
+def check_not_negative(**options):
+    """Finite numbers, 0 or above."""
+    for name, value in options.items():
+        if not (_is_number(value) and value >= 0):
+            raise ValueError(f"{name} must be 0 or above, not {value!r}")
+
+
+def check_counts(**options):
+    """Whole numbers, 0 or above."""
+    for name, value in options.items():
+        if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 0:
+            raise ValueError(f"{name} must be a whole number, 0 or above, not {value!r}")
+
+
+def check_numbers(**options):
+    """Finite numbers."""
+    for name, value in options.items():
+        if not _is_number(value):
+            raise ValueError(f"{name} must be a finite number, not {value!r}")
+
+
+def check_shares(**options):
+    """Numbers from 0 to 1: how much of a whole."""
+    for name, value in options.items():
+        if not (_is_number(value) and 0 <= value <= 1):
+            raise ValueError(f"{name} must lie in [0, 1], not {value!r}")
+
+
+def check_rates(**options):
+    """Numbers from 0 up to, and not including, 1: what is left is never nothing."""
+    for name, value in options.items():
+        if not (_is_number(value) and 0 <= value < 1):
+            raise ValueError(f"{name} must lie in [0, 1), not {value!r}")
+
+
+def check_widths(hidden_sizes):
+    """Raise a ValueError for anything but a sequence of whole numbers above 0."""
+    try:
+        sizes = tuple(hidden_sizes)
+    except TypeError:
+        raise ValueError(
+            f"hidden_sizes is one width for each layer, as in (64, 32), not {hidden_sizes!r}"
+        ) from None
+    for size in sizes:
+        check_sizes(hidden_sizes=size)
+
+
+def check_state(arrays, state):
+    """`state`, {name: array or Tensor}, as NumPy arrays, if it fits `arrays` in every way.
+
+    Raises:
+        ValueError: names, shapes or dtypes that differ, or NaN; the message lists all of them.
+        TypeError: no dict.
+    """
+    if not isinstance(state, Mapping):
+        raise TypeError(f"a state is a dict {{name: array}}, not {type(state).__name__}")
+    new = {
+        name: backend.to_numpy(value.data if isinstance(value, Tensor) else value)
+        for name, value in state.items()
+    }
+    problems = [f"missing: {name}" for name in arrays if name not in new]
+    problems += [f"unknown: {name}" for name in new if name not in arrays]
+    for name in arrays.keys() & new.keys():
+        ours, theirs = arrays[name], new[name]
+        if (ours.shape, ours.dtype) != (theirs.shape, theirs.dtype):
+            problems.append(
+                f"{name} is {ours.dtype} of shape {ours.shape}, "
+                f"in the state {theirs.dtype} of shape {theirs.shape}"
+            )
+        elif theirs.dtype.kind == "f" and numpy.isnan(theirs).any():
+            problems.append(f"{name} holds NaN in the state")
+    if problems:
+        raise ValueError("the state does not fit: " + "; ".join(sorted(problems)))
+    return new
+
+
+def _is_number(value):
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
