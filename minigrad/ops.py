@@ -7,6 +7,7 @@ Names follow NumPy, so ``sum``, ``max``, ``min`` and ``abs`` hide Python's own i
 """
 
 import itertools
+import math
 import operator
 
 from . import backend
@@ -97,7 +98,8 @@ def product_over_rows(x, g, ndim):
     one product adds everything up where a stack of products would have to be summed afterwards.
     """
     if ndim == 2 and x.ndim > 2 and x.shape[:-1] == g.shape[:-1]:
-        x, g = x.reshape(-1, x.shape[-1]), g.reshape(-1, g.shape[-1])
+        rows = math.prod(x.shape[:-1])  # not -1, which an empty array does not tell
+        x, g = x.reshape(rows, x.shape[-1]), g.reshape(rows, g.shape[-1])
     return x.mT @ g
 
 

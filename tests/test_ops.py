@@ -935,3 +935,12 @@ def test_all_that_a_user_calls_has_a_docstring():
         if not name.startswith("_") and (callable(member) or isinstance(member, property)):
             named += [] if member.__doc__ else [f"Tensor.{name}"]
     assert named == []
+
+
+def test_no_rows_have_a_gradient_of_zeros():
+    x, w = Tensor(np.ones((3, 2, 0)), requires_grad=True), Tensor(np.ones((0, 4)), True)
+    (x @ w).sum().backward()
+    assert x.grad.shape == (3, 2, 0) and w.grad.shape == (0, 4)
+    x, w = Tensor(np.ones((3, 0, 2)), requires_grad=True), Tensor(np.ones((2, 4)), True)
+    (x @ w).sum().backward()
+    assert w.grad.tolist() == np.zeros((2, 4)).tolist()
