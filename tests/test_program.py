@@ -2,6 +2,7 @@
 
 import tracemalloc
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -413,6 +414,127 @@ def test_an_option_that_was_changed_is_another_program():
     for rate in (0.5, 0.5, 0.5, 0.1, 0.1, 0.1, 0.5):
         model.layers[1].rate = other.layers[1].rate = rate
         assert bits(step(batch()[0]).data) == bits(other(batch()[0]).data)
+
+
+class Settings:
+    factor = 2.0
+
+
+SETTINGS = SimpleNamespace(factor=2.0, names=[], table={})
+FACTOR, OFFSET = 2.0, None
+
+
+def exchange(name, value):
+    globals()[name] = value
+
+
+class Net(nn.Module):
+    """Computes with all that a forward may use besides its attributes."""
+
+    factor = 2.0
+
+    def __init__(self):
+        self.weight = Tensor(np.ones((3, 2), np.float32), requires_grad=True)
+        self.settings, self.layers, self.options = SimpleNamespace(factor=2.0), [], {}
+
+    def forward(self, x):
+        x = x @ self.weight * self.factor * FACTOR * self.settings.factor
+        for layer in self.layers:
+            x = layer(x)
+        return x * self.options.get("factor", 1.0) * getattr(self, "late", 1.0)
+
+
+CHANGES = {
+    "a class's attribute": lambda model: setattr(Net, "factor", 3.0),
+    "an attribute instead of the class's": lambda model: setattr(model, "factor", 3.0),
+    "an attribute that was not there": lambda model: setattr(model, "late", 3.0),
+    "a global that forward names": lambda model: exchange("FACTOR", 3.0),
+    "a global that was None": lambda model: exchange("OFFSET", 3.0),
+    "a setting of the model's": lambda model: setattr(model.settings, "factor", 3.0),
+    "a setting by its module's name": lambda model: setattr(SETTINGS, "factor", 3.0),
+    "a class as settings": lambda model: setattr(Settings, "factor", 3.0),
+    "an empty list": lambda model: model.layers.append(functional.tanh),
+    "an empty dict": lambda model: model.options.update(factor=3.0),
+    "an empty list outside": lambda model: SETTINGS.names.append("double"),
+    "an empty dict outside": lambda model: SETTINGS.table.update(factor=3.0),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_whatever_a_step_computes_with_is_another_program_when_it_changes(change, monkeypatch):
+    for name, value in {"FACTOR": 2.0, "OFFSET": None}.items():
+        monkeypatch.setitem(globals(), name, value)
+    monkeypatch.setitem(globals(), "SETTINGS", SimpleNamespace(factor=2.0, names=[], table={}))
+    monkeypatch.setattr(Settings, "factor", 2.0)
+    monkeypatch.setattr(Net, "factor", 2.0)
+    model = Net()
+
+    def step(x):
+        y = model(Tensor(x))
+        y = y if OFFSET is None else y + OFFSET
+        y = sum((part * FACTOR for part in [y]), 0.0) * Settings.factor * SETTINGS.factor
+        y = y * 2 if "double" in SETTINGS.names else y
+        return y * SETTINGS.table.get("factor", 1.0)
+
+    compiled, x = minigrad.compile(step), batch()[0]
+    for _ in range(3):
+        before = compiled(x)
+    assert len(compiled.programs) == 1
+    change(model)
+    for _ in range(3):
+        assert bits(compiled(x).data) == bits(step(x).data) != bits(before.data)
+
+
+def test_a_layer_that_was_appended_is_seen():
+    model = small_net()
+    step = minigrad.compile(lambda x: model(x))
+    for _ in range(3):
+        step(batch()[0])
+    model.layers.append(nn.Linear(4, 2, rng=9))
+    assert bits(step(batch()[0]).data) == bits(model(batch()[0]).data)
+
+
+def test_a_default_that_was_changed_is_seen():
+    def step(x, *, factors=[2.0]):  # noqa: B006
+        return Tensor(x) * factors[0]
+
+    compiled = minigrad.compile(step)
+    for factor in (2.0, 2.0, 2.0, 3.0):
+        step.__kwdefaults__["factors"][0] = factor
+        assert bits(compiled(batch()[0]).data) == bits(step(batch()[0]).data)
+
+
+@pytest.mark.parametrize("at", [0, 1, 2, 3, 4])
+def test_a_gradient_set_by_hand_is_added_to_once(at):
+    def train(compiling):
+        w = Tensor([1.0, 2.0], requires_grad=True)
+        optimizer = optim.SGD([w], lr=1.0)
+
+        @compiling
+        def step(x):
+            loss = (Tensor(x) * w).sum()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        for k in range(7):
+            if k == at:
+                w.grad = np.full(2, 10, np.float32)
+            step(np.ones(2, np.float32))
+        return w.data.tolist(), w.grad.tolist()
+
+    assert train(minigrad.compile) == train(lambda step: step)
+
+
+def test_a_variable_called_grad():
+    grad = Tensor([2.0], requires_grad=True)
+    step = minigrad.compile(lambda x: Tensor(x) * grad)
+    for _ in range(3):
+        assert step(np.ones(1, np.float32)).data == 2
+    table = {"grad": Tensor([3.0])}
+    step = minigrad.compile(lambda x: Tensor(x) * table["grad"])
+    for _ in range(3):
+        assert step(np.ones(1, np.float32)).data == 3
 
 
 def test_a_layer_that_was_exchanged_is_seen():

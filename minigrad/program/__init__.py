@@ -97,7 +97,8 @@ class Program:
 
     def changes(self):
         """The places, gradients apart, that hold something else now than at the recording."""
-        return [p for p in self.recording.places if p.guarded and not p.is_as_it_was()]
+        watched = (p for p in self.recording.places if p.guarded or p.owner is None)
+        return [place for place in watched if not place.is_as_it_was()]
 
     def renew_guards(self):
         """Let the replay pass over what is in all places: `changes` has found that it may."""
@@ -276,7 +277,9 @@ class Moment:
         self.arrays = [(a, a.copy()) for a in states if hasattr(a, "dtype")]
         self.noise = [(g, backend.noise_state(g)) for g in states if not hasattr(g, "dtype")]
         self.places = [(place, place.get()) for place, *_ in recording.numbers]
-        self.places += [(p, p.get()) for p in recording.places if p.key == "grad"]
+        grads = [(p, p.get()) for p in recording.places if p.holds_gradient]
+        self.places += grads
+        self.arrays += [(a, a.copy()) for _, a in grads if a is not None]
 
     def restore(self):
         for array, then in self.arrays:

@@ -6,8 +6,9 @@ places hold what they held at the recording.
 
 from collections import Counter
 from contextlib import suppress
+from dataclasses import is_dataclass
 from functools import partial
-from types import FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
 
 from ..backend import Noise, xp
@@ -24,10 +25,12 @@ class Place:
     def __init__(self, owner, key, content, path, guarded):
         self.owner, self.key, self.content, self.path = owner, key, content, path
         self.guarded = guarded and not self.changes
-        self.size = len(content) if type(content) in (list, dict) else 0
+        self.size = size(content)
 
     def get(self):
         """What is there now."""
+        if self.owner is None:  # where nothing else can be put
+            return self.content
         try:
             if type(self.owner) in (dict, list):
                 return self.owner[self.key]
@@ -52,12 +55,19 @@ class Place:
         )
 
     @property
+    def holds_gradient(self):
+        return isinstance(self.owner, Tensor) and self.key == "grad"
+
+    @property
     def holds_array(self):
         return type(self.content) is xp.ndarray
 
     def is_as_it_was(self):
-        """Whether it holds what it held, or an equal number: then that is what it holds."""
+        """Whether it holds what it held, neither longer nor shorter, or an equal number: then that
+        is what it holds."""
         now, then = self.get(), self.content
+        if size(now) != self.size:
+            return False
         if now is not then:
             if type(now) is not type(then) or type(now) not in LEAVES or now != then:
                 return False
@@ -74,6 +84,14 @@ class Place:
             setattr(self.owner, self.key, content)
 
 
+def size(content):
+    """How many entries or attributes it has: none may be added unnoticed."""
+    if isinstance(content, Module):
+        vars(content).setdefault("training", content.training)
+        return len(vars(content))
+    return len(content) if type(content) in (list, dict) else 0
+
+
 TENSOR_PLACES = ("_data", "grad", "grad_home", "_requires_grad")
 
 
@@ -83,7 +101,7 @@ def places(step):
 
     What is in a module comes first: so a parameter is called after its place there.
     """
-    found, seen, of_optimizers = [], set(), set()
+    found, seen, of_optimizers, known = [], set(), set(), set()
     modules: list = []
     others: list = [(step, ())]
     while modules or others:
@@ -95,6 +113,9 @@ def places(step):
         inside = []
         in_optimizer = type(owner) is list and path in of_optimizers  # its lists are its own
         for holder, key, content, name in members(owner, top=not path):
+            if holder is not None and (id(holder), key) in known:  # a global of two functions
+                continue
+            known.add((id(holder), key))
             here = (*path, name) if name != "" else path
             guarded = holder is not None and key not in ("grad", "grad_home") and not in_optimizer
             found.append(Place(holder, key, content, here, guarded))
@@ -122,7 +143,7 @@ def members(owner, top):
             yield owner, key, getattr(owner, key), "" if key == "_data" else key
     elif isinstance(owner, (Module, Optimizer, Noise)):
         if isinstance(owner, Module):
-            vars(owner).setdefault("training", owner.training)
+            yield from of_class(kind)
         if isinstance(owner, Noise):
             _ = owner.generator  # which is made when it is first asked for
         prefix = f"{type(owner).__name__.lower()}_" if isinstance(owner, Optimizer) else ""
@@ -139,6 +160,7 @@ def members(owner, top):
             yield owner, key, content, key
     elif kind is FunctionType and not hasattr(owner, "__wrapped__"):  # an op has one
         yield None, "", owner.__defaults__, ""
+        yield None, "", owner.__kwdefaults__, ""
         yield from variables(owner)
     elif kind is MethodType:
         yield None, "", owner.__self__, ""
@@ -147,21 +169,54 @@ def members(owner, top):
         yield from ((None, "", part, "") for part in (owner.func, owner.args, owner.keywords))
     elif kind is not FunctionType and hasattr(owner, "__wrapped__"):  # another compiled step
         yield None, "", owner.__wrapped__, ""
-    elif top and hasattr(owner, "__dict__"):
+    elif (top or is_dataclass(owner) or kind is SimpleNamespace) and hasattr(owner, "__dict__"):
         for key, content in vars(owner).items():
             yield owner, key, content, key
 
 
+def of_class(kind):
+    """The same of a class of modules: its functions, and what its attributes are by default."""
+    for part in kind.__mro__:
+        if not is_ours(part):
+            for key, content in vars(part).items():
+                if type(content) is FunctionType:
+                    yield None, "", content, ""
+                elif type(content) in LEAVES and not key.startswith("__"):
+                    yield part, key, content, key
+
+
+def is_ours(thing):
+    """Whether it is of this package, or of Python: then nothing in it is exchanged."""
+    return str(thing.__module__).startswith(("minigrad.", "builtins"))
+
+
 def variables(function):
-    """The same of the variables around a function that it uses: in its closure, and global ones."""
+    """The same of the variables around a function that it uses: in its closure, and global ones.
+    Of a module, class or object among them also the numbers and containers that it names."""
+    names, around = names_in(function.__code__), []
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
         with suppress(ValueError):  # the cell is empty: the variable has no value yet
-            yield cell, "cell_contents", cell.cell_contents, name
-    if not str(function.__module__).startswith("minigrad."):
-        for name in function.__code__.co_names:
-            content = function.__globals__.get(name)
-            if not (content is None or isinstance(content, (ModuleType, type))):
-                yield function.__globals__, name, content, name
+            around.append((cell, "cell_contents", cell.cell_contents, name))
+    if not is_ours(function):
+        known = function.__globals__
+        around += [(known, name, known[name], name) for name in names if name in known]
+    for holder, key, content, name in around:
+        if not isinstance(content, (ModuleType, type)):
+            yield holder, key, content, name
+        if not isinstance(content, (Module, Optimizer, Noise, Tensor, FunctionType)):
+            held = getattr(content, "__dict__", {})
+            for name in names:
+                if name in held and type(held[name]) in (*LEAVES, list, dict, tuple):
+                    yield content, name, held[name], name
+
+
+def names_in(code):
+    """{name: None} of the globals and attributes that a function, or one inside it, names."""
+    names = dict.fromkeys(code.co_names)
+    for part in code.co_consts:
+        if isinstance(part, CodeType):
+            names |= names_in(part)
+    return names
 
 
 def state_names(paths):
@@ -171,7 +226,7 @@ def state_names(paths):
 
 
 def _name(path, ends):
-    if path[-1] in ("grad", "grad_home"):
+    if path[1:] and path[-1] in ("grad", "grad_home"):
         return "d_" + _name(path[:-1], ends)
     for i in reversed(range(len(path))):
         if ends[path[i:]] <= 1 and str(path[i]).isidentifier():

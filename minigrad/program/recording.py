@@ -8,7 +8,7 @@ from ..engine import Tensor
 from ..modes import is_recording, watched
 from ..optim import Optimizer
 from .calls import Value
-from .places import LEAVES, places, state_names
+from .places import LEAVES, places, size, state_names
 from .recorder import Array, CannotRecord, Draws, Recorder, open_
 
 
@@ -46,7 +46,7 @@ def record(step, inputs, names, keep=None):
     recorder = Recorder(library, recording.calls, keep)
     arguments = [_argument(recorder, recording, *pair) for pair in zip(names, inputs)]
     inside = _wrap_states(recorder, recording)
-    before = [(p.owner, p.owner.order, p.content) for p in recording.places if p.key == "grad"]
+    before = [(p.owner, p.owner.order, p.content) for p in recording.places if p.holds_gradient]
     optimizers = {o for p in recording.places if isinstance(o := p.content, Optimizer)}
     try:
         for place, new in inside.items():
@@ -64,10 +64,10 @@ def record(step, inputs, names, keep=None):
         for optimizer in optimizers:
             del vars(optimizer)["step"]
         for place in inside:
-            if not place.changes and place.key != "grad":
+            if not place.changes and not place.holds_gradient:
                 place.put(place.content)
         for place in recording.places:
-            if place.changes or place.key == "grad":
+            if place.changes or place.holds_gradient:
                 place.put(open_(place.get()))
 
 
@@ -168,10 +168,10 @@ def _note_outputs(recording, result):
 def _note_changes(recording, inside):
     """Compare all that the step can reach with what was there before."""
     for place in recording.places:
-        if place.owner is None or place.key == "grad":
+        if place.owner is None or place.holds_gradient:
             continue
         now, expected = place.get(), inside.get(place, place.content)
-        if type(now) in (list, dict) and len(now) != place.size:
+        if size(now) != place.size:
             raise CannotRecord(f"the step lengthens or shortens {place}, which a replay would not")
         if place.changes:
             recording.numbers.append((place, expected.value, now.value))

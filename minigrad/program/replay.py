@@ -73,10 +73,9 @@ def guards(places):
     """
     expected: dict[str, Any] = {"_exchanges_then": exchanges[0]}
     for i, place in enumerate(places):
-        if place.guarded and type(place.owner) in (list, dict) and place.in_container:
-            kind = type(place.owner)
-            expected.setdefault(f"_content_{id(place.owner)}", kind(place.owner))
-        elif place.guarded:
+        if type(place.content) in (list, dict):
+            expected[f"_entries_{id(place.content)}"] = place.content.copy()
+        if place.guarded and not place.in_container:
             expected[f"_content_{i}"] = place.content
     return expected
 
@@ -85,17 +84,15 @@ def place_checks(places, bound):
     bound["_exchanges"] = exchanges
     yield "_exchanges[0] != _exchanges_then"
     for i, place in enumerate(places):
-        owner, kind = place.owner, type(place.owner)
-        if not place.guarded or isinstance(owner, Exchangeable):
+        owner, kind, content = place.owner, type(place.owner), place.content
+        if type(content) in (list, dict) and f"_container_{id(content)}" not in bound:
+            bound[f"_container_{id(content)}"] = content
+            yield f"_container_{id(content)} != _entries_{id(content)}"
+        if not place.guarded or place.in_container or isinstance(owner, (Exchangeable, Tensor)):
             continue
-        if place.in_container:
-            if f"_owner_{id(owner)}" not in bound:
-                bound[f"_owner_{id(owner)}"] = owner
-                yield f"_owner_{id(owner)} != _content_{id(owner)}"
-        elif kind is not Tensor:
-            bound[f"_owner_{i}"] = owner
-            key = f"[{place.key!r}]" if kind is dict else f".{place.key}"
-            yield f"_owner_{i}{key} is not _content_{i}"
+        bound[f"_owner_{i}"] = owner
+        key = f"[{place.key!r}]" if kind is dict else f".{place.key}"
+        yield f"_owner_{i}{key} is not _content_{i}"
 
 
 def output(value, is_tensor):
