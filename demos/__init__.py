@@ -1,6 +1,6 @@
 """What a person runs: compare (in a notebook: notebook), benchmark, signatures, curvature.
 
-What is behind them stands in the folders.
+What is behind them stands in the folders; lessons/ is run file by file, from 01 on.
 """
 
 from importlib.util import find_spec

@@ -18,6 +18,7 @@ ROOMS = [
     "architectures.uncertainty",
     "architectures.feedforward",
     "architectures",
+    "demos.lessons",
     "demos.by_hand",
     "demos.shell",
     "demos.comparison",

@@ -1,0 +1,53 @@
+"""The lessons: each runs, and prints what stands in it behind "# >"."""
+
+import contextlib
+import gc
+import io
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LESSONS = sorted((ROOT / "demos/lessons").glob("*.py"))
+README = (ROOT / "README.md").read_text()
+
+
+def expected(text):
+    """What the text says that it prints."""
+    return "".join(f"{line[4:]}\n" for line in text.splitlines() if line.startswith("# >"))
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_a_lesson_prints_what_its_text_says(path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        runpy.run_path(str(path), run_name="__main__")
+    assert printed.getvalue() == expected(path.read_text())
+    assert printed.getvalue() and gc.isenabled()
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_a_lesson_is_short_numbered_and_leads_on(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= 100
+    assert text.startswith(f'"""Lesson {LESSONS.index(path) + 1}. ')
+    leads_to = re.findall(r"[\w/]+\.py", text.partition("# Now you can read ")[2])
+    assert leads_to and all((ROOT / file).is_file() for file in leads_to)
+
+
+def test_the_readme_lists_every_lesson():
+    assert re.findall(r"\| \[\d+\]\((demos/lessons/\w+\.py)\)", README) == [
+        str(path.relative_to(ROOT)) for path in LESSONS
+    ]
+
+
+def test_a_lesson_runs_as_a_file_from_any_folder(tmp_path):
+    [path] = [path for path in LESSONS if path.stem == "08_one_step"]
+    command = [sys.executable, "-W", "error", path]  # -W: what pytest would make an error
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={})
+    assert run.stdout == expected(path.read_text()) and not run.stderr
