@@ -56,7 +56,7 @@ def run(options, task, recipe, output):
             print(f"{backend.why_no_gpu()}: training on the CPU")
         print(opening(task, recipe, options.only), end="\n\n")
 
-    contenders = entries(options.only, options.protocols, task, recipe)
+    contenders = entries(options.only, options.protocols, task, recipe, options.guests)
     progress = None if options.quiet else Progress(len(contenders), sys.stdout)
     outcomes, failed, stopped = compete(contenders, place(options, len(contenders)), progress)
     if stopped and not outcomes:

@@ -36,7 +36,7 @@ def compare(options=""):
     backend.use(options.device)
     task = load(options)
     recipe = recipe_of(options, task)
-    contenders = entries(options.only, options.protocols, task, recipe)
+    contenders = entries(options.only, options.protocols, task, recipe, options.guests)
     progress = None
     if not options.quiet:
         print(opening(task, recipe, options.only), end="\n\n")

@@ -12,10 +12,10 @@ from demos.comparison.training import Entry, train
 LOOK = 0.2  # seconds between two looks at the board
 
 
-def entries(names, protocols, task, recipe):
+def entries(names, protocols, task, recipe, guests=()):
     """One Entry for each architecture and protocol; of two that would train the same, the first."""
     return [
-        Entry(name, task, replace(recipe, protocol=protocol))
+        Entry(name, task, replace(recipe, protocol=protocol), guests)
         for protocol in protocols
         for name in names
         if protocol == protocols[0] or lookup(name).has_own_objective

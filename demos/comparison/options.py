@@ -6,6 +6,7 @@ from pathlib import Path
 import minigrad
 from architectures import list_architectures, list_families, lookup
 from demos.comparison.cluster import cluster
+from demos.comparison.guests import guest
 from demos.comparison.own_data import DataError, task_from_file
 from demos.comparison.rings_and_clusters import rings_and_clusters
 from demos.comparison.training import Recipe
@@ -27,6 +28,7 @@ examples:
   python demos/compare.py --only mlp,tabnet --epochs 50 --jobs 2
   python demos/compare.py --protocol both          one recipe for all, then each by its own paper
   python demos/compare.py --data iris.csv --target species
+  python demos/compare.py --with my_model.py       and an architecture of your own
 """
 
 
@@ -47,10 +49,17 @@ def parse(arguments):
     group = parser.add_argument_group("who competes, and how")
     group.add_argument(
         "--only",
-        type=architecture_names,
-        default=list_architectures(),
         metavar="NAME,NAME",
         help="only these architectures (default: all)",
+    )
+    group.add_argument(
+        "--with",
+        dest="guests",
+        action="append",
+        default=[],
+        metavar="FILE.py",
+        help="run this file first, which registers architectures of your own: they compete, too, "
+        "and --only knows them (may be given several times)",
     )
     group.add_argument(
         "--protocol",
@@ -163,6 +172,16 @@ def parse(arguments):
         parser.error("--jobs are processes of this machine: leave it out with --scheduler")
     if options.animate and options.no_plots:
         parser.error("--animate draws pictures: leave out --no-plots")
+    options.guests = tuple(guest(path) for path in options.guests)
+    for file in options.guests:
+        file.load()
+    if options.only is None:
+        options.only = list_architectures()
+    else:
+        try:
+            options.only = architecture_names(options.only)
+        except argparse.ArgumentTypeError as error:
+            parser.error(f"argument --only: {error}")
     options.seeds = tuple(range(options.seed, options.seed + options.replicas))
     both = options.protocol == "both"
     options.protocols = ("shared", "native") if both else (options.protocol,)

@@ -38,6 +38,7 @@ class Entry:
     name: str
     task: Task
     recipe: Recipe
+    guests: tuple = ()  # Guests to load first, where the registry does not have them yet
 
 
 @dataclass
@@ -81,6 +82,8 @@ def train(entry, on_epoch=None):
 
     on_epoch: called after each epoch as on_epoch(entry, epoch, mean loss, mean accuracy).
     """
+    for guest in entry.guests:
+        guest.load()
     task, recipe, known = entry.task, entry.recipe, lookup(entry.name)
     if backend.device() != recipe.device:  # in another process, which started on the CPU
         backend.use(recipe.device)
