@@ -41,7 +41,7 @@ class ArrayModule:
         except AttributeError:
             if name not in KERNELS:
                 raise
-            value = KERNELS[name]
+            value = KERNELS[name].function()
         setattr(self, name, value)
         return value
 
@@ -52,12 +52,12 @@ KERNELS: dict[str, Any] = {}
 class Kernel:
     """Decorates a loop over array calls that a GPU does in one launch: `code` in place of the loop.
 
-    The loop is a function ``name(*inputs, out, threads)`` that writes into the array `out`; it is
-    called as ``xp.name(...)``.
+    The loop is a function of arrays and numbers that returns an array; it is called as ``xp.name``.
 
     Args:
-        inputs, output, code: CUDA in the form of `cupy.ElementwiseKernel`. All arrays are raw
-            (indexed as if they were flat), and thread i of `threads` finds its own elements.
+        inputs, output, code: CUDA in the form of `cupy.ElementwiseKernel`: what is done for one
+            element, or by thread i to raw arrays, which are indexed as if they were flat. Then the
+            call says where the result goes and how many threads there are, ``out=array, size=n``.
     """
 
     def __init__(self, inputs, output, code):
@@ -65,17 +65,20 @@ class Kernel:
 
     def __call__(self, loop):
         self.loop = loop
-        KERNELS[loop.__name__] = self.launch
+        KERNELS[loop.__name__] = self
         return loop
 
-    def launch(self, *inputs, out, threads):
+    def function(self):
+        """What ``xp.name`` stands for on the device in use."""
+        return self.loop if _device == "cpu" else self.launch
+
+    def launch(self, *inputs, **options):
+        if any(hasattr(a, "tensor") for a in inputs):  # a Box, see higher
+            return self.loop(*inputs, **options)
         if _device == "gpu":
-            self.compiled(*inputs, out, size=threads)
-        elif _device == "cpu":
-            self.loop(*inputs, out=out, threads=threads)
-        else:  # the stand-in for CuPy
-            _library.one_launch(self.loop, *inputs, out=out, threads=threads)
-        return out
+            outputs = [options.pop("out")] if "out" in options else []
+            return self.compiled(*inputs, *outputs, **options)
+        return _library.one_launch(self.loop, *inputs, **options)  # the stand-in for CuPy
 
     @functools.cached_property
     def compiled(self):

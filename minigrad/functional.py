@@ -9,7 +9,7 @@ import math
 
 import numpy
 
-from .backend import xp
+from .backend import Kernel, xp
 from .checks import check_shares
 from .engine import Tensor, op
 from .ops import drop_axes, product_over_rows, tanh
@@ -48,6 +48,11 @@ def require_floats(x):
 
 def _sigmoid(x):
     require_floats(x)
+    return xp.logistic(x)
+
+
+@Kernel("T x", "T y", "y = T(1) / (exp(min(-x, T(88))) + T(1))")
+def logistic(x):
     y = xp.asarray(-x)
     xp.minimum(y, 88, out=y)  # e^88 is still a float32, and 1 / (1 + e^88) = 6e-39 as good as 0
     xp.exp(y, out=y)
@@ -104,12 +109,24 @@ def glu(x):
     y = a * gate
 
     def vjp(g):
-        gx = xp.empty_like(x)
-        gx[..., :half] = g * gate
-        gx[..., half:] = g * y * (1 - gate)  # da s(b)/db = a s (1 - s)
-        return gx
+        return xp.glu_gradient(g, gate, y, half, out=xp.empty_like(x), size=y.size)
 
     return y, vjp
+
+
+@Kernel(
+    "raw T g, raw T gate, raw T y, int64 half",
+    "raw T gx",
+    """
+    const long long a = i / half * 2 * half + i % half;
+    gx[a] = g[i] * gate[i];
+    gx[a + half] = g[i] * y[i] * (1 - gate[i]);
+    """,
+)
+def glu_gradient(g, gate, y, half, out, size):
+    out[..., :half] = g * gate
+    out[..., half:] = g * y * (1 - gate)  # da s(b)/db = a s (1 - s)
+    return out
 
 
 ACTIVATIONS = {f.__name__: f for f in (relu, sigmoid, tanh, silu, gelu, softplus)}
@@ -401,6 +418,40 @@ def layer_norm(x, gain, bias, eps=1e-5):
     return normal * gain + bias, vjp_x, lambda g: g * normal, lambda g: g
 
 
+@Kernel("T average, T value, T part", "T y", "y = average + part * (value - average)")
+def approach(average, value, part, out):
+    """Move an average towards a value by that part of the way, in place: `average` is `out`."""
+    out += part * (value - out)
+    return out
+
+
+@Kernel("T variance, T eps", "T scale", "scale = T(1) / sqrt(variance + eps)")
+def inverse_deviation(variance, eps):
+    return 1 / xp.sqrt(variance + eps)
+
+
+@Kernel("T normal, T gain, T bias", "T y", "y = normal * gain + bias")
+def gain_and_bias(normal, gain, bias):
+    y = normal * gain
+    y += bias
+    return y
+
+
+@Kernel(
+    "T g, T normal, T along_ones, T along_normal, T gain, T scale, T n",
+    "T gx",
+    "gx = (normal * (along_normal / -n) + g - along_ones / n) * (gain * scale)",
+)
+def batch_norm_gradient(g, normal, along_ones, along_normal, gain, scale, n):
+    """As for layer_norm, along the batch; here gain is constant along the axis of the sums, so that
+    these are the gradients of bias and gain as well."""
+    gx = normal * (along_normal / -n)
+    gx += g
+    gx -= along_ones / n
+    gx *= gain * scale
+    return gx
+
+
 @op
 def batch_norm(x, gain, bias, running=None, momentum=0.1, eps=1e-5):
     """Each feature to mean 0 and variance 1 over the batch, then gain and bias. Fused for speed.
@@ -421,28 +472,20 @@ def batch_norm(x, gain, bias, running=None, momentum=0.1, eps=1e-5):
     mean = x.sum(axis=-2, keepdims=True) / n
     normal = x - mean
     variance = (normal * normal).sum(axis=-2, keepdims=True) / n
-    scale = 1 / xp.sqrt(variance + eps)
+    scale = xp.inverse_deviation(variance, eps)
     normal *= scale
     if running is not None:
         for average, value in zip(running, (mean, variance)):
             if value.ndim > average.ndim:  # x has leading axes that `running` lacks: average them
                 value = value.mean(axis=tuple(range(value.ndim - average.ndim)))
-            average += momentum * (value - average)
+            xp.approach(average, value, momentum, out=average)
 
     @once
     def sums(g):
         return g.sum(axis=-2, keepdims=True), (g * normal).sum(axis=-2, keepdims=True)
 
     def vjp_x(g):
-        # As for layer_norm, along the batch; here gain is constant along the axis of the sums, so
-        # that these are the gradients of bias and gain as well.
-        along_ones, along_normal = sums(g)
-        gx = normal * (along_normal / -n)
-        gx += g
-        gx -= along_ones / n
-        gx *= gain * scale
-        return gx
+        return xp.batch_norm_gradient(g, normal, *sums(g), gain, scale, n)
 
-    y = normal * gain
-    y += bias
+    y = xp.gain_and_bias(normal, gain, bias)
     return y, vjp_x, lambda g: sums(g)[1], lambda g: sums(g)[0]

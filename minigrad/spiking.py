@@ -89,7 +89,7 @@ def lif_trace(current, steps, beta, threshold=1.0, initial=0.0, smooth=None):
     if smooth is None and backend.device() != "cpu":
         sizes = given, steps, batch * width
         threads = membrane.size // steps
-        xp.lif_membrane(current, *sizes, beta, threshold, initial, out=membrane, threads=threads)
+        xp.lif_membrane(current, *sizes, beta, threshold, initial, out=membrane, size=threads)
         xp.greater(membrane, threshold, out=spikes)
     else:
         _fire_through_time(current, membrane, spikes, beta, threshold, initial, smooth)
@@ -127,9 +127,10 @@ def _fire_through_time(current, membrane, spikes, beta, threshold, initial, smoo
     }
     """,
 )
-def lif_membrane(current, given, steps, neurons, beta, threshold, initial, out, threads):
+def lif_membrane(current, given, steps, neurons, beta, threshold, initial, out, size):
     """The membrane potentials alone: where one is above the threshold there is a spike."""
     _fire_through_time(current, out, xp.empty_like(out), beta, threshold, initial)
+    return out
 
 
 @Kernel(
@@ -144,10 +145,11 @@ def lif_membrane(current, given, steps, neurons, beta, threshold, initial, out, 
     }
     """,
 )
-def decaying_sum(x, steps, neurons, beta, out, threads):
+def decaying_sum(x, steps, neurons, beta, out, size):
     """d[t] = x[t] + beta d[t+1], from the last timestep to the first, in place: x is d."""
     for later, now in pairwise(by_time(out)[::-1]):
         now += beta * later
+    return out
 
 
 @op
@@ -191,7 +193,7 @@ def lif(
         if keep is None:
             *_, batch, width = d.shape
             sizes = steps, batch * width
-            xp.decaying_sum(d, *sizes, beta, out=d, threads=d.size // steps)
+            xp.decaying_sum(d, *sizes, beta, out=d, size=d.size // steps)
         else:
             for (later, now), k in zip(pairwise(by_time(d)[::-1]), keep):
                 now += k * later

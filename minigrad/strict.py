@@ -257,15 +257,16 @@ def _add_at(target, index, values):
 globals()["add"].at = _add_at
 
 
-def one_launch(loop, *inputs, out, **options):
+def one_launch(loop, *inputs, **options):
     """What a `backend.Kernel` does on a GPU: its loop, in NumPy, counted as one launch."""
     counters.launches += 1
     library = xp._library
     xp.switch_to(numpy)
     try:
-        loop(*_plain(inputs), out=_plain(out), **options)
+        result = loop(*_plain(inputs), **{name: _plain(value) for name, value in options.items()})
     finally:
         xp.switch_to(library)
+    return options["out"] if "out" in options else StrictArray(result)
 
 
 def may_share_memory(a, b):

@@ -46,7 +46,7 @@ single row would have no variance.
 import math
 
 from minigrad import functional, nn, op
-from minigrad.backend import host_rng
+from minigrad.backend import Kernel, host_rng, xp
 from minigrad.checks import (
     check_counts,
     check_not_negative,
@@ -88,14 +88,20 @@ class GLULayer(nn.Module):
         return functional.glu(self.norm(self.linear(h)))
 
 
+@Kernel("T h, T y, T factor", "T z", "z = (h + y) * factor")
+def scaled_sum(h, y, factor):
+    z = h + y
+    z *= factor
+    return z
+
+
 @op
 def residual(h, y):
     """(h + y) sqrt(1/2): if both have variance 1 and are independent, so has the result.
 
     An op of its own, as TabNet has a dozen of them: one node and one array instead of two each.
     """
-    z = h + y
-    z *= math.sqrt(0.5)
+    z = xp.scaled_sum(h, y, math.sqrt(0.5))
     half = once(lambda g: g * math.sqrt(0.5))
     return z, half, half
 

@@ -115,7 +115,7 @@ BINARY = {
     "ne": ("!=", "not_equal"),
 }
 UNARY = {"neg": ("-", "negative"), "invert": ("~", "invert"), "abs": ("abs", "absolute")}
-SYMBOLS = {ufunc: symbol for symbol, ufunc in BINARY.values()}
+SYMBOLS = {ufunc: symbol for symbol, ufunc in BINARY.values() if ufunc}
 REDUCTIONS = {"sum": "add", "max": "maximum", "min": "minimum", "prod": "multiply"}
 
 

@@ -364,8 +364,8 @@ class Door:
 
     def __getattr__(self, name):
         if name in backend.KERNELS:  # one call on a GPU; on the CPU those of its loop
-            launch = backend.KERNELS[name]
-            return launch if backend.device() == "cpu" else _function(name, launch)
+            function = backend.KERNELS[name].function()
+            return function if backend.device() == "cpu" else _function(name, function)
         raise CannotRecord(
             f"{where()}: xp.{name} cannot be recorded: the shape of its result depends on values, "
             "or it is no function of arrays that the recorder knows"
