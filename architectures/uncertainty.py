@@ -76,7 +76,7 @@ def expected_calibration_error(proba, labels, bins=10):
         a float in [0, 1]; 0 is perfectly calibrated.
 
     Raises:
-        ValueError: other shapes, no points, or no bins.
+        ValueError: other shapes, no points, no bins, no probabilities, or labels of other classes.
     """
     check_sizes(bins=bins)
     proba, labels = Tensor(proba).data, Tensor(labels).data
@@ -84,6 +84,10 @@ def expected_calibration_error(proba, labels, bins=10):
         raise ValueError(
             f"expected probabilities (B, C) and labels (B,), not {proba.shape} and {labels.shape}"
         )
+    if not ((proba >= 0) & (proba <= 1.001)).all():
+        raise ValueError("probabilities lie in [0, 1]: softmax() makes them of logits")
+    if not ((labels >= 0) & (labels < proba.shape[1])).all():
+        raise ValueError(f"labels of {proba.shape[1]} classes are 0 to {proba.shape[1] - 1}")
     confidence, correct = proba.max(axis=-1), proba.argmax(axis=-1) == labels
     bin_of = xp.clip(xp.ceil(confidence * bins) - 1, 0, bins - 1)
     members = bin_of == xp.arange(bins)[:, None]  # (bins, B)

@@ -166,14 +166,16 @@ def op(rule: Callable[P, tuple]) -> Callable[P, Tensor]:
     def apply(*inputs, **options):
         if lift is not None:
             inputs, options = lift(name, inputs, options)
-        arrays, sequences = [], False
+        arrays, sequences, foreign = [], False, False
         for x in inputs:
             if isinstance(x, Tensor):
                 x = x._data
-            elif isinstance(x, backend.NUMPY_SCALARS):
-                x = x.item()
-            elif isinstance(x, (list, tuple)):  # a shape, an index: nothing to differentiate
-                sequences = True
+            elif type(x) is not float and type(x) is not int:
+                foreign = True
+                if isinstance(x, backend.NUMPY_SCALARS):
+                    x = x.item()
+                elif isinstance(x, (list, tuple)):  # a shape, an index: nothing to differentiate
+                    sequences = True
             arrays.append(x)
         if options:
             for key, value in options.items():
@@ -188,6 +190,8 @@ def op(rule: Callable[P, tuple]) -> Callable[P, Tensor]:
             value = outputs[0]
             if type(value) is not xp.ndarray:
                 value = backend.asarray(value)
+            elif foreign and value.dtype.kind not in "biuf":
+                raise TypeError(f"an array holds real numbers, not {value.dtype}")
         except Exception as error:
             error.add_note(f"in op {name}({describe(arrays)})")
             raise

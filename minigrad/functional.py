@@ -283,6 +283,8 @@ def soft_cross_entropy(logits, target):
     """
     require_floats(logits)
     batch = logits.shape[-2]
+    if not batch:
+        raise ValueError(f"no rows, no mean: logits of shape {logits.shape}")
     shifted = logits - logits.max(axis=-1, keepdims=True)
     # A logit of -inf forbids its class, whose t_c is 0: 0 times infinity would be NaN.
     shifted = xp.maximum(shifted, -3e38)
@@ -387,7 +389,7 @@ def dropout(x, rate, noise):
     return x * mask, lambda g: g * mask
 
 
-def _require_one_for_each_feature(x, gain, bias):
+def require_one_for_each_feature(x, gain, bias):
     require_floats(x)
     if not x.shape[-1:] == gain.shape[-1:] == bias.shape[-1:]:
         raise ValueError(
@@ -403,7 +405,7 @@ def layer_norm(x, gain, bias, eps=1e-5):
     (..., B, D), (..., 1, D), (..., 1, D) -> (..., B, D).
     """
     n = x.shape[-1]
-    _require_one_for_each_feature(x, gain, bias)
+    require_one_for_each_feature(x, gain, bias)
     centred = x - x.sum(axis=-1, keepdims=True) / n
     scale = 1 / xp.sqrt((centred * centred).sum(axis=-1, keepdims=True) / n + eps)
     normal = centred * scale
@@ -466,7 +468,7 @@ def batch_norm(x, gain, bias, running=None, momentum=0.1, eps=1e-5):
         ValueError: fewer than two rows, which have no variance.
     """
     n = x.shape[-2]
-    _require_one_for_each_feature(x, gain, bias)
+    require_one_for_each_feature(x, gain, bias)
     if n < 2:
         raise ValueError(f"the batch has {n} rows: batch norm needs two or more for a variance")
     mean = x.sum(axis=-2, keepdims=True) / n

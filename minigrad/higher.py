@@ -122,7 +122,7 @@ class Box:
         return _astype(self, self.dtype)
 
     def sum(self, axis=None, dtype=None, keepdims=False):
-        return _sum(self.astype(dtype or self.dtype, copy=False), axis, keepdims)
+        return _sum(self.astype(dtype or self.dtype, copy=False), axis, keepdims=keepdims)
 
     def __array__(self, *args, **options):
         raise TypeError("an array with a derivative is not silently turned into a NumPy array")
@@ -415,6 +415,7 @@ def hvp(f, x, v):
     of x (a list, if x is a module). The result is a constant, except inside another `grad`.
     """
     v = list(v) if isinstance(x, nn.Module) or _several(x) else [v]
+    v = [w if hasattr(w, "shape") else Tensor(w) for w in v]
 
     def slope(x):
         gradients = grad(f)(x)
@@ -463,7 +464,13 @@ def _gradient(f, args, argument: int | tuple[int, ...] = 0, last=False):
     """
     if not is_recording():
         raise RuntimeError("a gradient under no_grad(): nothing of the function would be recorded")
-    places = argument if isinstance(argument, tuple) else (argument,)
+    named = argument if isinstance(argument, tuple) else (argument,)
+    places = tuple(i % len(args) for i in named if i in range(-len(args), len(args)))
+    if not len(named) == len(places) == len(set(places)) > 0:
+        raise ValueError(
+            f"argument {argument!r} of {len(args)} arguments: give the position of one, or a tuple "
+            "of different positions"
+        )
     outside = [_tensors(args[i]) for i in places]
     here = level.get()
     last = last and not here and not oldest.get()

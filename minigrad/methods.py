@@ -26,7 +26,7 @@ def _spread(values):
 def _index(index):
     """An index with the arrays of the Tensors in it."""
     if isinstance(index, (tuple, list)):
-        return type(index)(map(_index, index))
+        return (tuple if isinstance(index, tuple) else list)(map(_index, index))
     if isinstance(index, Tensor) and index.dtype.kind == "f":
         raise IndexError(
             f"a Tensor of {index.dtype} is no index (numbers and lists become float32): index by a "

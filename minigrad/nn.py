@@ -363,6 +363,7 @@ class BatchNorm(Module):
             return functional.batch_norm(
                 x, self.gain, self.bias, running=running, momentum=self.momentum, eps=self.eps
             )
+        functional.require_one_for_each_feature(x, self.gain, self.bias)
         # Not x * scale + shift: where the mean is large, that would cancel its leading digits.
         scale, _ = self.folded()
         return (x - self.running_mean) * scale + self.bias

@@ -212,14 +212,14 @@ def drop_axes(y, axis, keepdims):
 
 
 @op
-def sum(x, axis=None, keepdims=False):
+def sum(x, axis=None, *, keepdims=False):
     """The sum over `axis`."""
     y, shape = x.sum(axis=axis, keepdims=True), x.shape
     return drop_axes(y, axis, keepdims), lambda g: xp.broadcast_to(g.reshape(y.shape), shape)
 
 
 @op
-def mean(x, axis=None, keepdims=False):
+def mean(x, axis=None, *, keepdims=False):
     """The mean over `axis`."""
     y, shape = x.sum(axis=axis, keepdims=True), x.shape
     n = x.size / (y.size or 1)
@@ -228,7 +228,7 @@ def mean(x, axis=None, keepdims=False):
 
 
 @op
-def var(x, axis=None, keepdims=False):
+def var(x, axis=None, *, keepdims=False):
     """The population variance, as the mean of squared deviations (never E[x^2] - E[x]^2)."""
     deviation = x - x.mean(axis=axis, keepdims=True)
     y = xp.square(deviation).mean(axis=axis, keepdims=True)
@@ -245,13 +245,13 @@ def _extremum(x, y, axis, keepdims):
 
 
 @op
-def max(x, axis=None, keepdims=False):
+def max(x, axis=None, *, keepdims=False):
     """The largest element along `axis`; equal ones share the gradient equally."""
     return _extremum(x, x.max(axis=axis, keepdims=True), axis, keepdims)
 
 
 @op
-def min(x, axis=None, keepdims=False):
+def min(x, axis=None, *, keepdims=False):
     """The smallest element along `axis`; equal ones share the gradient equally."""
     return _extremum(x, x.min(axis=axis, keepdims=True), axis, keepdims)
 

@@ -6,7 +6,7 @@ launches on a GPU. The gradients are views of a second flat array: backward writ
 
 import math
 from collections.abc import Iterable
-from numbers import Real
+from numbers import Number
 
 import numpy
 
@@ -83,7 +83,9 @@ class Optimizer(Exchangeable):
         self._gather()
 
     def __setattr__(self, name, value):
-        if name == "lr" and isinstance(value, (Real, str, list, tuple, numpy.ndarray, type(None))):
+        if name == "lr" and isinstance(
+            value, (Number, Tensor, str, list, tuple, numpy.ndarray, type(None))
+        ):
             value = self._checked_rate(value)
         super().__setattr__(name, value)
 
@@ -135,6 +137,8 @@ class Optimizer(Exchangeable):
                 )
             if p.grad is not grad:  # the loss did not depend on p, or p.grad was set by hand
                 missing += p.grad is None
+                if p.grad is not None and getattr(p.grad, "shape", None) != p.shape:
+                    raise ValueError(f"the .grad of a parameter of shape {p.shape} is {p.grad!r}")
                 grad[...] = 0 if p.grad is None else p.grad
                 p.grad = grad
         if missing == len(self.views):

@@ -111,6 +111,8 @@ def fit(
     x, y, axis = _prepare(x, y, model, optimizer)
     unseen = None if validation is None else _Validation(model, loss, optimizer, *validation)
     best = _Best(model) if keep_best else None
+    if isinstance(shuffle, bool):
+        raise ValueError(f"shuffle={shuffle} is no seed: give a number, or None to keep the order")
     rng = None if shuffle is None else backend.host_rng(shuffle)
     batches = _tensors(x, y, batch_size, axis)
     rows = x.shape[axis]

@@ -5,14 +5,17 @@ extend it, add a row to the list of the room that it belongs to, or a list of yo
 """
 
 import asyncio
+import collections
 import copy
 import pickle
 
 import numpy as np
 import pytest
 
-from minigrad import Tensor, detect_nan, functional, no_grad, op, ops, optim
+from architectures.uncertainty import expected_calibration_error
+from minigrad import Tensor, detect_nan, fit, functional, nn, no_grad, op, ops, optim
 from minigrad.gradcheck import gradcheck
+from minigrad.higher import grad, hvp
 
 
 def w(*shape, dtype="float32"):
@@ -133,6 +136,11 @@ OPS = [
     ("other widths", lambda: ops.concatenate([w(2, 3), w(2, 2)]), ValueError, "must match"),
     ("other shapes", lambda: ops.stack([w(2), w(3)]), ValueError, "same shape"),
     ("a Tensor by name", lambda: ops.sum(x=w(2)), TypeError, "'x' by position"),
+    ("times a complex number", lambda: w(2) * 1j, TypeError, "real numbers, not complex64"),
+    ("complex arrays", lambda: w(2) + np.ones(2) * 1j, TypeError, "not complex128"),
+    ("text where numbers are", lambda: ops.where(w(2) > 1, "a", w(2)), TypeError, "real numbers"),
+    ("None where numbers are", lambda: ops.where(w(2) > 1, None, w(2)), TypeError, "not object"),
+    ("axes one by one", lambda: w(2, 3).sum(0, 1), TypeError, "positional"),
     ("a limit to learn", lambda: w(2).clip(w(), 3), TypeError, "clip has no gradient for .* 2"),
 ]
 
@@ -141,6 +149,63 @@ CHECKS = [
     ("no inputs", lambda: gradcheck(lambda: w(2)), ValueError, "inputs"),
     ("a constant", lambda: gradcheck(lambda x: Tensor([1.0]), (2,)), RuntimeError, "nothing"),
     ("a Tensor", lambda: gradcheck(ops.exp, w(2)), TypeError, r"\.numpy\(\)"),
+]
+
+
+def squares(*xs):
+    return sum((x * x).sum() for x in xs)
+
+
+def step_with(grad):
+    x = w(2, 2)
+    optimizer = optim.SGD([x], lr=1.0)
+    x.grad = grad
+    optimizer.step()
+
+
+def fit_shuffled(shuffle):
+    model = nn.Linear(2, 2, rng=0)
+    data = np.ones((4, 2), "float32"), np.zeros(4, int)
+    optimizer = optim.SGD(model.parameters())
+    fit(model, *data, cross_entropy_of, optimizer, epochs=1, shuffle=shuffle)
+
+
+def cross_entropy_of(model, x, y):
+    return functional.cross_entropy(model(x), y)
+
+
+def calibration(proba, labels):
+    return expected_calibration_error(np.array(proba), np.array(labels))
+
+
+CALIBRATION = [
+    ("logits", lambda: calibration([[5.0, -1.0]], [0]), ValueError, "softmax"),
+    ("NaN", lambda: calibration([[np.nan, 1.0]], [0]), ValueError, "lie in"),
+    ("another class", lambda: calibration([[0.5, 0.5]], [2]), ValueError, "2 classes are 0 to 1"),
+    ("a class below", lambda: calibration([[0.5, 0.5]], [-1]), ValueError, "2 classes are 0 to 1"),
+]
+TRAINING = [
+    ("no order", lambda: fit_shuffled(False), ValueError, "shuffle=False is no seed"),
+    ("no seed", lambda: fit_shuffled(True), ValueError, "shuffle=True is no seed"),
+    ("no rows", lambda: functional.cross_entropy(w(0, 3), w(0) > 0), ValueError, "no rows"),
+    ("a complex rate", lambda: optim.SGD([w(2)], lr=1j), ValueError, "lr must be"),
+    ("a Tensor as rate", lambda: optim.SGD([w(2)], lr=Tensor(0.1)), TypeError, "NumPy array"),
+    ("another gradient", lambda: step_with(np.ones(2)), ValueError, r"shape \(2, 2\) is array"),
+    ("other features", lambda: nn.BatchNorm(1).eval()(w(2, 3)), ValueError, "3 features"),
+    (
+        "integers to normalise",
+        lambda: nn.BatchNorm(2).eval()(Tensor(np.ones((2, 2), int))),
+        TypeError,
+        "floating",
+    ),
+]
+HIGHER = [
+    ("an argument twice", lambda: grad(squares, (0, -1))(w(2)), ValueError, "different positions"),
+    ("no such argument", lambda: grad(squares, 2)(w(2), w(2)), ValueError, "argument 2 of 2"),
+    ("none at all", lambda: grad(squares, ())(w(2)), ValueError, "position of one"),
+    ("an argument by name", lambda: grad(squares, "x")(w(2)), ValueError, "argument 'x' of 1"),
+    ("a list of positions", lambda: grad(squares, [0])(w(2)), ValueError, "a tuple of"),
+    ("other directions", lambda: hvp(squares, w(2), [1.0]), ValueError, r"shape \(1,\)"),
 ]
 
 
@@ -219,6 +284,9 @@ ROWS = [
         "conversion": CONVERSIONS,
         "op": OPS,
         "gradcheck": CHECKS,
+        "higher": HIGHER,
+        "training": TRAINING,
+        "calibration": CALIBRATION,
         "rule": RULES,
         "mode": MODES,
         "graph": GRAPHS,
@@ -343,3 +411,17 @@ def test_a_decorated_function_may_call_itself():
         return (depth(n - 1) if n else 0) + int((w(2) * 2).requires_grad)
 
     assert depth(3) == 0 and (w(2) * 2).requires_grad and not function_without_grad()
+
+
+def test_an_argument_counted_from_the_end():
+    def f(x, y):
+        return (x * x * y).sum()
+
+    assert grad(f, -1)(w(2), w(2)).data.tolist() == [1, 4]
+    assert [g.data.tolist() for g in grad(f, (-1, 0))(w(2), w(2))] == [[1, 4], [2, 8]]
+    assert hvp(lambda x: x**3, 2.0, 1.0).item() == 12
+
+
+def test_a_named_tuple_is_an_index():
+    place = collections.namedtuple("Place", "row column")(0, 1)
+    assert w(2, 2)[place].item() == 2
