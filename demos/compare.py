@@ -4,11 +4,12 @@
     python demos/compare.py --only mlp,snn --epochs 50
     python demos/compare.py --data iris.csv --target species
 
-What is behind it: comparison/ (its __init__ gives the reading order) and pictures/.
+What is behind it: comparison/ (its __init__ gives the reading order), pictures/ and page/.
 """
 
 import os
 import sys
+import webbrowser
 from pathlib import Path
 
 # Before NumPy is imported: one BLAS thread. The matrices are too small to be worth sharing (two
@@ -66,6 +67,7 @@ def run(options, task, recipe, output):
         announce(rankings, task, options.quiet)
         if rankings and not options.no_plots and not stopped:
             draw(rankings, task, options, output.folder, progress)
+            write_page(output.folder / results.PAGE, rankings, task, recipe, options.command)
     except (KeyboardInterrupt, BrokenPipeError) as error:
         stopped = error
         output.clear()
@@ -79,6 +81,8 @@ def run(options, task, recipe, output):
     shown = results.publish(summary, output)
     if not options.quiet and not stopped:
         print(f"\nEverything is in {printable(str(shown))}{os.sep}")
+    if options.open and (shown / results.PAGE).exists():
+        webbrowser.open((shown / results.PAGE).absolute().as_uri())
     for name, problem in failed.items():
         say(f"{name} failed: {problem}")
     kept = "what had finished is kept"
@@ -139,6 +143,13 @@ def draw(rankings, task, options, out, progress):
         )
     if progress:
         progress.drawing(None)
+
+
+def write_page(path, rankings, task, recipe, command):
+    """The comparison as a page to look into."""
+    from demos.page.build import page  # here, since its palette needs Matplotlib, too
+
+    path.write_text(page(rankings, task, recipe, command), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -64,14 +64,16 @@ def test_a_run_is_reproducible_and_looking_changes_nothing(name, protocol, monke
     monkeypatch.setattr(training, "FRAME", 10)
     recipe = replace(RECIPE, protocol=protocol)
     first = train(Entry(name, TASK, recipe))
-    again = train(Entry(name, TASK, replace(recipe, animate=True, boundaries=True)))
+    again = train(Entry(name, TASK, replace(recipe, boundaries=True)))
     assert same(first, again)
     assert first.loss_history.shape == first.accuracy_history.shape == (3, 2)
     assert first.predictions.shape == (3, 40)
     accuracy = (first.predictions == TASK.y_test).mean(axis=-1)
     assert np.array_equal(first.accuracy, accuracy)
     assert again.grid.shape == (20, 20, 5)
-    assert [frame.shape for frame in again.frames] == [(10, 10, 5)] * 2
+    shapes = {epoch: frame.shape for epoch, frame in again.frames.items()}
+    assert shapes == {0: (10, 10, 5), 1: (10, 10, 5), 2: (20, 20, 5)}
+    assert sorted(again.accuracy)[1] == again.accuracy[again.shown]
     np.testing.assert_allclose(again.grid.sum(axis=-1), 1, rtol=1e-4)
 
 
@@ -107,6 +109,23 @@ def test_many_replicas_are_tested_in_parts_and_only_some_after_every_epoch(monke
     assert np.array_equal(parts.predictions, whole.predictions)
     assert np.array_equal(parts.accuracy_history, whole.accuracy_history[:1])
     assert parts.accuracy[:1] == parts.accuracy_history[:, -1].tolist()
+
+
+def test_the_replica_in_pictures_is_the_median_of_the_watched(monkeypatch):
+    seen = []
+    predict_grid = training.predict_grid
+
+    def remember(model, replica, *arguments):
+        seen.append(replica)
+        return predict_grid(model, replica, *arguments)
+
+    monkeypatch.setattr(training, "predict_grid", remember)
+    monkeypatch.setattr(training, "GRID", 4)
+    outcome = train(Entry("hopfield", TASK, replace(RECIPE, boundaries=True)))
+    assert outcome.accuracy[outcome.shown] == np.median(outcome.accuracy)
+    assert seen == [outcome.shown] * 3
+    assert outcome.shown != 0  # or this would not tell the median from the first
+    assert training.median(np.array([0.5, 0.9, 0.1, 0.7])) == 0  # no lucky one of two
 
 
 class Constant(Classifier):

@@ -45,7 +45,7 @@ def draw(ranked, task, folder, **options):
 def test_the_pictures_of_rings_and_clusters(tmp_path):
     seeds = (0, 1)
     task = rings_and_clusters(seeds)
-    ranked = compete(task, seeds, boundaries=True, animate=True)
+    ranked = compete(task, seeds, boundaries=True)
     files = draw(ranked, task, tmp_path, animate=True)
     assert files == ALWAYS | {"boundaries.png", "bayes.png", "training.gif"} == set(PICTURES)
     for name in files:
@@ -53,7 +53,7 @@ def test_the_pictures_of_rings_and_clusters(tmp_path):
             assert min(picture.size) > 200
             assert len(picture.convert("RGB").getcolors(maxcolors=1 << 24)) > 20  # not empty
     with Image.open(tmp_path / "training.gif") as animation:
-        assert animation.n_frames == 2
+        assert animation.n_frames == 3  # untrained, and after each epoch
 
 
 @pytest.mark.parametrize(("features", "classes"), [(1, 2), (5, 9)])

@@ -24,6 +24,7 @@ ROOMS = [
     "demos.comparison",
     "demos.bench",
     "demos.pictures",
+    "demos.page",
     "demos.signature",
     "demos.curved",
     "demos",

@@ -1,6 +1,8 @@
 """The command line of compare.py, and what it asks for: a task, a recipe, a place to train."""
 
 import argparse
+import shlex
+import sys
 from pathlib import Path
 
 import minigrad
@@ -152,7 +154,7 @@ def parse(arguments):
         metavar="DIR",
         help="for all files; those of an earlier run are replaced (default: out)",
     )
-    group.add_argument("--no-plots", action="store_true", help="numbers only, no pictures")
+    group.add_argument("--no-plots", action="store_true", help="numbers only, no pictures, no page")
     group.add_argument(
         "--boundaries",
         type=natural_number,
@@ -162,6 +164,9 @@ def parse(arguments):
     )
     group.add_argument(
         "--animate", action="store_true", help="and a GIF of all boundaries forming, epoch by epoch"
+    )
+    group.add_argument(
+        "--open", action="store_true", help="show report.html in the browser when it is written"
     )
     group.add_argument("--quiet", action="store_true", help="print the table, nothing else")
 
@@ -182,6 +187,10 @@ def parse(arguments):
             options.only = architecture_names(options.only)
         except argparse.ArgumentTypeError as error:
             parser.error(f"argument --only: {error}")
+    if options.open and options.no_plots:
+        parser.error("--open shows what is drawn: leave out --no-plots")
+    given = sys.argv[1:] if arguments is None else map(str, arguments)
+    options.command = shlex.join(["python", "demos/compare.py", *given])
     options.seeds = tuple(range(options.seed, options.seed + options.replicas))
     both = options.protocol == "both"
     options.protocols = ("shared", "native") if both else (options.protocol,)
@@ -211,7 +220,6 @@ def recipe_of(options, task):
         compiled=not options.eager,
         device=backend.device(),
         boundaries=not options.no_plots and len(task.feature_names) == 2,
-        animate=options.animate,
     )
 
 

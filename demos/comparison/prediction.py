@@ -35,10 +35,10 @@ def predict_rows(model, x, seed, first=0):
     return np.concatenate(parts, axis=-2)
 
 
-def predict_grid(model, extent, n, seed):
-    """Class probabilities (n, n, C) of the first replica, from the bottom left upwards."""
+def predict_grid(model, replica, extent, n, seed):
+    """Class probabilities (n, n, C) of one replica, from the bottom left upwards."""
     points = backend.asarray(grid_points(extent, n))
-    return predict_rows(nn.unstack(model, 0), points, seed).reshape(n, n, -1)
+    return predict_rows(nn.unstack(model, replica), points, seed).reshape(n, n, -1)
 
 
 def grid_points(extent, n):

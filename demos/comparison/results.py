@@ -14,6 +14,7 @@ PICTURES = (
     *("accuracy.png", "bayes.png", "boundaries.png", "confusion.png", "curves.png", "data.png"),
     *("summary.png", "training.gif"),
 )
+PAGE = "report.html"
 
 
 def collect(rankings, task, recipe, protocol, *, failed, interrupted):
@@ -78,7 +79,8 @@ def finite(values):
 def file_names(options):
     """The files and folders that a run with these options may write."""
     folders = ("shared", "native") if options.protocol == "both" else ()
-    return ("results.json", "results.csv", *(() if options.no_plots else (*PICTURES, *folders)))
+    drawn = () if options.no_plots else (*PICTURES, PAGE, *folders)
+    return ("results.json", "results.csv", *drawn)
 
 
 def publish(results, output):

@@ -12,7 +12,8 @@ from minigrad import backend, fit, nn, optim
 
 WATCHED = 16  # at most so many replicas are tested after every epoch, for the curves
 GRID = 120  # points along each side of a decision boundary
-FRAME = 60  # the same for a frame of the animation
+FRAME = 40  # the same for a frame: a boundary as it was on the way
+FRAMES = 20  # at most so many epochs have a frame, beside the untrained network's
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,7 @@ class Recipe:
     reshuffle: bool = False
     compiled: bool = True  # whether training steps are recorded and replayed: the same bits
     device: str = "cpu"
-    boundaries: bool = False  # whether to predict a grid for pictures
-    animate: bool = False  # the same after every epoch
+    boundaries: bool = False  # whether to predict a grid for pictures, and frames on the way
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ class Outcome:
     predictions: np.ndarray  # (R, test rows): class indices
     confusion: np.ndarray  # (C, C) counts over all replicas: row = true class, column = predicted
     train_seconds: float  # of all replicas together, without prediction
-    grid: np.ndarray | None = None  # (GRID, GRID, C): probabilities of the first replica
-    frames: list = field(default_factory=list)  # as `grid`, (FRAME, FRAME, C) after each epoch
+    shown: int = 0  # the replica in pictures of single ones: the median of the watched
+    frames: dict = field(default_factory=dict)  # {epoch: (n, n, C)}: see `grid`; 0: untrained
     extra: dict = field(default_factory=dict)
     has_own_objective: bool = False  # whether the other protocol would train it differently
     colour: str | None = None  # in pictures; None: that of its family
@@ -66,6 +66,14 @@ class Outcome:
         accuracy = 100 * np.mean(self.accuracy)
         replicas = f"{len(self.accuracy)} replica{'s' * (len(self.accuracy) > 1)}"
         return f"Outcome({self.label}, {self.protocol}: {accuracy:.1f} %, {replicas})"
+
+    @property
+    def grid(self):
+        """The class probabilities in the plane that the replica shown gives, (GRID, GRID, C).
+
+        None if nobody asked for boundaries. Those of earlier epochs are (FRAME, FRAME, C).
+        """
+        return self.frames[max(self.frames)] if self.frames else None
 
     @property
     def diverged(self):
@@ -115,8 +123,7 @@ def train(entry, on_epoch=None):
             loss_history=np.stack(history.losses, axis=-1),
             accuracy_history=np.stack(watch.accuracies, axis=-1),
             train_seconds=sum(history.seconds),
-            frames=watch.frames,
-            **examine(entry, model, x_train, x_test),
+            **examine(entry, model, x_train, x_test, watch.models),
         )
 
 
@@ -143,33 +150,61 @@ class Watch:
     def __init__(self, entry, model, x_train, x_test, on_epoch):
         self.entry, self.model, self.on_epoch = entry, model, on_epoch
         self.x_train, self.x_test = x_train[:WATCHED], x_test[:WATCHED]
-        self.accuracies, self.frames = [], []
+        self.accuracies, self.models = [], {}  # {epoch: a copy of the first replicas}
+        self.framed = epochs_with_frames(entry.recipe)
+        self.look(0)
+
+    def look(self, epoch):
+        """The first replicas as they are now, ready to predict; kept if this epoch has a frame."""
+        model = nn.unstack(self.model, slice(WATCHED)).finish(self.x_train)
+        if epoch in self.framed:
+            self.models[epoch] = model
+        return model
 
     def __call__(self, epoch, history):
         task, seed = self.entry.task, self.entry.recipe.seeds[0]
-        model = nn.unstack(self.model, slice(WATCHED)).finish(self.x_train)
+        model = self.look(epoch)
         guesses = predict(model, self.x_test, seed)
         self.accuracies.append(share_right(guesses, task.y_test[:WATCHED]))
-        if self.entry.recipe.animate:
-            self.frames.append(predict_grid(model, task.extent, FRAME, seed))
         if self.on_epoch is not None:
             accuracy = self.accuracies[-1].mean()
             self.on_epoch(self.entry, epoch, history.losses[-1].mean(), accuracy)
 
 
-def examine(entry, model, x_train, x_test):
-    """What the trained replicas are worth: the parts of an Outcome that prediction gives."""
+def epochs_with_frames(recipe):
+    """Spread evenly from 0, the untrained network, to the last."""
+    if not recipe.boundaries:
+        return set()
+    return set(np.linspace(0, recipe.epochs, min(recipe.epochs, FRAMES) + 1).round().tolist())
+
+
+def examine(entry, model, x_train, x_test, on_the_way):
+    """What the trained replicas are worth: the parts of an Outcome that prediction gives.
+
+    on_the_way: {epoch: the first replicas}. Which of them is the median one is known only now, so
+    only now are the frames predicted.
+    """
     task, seed = entry.task, entry.recipe.seeds[0]
     finished = model.finish(x_train)
     guesses = predict(finished, x_test, seed)
+    accuracy = share_right(guesses, task.y_test)
+    shown = median(accuracy[:WATCHED])
     found = {
-        "accuracy": share_right(guesses, task.y_test).tolist(),
+        "accuracy": accuracy.tolist(),
         "predictions": guesses.argmax(axis=-1),
         "confusion": confusion(guesses, task.y_test),
+        "shown": shown,
+        "frames": {},
     }
-    if entry.recipe.boundaries:
-        found["grid"] = predict_grid(finished, task.extent, GRID, seed)
+    for epoch, then in on_the_way.items():
+        n = GRID if epoch == entry.recipe.epochs else FRAME
+        found["frames"][epoch] = predict_grid(then, shown, task.extent, n, seed)
     if finished is not model:
         before = share_right(predict(model, x_test, seed), task.y_test)
         found["extra"] = {"accuracy_before_conversion": before.tolist()}
     return found
+
+
+def median(values):
+    """The index of the middle value; of the lower one of two."""
+    return int(np.argsort(values, kind="stable")[(len(values) - 1) // 2])

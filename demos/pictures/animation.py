@@ -12,7 +12,7 @@ MILLISECONDS = 500  # for a frame; the last one stays five times as long
 
 
 def write_gif(ranked, task, path):
-    """One panel for each architecture, one frame for each epoch."""
+    """One panel for each architecture, one frame for each epoch that has one."""
     outcomes = [one.outcome for one in ranked]
     columns = min(len(outcomes), 4)
     rows = -(-len(outcomes) // columns)
@@ -25,12 +25,13 @@ def write_gif(ranked, task, path):
         axes.set_axis_off()
     for axes, outcome in zip(grid, outcomes):
         axes.set_title(outcome.label)
-        regions(axes, outcome.frames[0], task.extent, lines=False)
-        scatter(axes, task.x_test[0], task.y_test[0], len(task.class_names), size=6)
+        regions(axes, outcome.grid, task.extent, lines=False)
+        shown = outcome.shown
+        scatter(axes, task.x_test[shown], task.y_test[shown], len(task.class_names), size=6)
         axes.set(xlim=task.extent[:2], ylim=task.extent[2:])
     frames = []
-    for epoch in range(len(outcomes[0].frames)):
-        figure.suptitle(f"epoch {epoch + 1}")
+    for epoch in outcomes[0].frames:
+        figure.suptitle(f"epoch {epoch}" if epoch else "untrained")
         for axes, outcome in zip(grid, outcomes):
             axes.images[0].set_data(shades(outcome.frames[epoch]))
         canvas.draw()

@@ -9,12 +9,14 @@ from demos.pictures.palette import INK, class_colours, class_legend
 
 
 def picture(ranked, task):
-    """boundaries.png: the first replicas of those that rank highest."""
+    """boundaries.png: the median replicas of those that rank highest."""
     figure, grid = panels(len(ranked), side=3.0, columns=2 if len(ranked) <= 4 else 4, bottom=0.4)
     for axes, one in zip(grid, ranked):
-        boundary(axes, one.outcome.grid, task)
-        axes.set_title(f"{one.outcome.label}: {100 * one.outcome.accuracy[0]:.1f} %")
-    figure.suptitle("Decision boundaries of the first replica, with its test points")
+        outcome = one.outcome
+        boundary(axes, outcome.grid, task, outcome.shown)
+        axes.set_title(f"{outcome.label}\n{here_and_all(one)}", fontsize=11.5)
+    which = "" if len(task.y_test) == 1 else " of the median replica"
+    figure.suptitle(f"Decision boundaries{which}, with its test points")
     class_legend(figure, task)
     return figure
 
@@ -29,10 +31,17 @@ def bayes(task):
     return figure
 
 
-def boundary(axes, probabilities, task):
-    """The regions of a classifier, the test points of the first replica on top."""
+def here_and_all(one):
+    """ "here 96.5 %, all 96.9 ± 1.1": the replica shown, and the mean of all."""
+    here = f"{100 * one.outcome.accuracy[one.outcome.shown]:.1f} %"
+    return here if len(one.outcome.accuracy) == 1 else f"here {here}, all {one.accuracy}"
+
+
+def boundary(axes, probabilities, task, replica=0):
+    """The regions of a classifier, the test points of a replica on top."""
     regions(axes, probabilities, task.extent)
-    scatter(axes, task.x_test[0], task.y_test[0], len(task.class_names), size=16, edge=INK)
+    points, y = task.x_test[replica], task.y_test[replica]
+    scatter(axes, points, y, len(task.class_names), size=16, edge=INK)
     axes.set_xlim(task.extent[:2])
     axes.set_ylim(task.extent[2:])
 

@@ -13,7 +13,7 @@ from demos.pictures.palette import STYLE
 def draw_all(ranked, task, folder, *, best, animate, tell=lambda name: None):
     """Write the pictures into `folder`.
 
-    Data and boundaries are those of the first replica; accuracies, curves and confusions of all.
+    Data are those of the first replica, boundaries of the median one, all else of all.
 
     Args:
         ranked: Standings, best first.

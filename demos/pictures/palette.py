@@ -91,3 +91,10 @@ def family_handles(ranked):
 def colour(outcome):
     """That of the architecture, if it has registered one; otherwise that of its family."""
     return outcome.colour or family_colour(outcome.family)
+
+
+def member(outcome):
+    """Its place among the architectures of its family, which share a colour: 0, 1 ..."""
+    return [name for name, entry in ARCHITECTURES.items() if entry.family == outcome.family].index(
+        outcome.name
+    )

@@ -5,9 +5,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, SymmetricalLogLocator
 
-from architectures import ARCHITECTURES
 from demos.pictures.layout import shorten
-from demos.pictures.palette import CEILING, colour, family_handles
+from demos.pictures.palette import CEILING, colour, family_handles, member
 
 
 def accuracies(ranked, task):
@@ -31,12 +30,11 @@ def curves(ranked, task):
     handles = []
     outcomes = [one.outcome for one in ranked]
     for outcome in outcomes:
-        family = [name for name, entry in ARCHITECTURES.items() if entry.family == outcome.family]
-        member = family.index(outcome.name)
+        k = member(outcome)
         look = {
             "color": colour(outcome),
-            "ls": ("-", "--", ":")[member % 3],
-            "marker": "os^"[member % 3],
+            "ls": ("-", "--", ":")[k % 3],
+            "marker": "os^"[k % 3],
             "ms": 4,
         }
         epochs = range(1, outcome.loss_history.shape[-1] + 1)

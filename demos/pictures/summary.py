@@ -5,7 +5,7 @@ from functools import partial
 from matplotlib.figure import Figure
 
 from demos.comparison.training import GRID
-from demos.pictures.boundaries import bayes_probabilities, boundary
+from demos.pictures.boundaries import bayes_probabilities, boundary, here_and_all
 from demos.pictures.confusion import has_long_names, matrix
 from demos.pictures.data import cloud
 from demos.pictures.palette import family_handles
@@ -47,11 +47,9 @@ def highlights(ranked, task):
     room = 3 if task.posterior is None else 2
     for one in ranked if len(ranked) <= room else [*ranked[: room - 1], ranked[-1]]:
         outcome = one.outcome
-        which = "first replica: " if len(outcome.accuracy) > 1 else ""
-        accuracy = f"({which}{100 * outcome.accuracy[0]:.1f} %)"
         if outcome.grid is not None:
-            draw = partial(boundary, probabilities=outcome.grid, task=task)
-            yield f"#{one.place}: {outcome.label}\n{accuracy}", draw
+            draw = partial(boundary, probabilities=outcome.grid, task=task, replica=outcome.shown)
+            yield f"#{one.place}: {outcome.label}\n({here_and_all(one)})", draw
         else:
             across = not has_long_names(task)  # long names would reach into what is below
             draw = partial(matrix, one=one, task=task, down=True, across=across)

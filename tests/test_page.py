@@ -1,0 +1,293 @@
+"""The page: what it carries, that it is safe and self-contained, and that a browser shows it."""
+
+import base64
+import json
+import re
+import zlib
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from browser import CHROMIUM, Browser
+
+from demos import compare
+from demos.comparison import training
+from demos.comparison.own_data import task_from_file
+from demos.comparison.ranking import rank, rank_all
+from demos.comparison.rings_and_clusters import rings_and_clusters
+from demos.comparison.training import Entry, Recipe, train
+from demos.page import build
+
+SEEDS = (3, 4, 5)
+HOSTILE = '</script><img src=x onerror="document.title=1">'
+LONG = 45 * "w"
+COMMAND = "python demos/compare.py --seed 3"
+
+
+@pytest.fixture(autouse=True)
+def small_grids(monkeypatch):
+    monkeypatch.setattr(training, "GRID", 24)
+    monkeypatch.setattr(build, "GRID", 24)
+    monkeypatch.setattr(training, "FRAME", 9)
+
+
+def competed(task, seeds, names=("mlp", "ebm"), **options):
+    recipe = Recipe(seeds=seeds, epochs=2, **{"boundaries": True} | options)
+    return [train(Entry(name, task, recipe)) for name in names], recipe
+
+
+def rings(**options):
+    task = rings_and_clusters(SEEDS)
+    outcomes, recipe = competed(task, SEEDS, **options)
+    return {"shared": rank(outcomes, task.bayes_accuracy)}, task, recipe
+
+
+def hostile(tmp_path, features):
+    """Data of which every name would like to be something else."""
+    rng = np.random.default_rng(0)
+    quoted = '"' + HOSTILE.replace('"', '""') + '"'
+    head = [quoted, '"$style &lt;"', *(f"f{k}" for k in range(features - 2)), "kind"]
+    rows = [
+        ",".join(
+            [*(f"{value:.3f}" for value in point + k % 3), (quoted, "<b>&amp;" + LONG, "犬")[k % 3]]
+        )
+        for k, point in enumerate(rng.normal(size=(60, features)))
+    ]
+    path = tmp_path / "<i>.csv"
+    path.write_text("\n".join([",".join(head), *rows]), encoding="utf-8")
+    task = task_from_file(path, "kind", SEEDS)
+    outcomes, recipe = competed(task, SEEDS, boundaries=features == 2)
+    return {"shared": rank(outcomes)}, task, recipe
+
+
+class Reader(HTMLParser):
+    """The tags of a page, and the text in each script and style."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.inside, self.holds = [], None, {}
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        self.inside = dict(attributes).get("id", tag)
+
+    def handle_endtag(self, tag):
+        self.inside = None
+
+    def handle_data(self, text):
+        if self.inside:
+            self.holds[self.inside] = self.holds.get(self.inside, "") + text
+
+
+def unpacked(packed, classes):
+    """What pack() packed, in thousandths: [(n, n, C)]."""
+    low, high = np.frombuffer(zlib.decompress(base64.b64decode(packed["bytes"])), np.uint8).reshape(
+        2, -1
+    )
+    steps = np.stack([low, high], axis=-1).reshape(-1).view("<i2")
+    frames = []
+    for n in packed["sizes"]:
+        planes, steps = steps[: classes * n * n].reshape(classes, n, n), steps[classes * n * n :]
+        planes = planes.cumsum(axis=-1)
+        planes[-1] = 1000 - planes.sum(axis=0)
+        frames.append(planes.transpose(1, 2, 0))
+    assert not len(steps)
+    return frames
+
+
+def test_the_numbers_on_the_page_are_those_of_the_run():
+    rankings, task, recipe = rings()
+    known = json.loads(Reader(build.page(rankings, task, recipe, COMMAND)).holds["data"])
+    assert known["frames"] == [0, 1, 2] and known["command"] == COMMAND
+    for one, shown in zip(rankings["shared"], known["protocols"]["shared"]["standings"]):
+        outcome = one.outcome
+        assert shown["accuracies"] == outcome.accuracy
+        assert shown["place"] == one.place and shown["ties"] == list(one.ties)
+        assert shown["confusion"] == outcome.confusion.tolist()
+        assert shown["here"].startswith(f"here {100 * np.median(outcome.accuracy):.1f} %, all ")
+        frames = unpacked(known["maps"][shown["map"]], 5)
+        assert [len(frame) for frame in frames] == [9, 9, 24]
+        for frame, probabilities in zip(frames, outcome.frames.values()):
+            assert abs(frame / 1000 - probabilities).max() < 0.5001e-3
+        x = task.x_test[outcome.shown]
+        right = [true == guess for *_, true, guess in shown["points"]]
+        assert np.mean(right) == outcome.accuracy[outcome.shown]
+        np.testing.assert_allclose([point[:2] for point in shown["points"]], x, atol=1e-3)
+
+
+def test_no_finite_or_other_number_breaks_a_map():
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet(np.full(7, 0.3), size=(12, 12))
+    [frame] = unpacked(build.pack([probabilities]), 7)
+    assert np.array_equal(frame, np.rint(1000 * probabilities))
+    probabilities[3, 4] = np.nan  # of a network that diverged
+    [frame] = unpacked(build.pack([probabilities]), 7)
+    assert not frame[3, 4].any() and np.array_equal(frame[0], np.rint(1000 * probabilities[0]))
+
+
+def test_whoever_trains_the_same_under_both_protocols_has_one_map():
+    task = rings_and_clusters(SEEDS)
+    outcomes, recipe = competed(task, SEEDS)
+    natives, _ = competed(task, SEEDS, names=("ebm",), protocol="native")
+    rankings = rank_all(outcomes + natives, ("shared", "native"))
+    known = build.contents(rankings, task, recipe, COMMAND)
+    assert known["maps"].keys() == {"mlp", "ebm shared", "ebm native"}
+    assert list(known["protocols"]) == ["shared", "native"]
+
+
+@pytest.mark.parametrize("features", [2, 3])
+def test_names_from_outside_stay_text(tmp_path, features):
+    rankings, task, recipe = hostile(tmp_path, features)
+    plain, text = (
+        build.page(rankings, some, recipe, COMMAND + HOSTILE)
+        for some in (replace(task, name="x", class_names=("a", "b", "c")), task)
+    )
+    page = Reader(text)
+    assert page.tags == Reader(plain).tags
+    assert "img" not in dict(page.tags)
+    known = json.loads(page.holds["data"])
+    assert known["task"] == page.holds["title"].removeprefix("minigrad: ") == "<i>.csv"
+    assert known["features"][0] == HOSTILE and known["features"][1] == "$style &lt;"
+    assert {one["name"] for one in known["classes"]} == {HOSTILE, "<b>&amp;" + LONG, "犬"}
+    assert bool(known["maps"]) == (features == 2)
+
+
+def test_the_page_asks_for_nothing_and_runs_only_its_own_script():
+    page = Reader(build.page(*rings(), COMMAND))
+    policy = next(tag["content"] for _, tag in page.tags if "http-equiv" in tag)
+    assert policy.startswith("default-src 'none'; ")
+    for kind in ("style", "script"):
+        assert f"{kind}-src '{build.fingerprint(page.holds[kind])}'" in policy
+    for _, attributes in page.tags:
+        assert not {"src", "href", "style", "onclick"} & attributes.keys()
+    assert not re.search(r"innerHTML|insertAdjacent|document\.write|eval\(", page.holds["script"])
+    assert page.tags[0] == ("html", {"lang": "en"})
+
+
+def test_every_label_and_every_id_of_the_script_is_there():
+    page = Reader(build.page(*rings(), COMMAND))
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    named = set(re.findall(r'find\("([\w-]+)"\)', page.holds["script"]))
+    assert named <= set(ids)
+    for _, attributes in page.tags:
+        for key in ("for", "aria-labelledby"):
+            assert attributes.get(key, ids[0]) in ids
+
+
+def test_a_run_writes_the_page_and_opens_it(tmp_path, monkeypatch, capsys):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr(compare, "draw", lambda *_: None)
+    options = ["--only", "mlp", "--replicas", "2", "--epochs", "1", "--out", str(tmp_path)]
+    assert compare.main([*options, "--open"]) == 0
+    assert opened == [(tmp_path / "report.html").as_uri()]
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert len(text) < 200_000
+    command = json.loads(Reader(text).holds["data"])["command"]
+    assert command == f"python demos/compare.py {' '.join(options)} --open"
+    with pytest.raises(SystemExit):
+        compare.main([*options, "--open", "--no-plots"])
+    assert "leave out --no-plots" in capsys.readouterr().err
+    assert compare.main([*options, "--no-plots"]) == 0
+    assert not (tmp_path / "report.html").exists()
+
+
+# --- in a browser ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium")
+    browser = Browser(tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()
+
+
+def visit(browser, path, text, width=1600):
+    path.write_text(text, encoding="utf-8")
+    browser.events.clear()
+    browser.size(width, 900)
+    browser.ask("Page.navigate", url=path.as_uri())
+    browser.until("document.readyState === 'complete'")
+    maps = browser.run("report.frames.length && report.protocols.shared.standings.length")
+    browser.until(f"maps.length === {maps} && !waiting.size && find('epoch-says').textContent")
+
+
+def complaints(browser):
+    """What the console says, and what was asked of the network."""
+    loud = ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded")
+    asked = [
+        event["params"]["request"]["url"]
+        for event in browser.events
+        if event["method"] == "Network.requestWillBeSent"
+    ]
+    return [event for event in browser.events if event["method"] in loud] + asked[1:]
+
+
+def settled(browser):
+    browser.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def test_a_browser_shows_the_networks_numbers_where_the_mouse_is(browser, tmp_path):
+    rankings, task, recipe = rings()
+    visit(browser, tmp_path / "report.html", build.page(rankings, task, recipe, COMMAND))
+    browser.run("maps[0].canvas.scrollIntoView()")
+    box = browser.run("(({x, y, width}) => [x, y, width])(maps[0].canvas.getBoundingClientRect())")
+    left, top, side = box
+    read = """maps.map(({bars}) => bars.map(({number}) => number.textContent))"""
+    for u, v in [(0.31, 0.72), (0.5, 0.5), (0.9, 0.05)]:
+        browser.mouse(left + u * side, top + (1 - v) * side)
+        settled(browser)
+        for one, shown in zip(rankings["shared"], browser.run(read)):
+            grid = one.outcome.grid
+            expected = grid[round(v * (len(grid) - 1)), round(u * (len(grid) - 1))]
+            assert abs(np.array(shown, float) - expected).max() < 0.5001e-3
+    before = browser.run(read)
+    browser.run("find('epoch').focus()")
+    pictures = "maps.map(({plane}) => plane.toDataURL())"
+    last = browser.run(pictures)
+    browser.press("Home", windowsVirtualKeyCode=36)
+    settled(browser)
+    assert browser.run("find('epoch-says').textContent") == "untrained"
+    assert all(a != b for a, b in zip(last, browser.run(pictures)))
+    assert browser.run(read) != before
+    assert not complaints(browser)
+
+
+def test_a_browser_sorts_and_marks(browser, tmp_path):
+    rankings, task, recipe = rings()
+    visit(browser, tmp_path / "report.html", build.page(rankings, task, recipe, COMMAND))
+    names = "[...find('ranking').tBodies[0].rows].map(row => row.cells[1].textContent)"
+    assert browser.run(names) == [one.outcome.label for one in rankings["shared"]]
+    parameters = "find('ranking').tHead.querySelector('th:last-child button')"
+    assert browser.run(f"{parameters}.textContent") == "Parameters"
+    browser.run(f"{parameters}.click()")
+    assert browser.run(names) == ["EBM", "MLP"]
+    browser.run(f"{parameters}.click()")
+    assert browser.run(names) == ["MLP", "EBM"]
+    assert browser.run("document.querySelectorAll('[aria-sort=descending]').length") == 1
+    browser.run("""document.querySelector('[data-at="1 4"]').click()""")
+    assert browser.run("state.marked") == [1, 4]
+    assert browser.run("""document.querySelectorAll('td[aria-pressed="true"]').length""") == 2
+    assert not complaints(browser)
+
+
+@pytest.mark.parametrize("features", [2, 3])
+@pytest.mark.parametrize("width", [380, 1600])
+def test_a_browser_shows_hostile_names_as_text_at_any_width(browser, tmp_path, features, width):
+    visit(
+        browser, tmp_path / "report.html", build.page(*hostile(tmp_path, features), COMMAND), width
+    )
+    assert browser.run("document.images.length") == 0
+    assert browser.run("document.title") == "minigrad: <i>.csv"
+    assert HOSTILE in browser.run("find('takeaways').textContent + find('classes').textContent")
+    assert browser.run("find('no-maps').hidden") == (features == 2)
+    too_wide = """[...document.querySelectorAll('body *')].filter(one =>
+        one.getBoundingClientRect().right > innerWidth + 1).map(one => one.outerHTML)"""
+    assert browser.run(too_wide) == []
+    assert browser.run("document.documentElement.scrollWidth <= innerWidth")
+    assert not complaints(browser)
