@@ -45,7 +45,8 @@ def listing(recording, calls, name):
             continue
         if call.section != section:
             section = call.section
-            lines += ["", f"    # {section}"] if section else [""]
+            lines += [""] * (not lines[-1].endswith(":"))
+            lines += [f"    # {section}"] if section else []
         line, shape = f"    {statement(call, inside)}", call.result.shape
         if shape is not None and not call.writes:
             line = f"{line:<60}  # {', '.join(map(str, shape)) if shape else 'one number'}"

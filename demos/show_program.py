@@ -1,0 +1,98 @@
+"""What a training step is: the array calls of one, as a NumPy function.
+
+python demos/show_program.py mlp
+python demos/show_program.py bayesian --protocol native --replicas 2
+python demos/show_program.py mlp --hidden 8,8 --picture program.png
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+if not __package__:  # run as a file: this checkout goes first, wherever it is run from
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from demos.shell.ending import Refusal, begin, command, printable
+
+if __name__ == "__main__":
+    begin("show_program.py")
+
+import numpy as np
+
+from architectures import classifier, list_architectures, lookup
+from demos.shell.arguments import Parser, positive_integer
+from minigrad import compile, nn, optim
+from minigrad.training import training_step
+
+ROWS, FEATURES, CLASSES = 32, 2, 5
+
+
+@command("show_program.py")
+def main(arguments=None):
+    """Print the program; return the exit status."""
+    options = parse(arguments)
+    step = recorded(options)
+    print(step.source, end="")
+    if options.picture:
+        from demos.pictures.program import Crowded, draw  # here: Matplotlib takes its time
+
+        try:
+            draw(step.last, lookup(options.name).label).savefig(options.picture)
+        except Crowded as error:
+            raise Refusal(error) from None
+        print(f"\nwrote {printable(str(options.picture))}", file=sys.stderr)
+    return 0
+
+
+def recorded(options):
+    """A compiled training step of the architecture, done once."""
+    widths = {"hidden_sizes": options.hidden} if options.hidden else {}
+    native = options.protocol == "native"
+
+    def model(seed):
+        known = lookup(options.name).options | widths
+        return classifier(
+            *(options.name, CLASSES, FEATURES), train_rows=800, native=native, rng=seed, **known
+        )
+
+    lead = () if options.replicas is None else (options.replicas,)
+    try:
+        whole = nn.stack(map(model, range(options.replicas))) if lead else model(0)
+    except TypeError as error:  # an option that it does not have
+        raise Refusal(error) from None
+    optimizer = optim.Adam(whole.train().parameters(), lr=1e-2)
+    step = compile(training_step(whole, type(whole).loss, optimizer))
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((*lead, ROWS, FEATURES), dtype=np.float32)
+    step(x, rng.integers(CLASSES, size=(*lead, ROWS)))
+    return step
+
+
+def parse(arguments):
+    parser = Parser(
+        prog="show_program.py",
+        description="Record a training step of an architecture and print it as a NumPy function.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "name", choices=list_architectures(), metavar="NAME", help="which one: %(choices)s"
+    )
+    parser.add_argument("--protocol", choices=("shared", "native"), default="shared")
+    parser.add_argument("--replicas", type=positive_integer, metavar="R", help="so many at once")
+    parser.add_argument(
+        "--hidden", type=widths, metavar="N,N", help="the widths of the hidden layers"
+    )
+    parser.add_argument(
+        "--picture", type=Path, metavar="FILE", help="draw its graph, too: ops above, vjps below"
+    )
+    return parser.parse_args(arguments)
+
+
+def widths(text):
+    return tuple(positive_integer(part) for part in text.split(","))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

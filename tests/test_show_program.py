@@ -1,0 +1,39 @@
+"""show_program.py prints a step that NumPy can run, and draws a small one."""
+
+import numpy as np
+import pytest
+
+from demos import show_program
+
+
+def test_the_printed_step_runs(capsys):
+    assert show_program.main(["hopfield", "--protocol", "native", "--replicas", "2"]) == 0
+    scope = {}
+    exec(capsys.readouterr().out, scope)
+    assert "adam_values" in scope["step"].__code__.co_varnames
+    assert scope["np"] is np
+
+
+def test_a_picture(tmp_path, capsys):
+    picture = tmp_path / "mlp.png"
+    assert show_program.main(["mlp", "--hidden", "4,4", "--picture", str(picture)]) == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "# vjp of relu" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["tabnet", "--picture", "x.png"], "too many for a picture"),
+        (["hopfield", "--hidden", "4"], "its options are"),
+    ],
+)
+def test_what_does_not_work_is_said_in_a_line(arguments, words, capsys):
+    assert show_program.main(arguments) == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["rnn"], ["mlp", "--hidden", "4,a"], []])
+def test_wrong_options_are_refused(arguments):
+    with pytest.raises(SystemExit, match="2"):
+        show_program.main(arguments)
