@@ -19,8 +19,10 @@ standard is narrower than what NumPy and CuPy share (no methods, ``out=``, ``add
 integer arrays or random numbers), and ``float(x)`` and ``numpy.exp(x)`` work on its arrays.
 """
 
-from contextlib import contextmanager
+import operator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +73,7 @@ OPTIONS |= {"copy", "endpoint", "k", "mode", "num", "out", "size"}
 @dataclass
 class Counters:
     launches: int = 0
+    graphed: int = 0  # kernels that a captured graph has run: of each graph one launch
     synchronisations: int = 0
     transfers: int = 0
 
@@ -87,6 +90,38 @@ def counting():
         yield counters
     finally:
         counters = outside
+
+
+# --- kernels ---------------------------------------------------------------------------------
+
+captured: Any = None  # while a graph is being captured: what it is to do
+
+
+def _run(kernel, *args, **options):
+    """Run a kernel that writes into an array, or write it down."""
+    if captured is None:
+        counters.launches += 1
+        kernel(*args, **options)
+    else:
+        captured.append(partial(kernel, *args, **options))
+
+
+def _run_again(result, function, *args, **options):
+    """A kernel has made this result, and will make it again if it is written down."""
+
+    def kernel():
+        result[...] = function(*args, **options)
+
+    if captured is None:
+        counters.launches += 1
+    else:
+        captured.append(kernel)
+
+
+def _wait():
+    if captured is not None:
+        raise RuntimeError("the host cannot wait for a graph that is being captured")
+    counters.synchronisations += 1
 
 
 # --- the array -------------------------------------------------------------------------------
@@ -121,12 +156,13 @@ class StrictArray:
 
     def __getitem__(self, index):
         parts, gathers = _plain_index(index)
-        counters.launches += gathers
-        return StrictArray(self._array[parts])
+        result = self._array[parts]
+        if gathers:
+            _run_again(result, operator.getitem, self._array, parts)
+        return StrictArray(result)
 
     def __setitem__(self, index, value):
-        counters.launches += 1
-        self._array[_plain_index(index)[0]] = _plain(value)
+        _run(operator.setitem, self._array, _plain_index(index)[0], _plain(value))
 
     @property
     def data(self):
@@ -134,7 +170,7 @@ class StrictArray:
 
     def get(self):
         """A copy in the host's memory."""
-        counters.synchronisations += 1
+        _wait()
         return self._array.copy()
 
 
@@ -158,7 +194,7 @@ def _plain_index(index):
     parts = [asarray(p) if isinstance(p, (list, numpy.ndarray)) else p for p in parts]
     arrays = [p for p in parts if isinstance(p, StrictArray)]
     if [mask for mask in arrays if mask.dtype == bool]:
-        counters.synchronisations += 1  # the device alone knows how many elements it picks
+        _wait()  # the device alone knows how many elements it picks
     if not [p for p in parts if p is ...]:
         parts.append(...)  # so that a single element, too, comes as an array
     return tuple(_plain(parts)), bool(arrays)
@@ -175,13 +211,19 @@ def _counted(function):
     def call(*args, **options):
         if unknown := options.keys() - OPTIONS:
             raise TypeError(f"{function.__name__}() on a GPU: no option {', '.join(unknown)}")
-        args = _plain(args)
-        result = function(*args, **{name: _plain(value) for name, value in options.items()})
-        counters.synchronisations += synchronisations
-        if options.get("out") is not None:
-            counters.launches += 1
-            return options["out"]
-        counters.launches += launches and not _is_view(result, *args[:1])
+        out = options.get("out")
+        if isinstance(function, numpy.ufunc) and len(args) > function.nin:
+            out = args[function.nin]
+        args, options = _plain(args), {name: _plain(value) for name, value in options.items()}
+        if synchronisations:
+            _wait()
+        if out is not None or function.__name__ == "fill":
+            _run(function, *args, **options)
+            return out
+        result = function(*args, **options)
+        result = result if isinstance(result, tuple) else numpy.asarray(result)
+        if launches and not _is_view(result, *args[:1]):
+            _run_again(result, function, *args, **options)
         return tuple(map(StrictArray, result)) if isinstance(result, tuple) else StrictArray(result)
 
     return call
@@ -198,9 +240,13 @@ def _operator(name):
     def call(self, other):
         if not isinstance(other, (StrictArray, int, float, complex, numpy.generic, numpy.ndarray)):
             return NotImplemented
-        counters.launches += 1
-        result = function(self._array, _plain(other))
-        return self if in_place else StrictArray(result)
+        other = _plain(other)
+        if in_place:
+            _run(function, self._array, other)
+            return self
+        result = numpy.asarray(function(self._array, other))
+        _run_again(result, function, self._array, other)
+        return StrictArray(result)
 
     return call
 
@@ -215,7 +261,7 @@ def _view(name):
 
 def _conversion(name):
     def call(self, *args):
-        counters.synchronisations += 1
+        _wait()
         return getattr(self._array, name)(*args)
 
     return call
@@ -250,8 +296,7 @@ def __getattr__(name):
 def _add_at(target, index, values):
     if target.dtype.kind != "f":
         raise TypeError(f"CuPy adds at an index to floating-point arrays, not to {target.dtype}")
-    counters.launches += 1
-    numpy.add.at(target._array, _plain_index(index)[0], _plain(values))
+    _run(numpy.add.at, target._array, _plain_index(index)[0], _plain(values))
 
 
 globals()["add"].at = _add_at
@@ -277,6 +322,8 @@ def asarray(a, dtype=None):
     """A NumPy array, a number or a list moves to the device; a StrictArray is there already."""
     if isinstance(a, StrictArray):
         return a if dtype is None else a.astype(dtype, copy=False)
+    if captured is not None:
+        raise RuntimeError("a graph that is being captured cannot copy from the host")
     counters.transfers += 1
     return StrictArray(numpy.array(a, dtype))
 
@@ -302,8 +349,56 @@ class Generator:
 
 class Device:
     def synchronize(self):
-        counters.synchronisations += 1
+        _wait()
+
+
+class Stream:
+    """A queue of kernels. While it captures, they are not run but written down, for a Graph."""
+
+    def __init__(self, non_blocking=False):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def synchronize(self):
+        _wait()
+
+    def begin_capture(self):
+        global captured
+        captured = []
+
+    def end_capture(self):
+        global captured
+        work, captured = captured, None
+        return Graph(work)
+
+
+class Graph:
+    """What a Stream has captured: all of it is one launch."""
+
+    def __init__(self, work):
+        self.work = work
+
+    def launch(self):
+        counters.launches += 1
+        counters.graphed += len(self.work)
+        for kernel in self.work:
+            kernel()
+
+
+class MemoryPool:
+    malloc = None
 
 
 random = SimpleNamespace(default_rng=Generator, Generator=Generator)
-cuda = SimpleNamespace(Device=Device)
+cuda = SimpleNamespace(
+    Device=Device,
+    Stream=Stream,
+    MemoryPool=MemoryPool,
+    get_current_stream=Stream,
+    using_allocator=nullcontext,
+)

@@ -12,6 +12,7 @@ from test_ops import every_case, tensors
 from test_strict import LAYERS, both_protocols, every_architecture, make, points, training_step
 
 import minigrad
+import minigrad.training
 from architectures import list_architectures
 from minigrad import Tensor, backend, functional, nn, optim
 from minigrad.backend import xp
@@ -256,3 +257,25 @@ def test_fit_gives_the_same_history():
 
     expected, actual = on_both(run)
     assert_close(actual, expected, rtol=1e-4)
+
+
+@both_protocols
+def test_a_captured_step_is_the_eager_step(name, native):
+    """Compiled, the step is a CUDA graph from its third call on: the same losses and weights."""
+    x, y = points(64)
+
+    def run(compiled):
+        model = make(name, native, rng=0, rows=len(x)).train()
+        optimizer = optim.Adam(model.parameters(), lr=1e-2)
+        step = minigrad.training.training_step(model, type(model).loss, optimizer)
+        step = minigrad.compile(step) if compiled else step
+        losses = [step(backend.asarray(x), backend.asarray(y)) for _ in range(6)]
+        return [backend.to_numpy(a) for a in (*losses, optimizer.values)]
+
+    backend.use("gpu")
+    try:
+        eager, compiled = run(False), run(True)
+    finally:
+        backend.use("cpu")
+    for a, b in zip(eager, compiled):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)

@@ -132,7 +132,8 @@ def parse(arguments):
     group.add_argument(
         "--eager",
         action="store_true",
-        help="train without recording and replaying the training steps: the same results, slower",
+        help="train without recording and replaying the training steps: the same results, slower "
+        "(on a GPU always, as long as the replay there is untried)",
     )
     group.add_argument(
         "--jobs",
@@ -217,7 +218,7 @@ def recipe_of(options, task):
         learning_rate=options.lr,
         batch_size=options.batch_size,
         reshuffle=options.reshuffle,
-        compiled=not options.eager,
+        compiled=not options.eager and backend.device() == "cpu",
         device=backend.device(),
         boundaries=not options.no_plots and len(task.feature_names) == 2,
     )

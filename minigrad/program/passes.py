@@ -306,7 +306,9 @@ class Spelling:
         if call.form == "draw":
             method = getattr(self.contents[call.args[0]], call.name)
             draw = self.bind(f"{call.args[0]}_{call.name}", method)
-            return [f"{draw}({text(call.args[1])}, {text(call.options['dtype'])}, {call.result})"]
+            return [
+                f"{draw}({text(call.args[1])}, {text(call.options['dtype'])}, out={call.result})"
+            ]
         if call.name in ALLOCATIONS:
             fill = {"zeros": "0", "ones": "1", "full": text(call.args[-1])}
             return [] if call.name == "empty" else [f"{call.result}.fill({fill[call.name]})"]

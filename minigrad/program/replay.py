@@ -7,9 +7,11 @@ recorded, and returns MISS if it is not.
 
 from typing import Any
 
+from .. import backend
 from ..backend import xp
 from ..engine import Exchangeable, Tensor, exchanges, next_order
 from ..modes import is_recording, who_watches
+from .graph import Graph
 from .passes import Spelling, cast_apart, constants_once, share_buffers, views_once
 
 MISS = object()
@@ -47,12 +49,31 @@ def make_replay(recording, calls, outlive):
     if recording.moved:
         bound["_moved"] = recording.moved
         end += ["_order = _next_order()", "for _leaf in _moved: _leaf.order = _order"]
+    body = [line for line, _ in spelling.lines]
+    if backend.device() != "cpu":
+        made = [v for v in dict.fromkeys(outlive) if v.kind == "made" and not v.is_number]
+        body = graphed(spelling.lines, recording, made, bound)
     results = [output(*pair) for pair in recording.outputs]
     end.append(f"return {results[0] if recording.single else '(' + ', '.join(results) + ',)'}")
-    inputs = [value.name for value, _ in recording.inputs]
-    body = [line for line, _ in spelling.lines]
-    exec("\n    ".join([f"def _replay({', '.join(inputs)}):", *begin, *body, *end]), bound)
+    function_of("_replay", recording, [*begin, *body, *end], bound)
     return bound["_replay"], size, spelling.lines
+
+
+def function_of(name, recording, lines, bound):
+    """Make of lines a function of the inputs, with `bound` as its globals."""
+    inputs = [value.name for value, _ in recording.inputs]
+    exec("\n    ".join([f"def {name}({', '.join(inputs)}):", *lines]), bound)
+
+
+def graphed(lines, recording, made, bound):
+    """What is done with numbers, and then one line for all that is done with arrays."""
+    numbers = [line for line, call in lines if call.result.is_number or "[()] = " in line]
+    arrays = [line for line, _ in lines if line not in numbers]
+    names = ", ".join(value.name for value in made)
+    function_of("_arrays", recording, [*arrays, f"return [{names}]"], bound)
+    bound["_graph"] = Graph(bound["_arrays"], [value for value, _ in recording.inputs])
+    inputs = ", ".join(value.name for value, _ in recording.inputs)
+    return [*numbers, f"{names}{', ' * (len(made) == 1)} = _graph({inputs})"]
 
 
 def input_checks(recording, bound):
