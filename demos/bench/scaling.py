@@ -1,4 +1,4 @@
-"""How the cost of a training step grows, and what the recorder adds to each operation."""
+"""How the cost of a training step grows, and what recording a graph adds to each operation."""
 
 import tracemalloc
 from collections.abc import Callable
