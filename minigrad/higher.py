@@ -210,12 +210,12 @@ def _flip(x, axis):
 
 
 # The functions of xp that an op of the same name and arguments stands for, and all others.
-OPS = """
+SAME_AS_OPS = """
     abs add broadcast_to clip concatenate cos cumsum divide exp expand_dims log log1p matmul maximum
     minimum multiply negative power sin sort sqrt squeeze stack subtract take_along_axis tanh
     transpose where
 """
-FUNCTIONS = {name: getattr(ops, name) for name in OPS.split()} | {
+FUNCTIONS = {name: getattr(ops, name) for name in SAME_AS_OPS.split()} | {
     "flip": _flip,
     "logaddexp": lambda x, y: functional.softplus(x - y) + y,
     "moveaxis": _moveaxis,
