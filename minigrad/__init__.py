@@ -2,7 +2,7 @@
 
 Reading order: backend, engine (with modes and contract), checks, ops, methods, functional, spiking,
 init, nn, optim, schedules, data, training, program (which is compile), higher, gradcheck; strict is
-CuPy's stand-in where there is no GPU.
+CuPy's stand-in where there is no GPU, and files is about files of arrays.
 """
 
 from typing import TYPE_CHECKING
