@@ -94,7 +94,8 @@ class DeviceError(RuntimeError):
 
 xp: Any = ArrayModule(numpy)
 NUMPY_SCALARS = numpy.generic  # what NumPy gives for one element: numpy.float32(2)
-_device, _library = "cpu", numpy
+_device: str = "cpu"
+_library: Any = numpy  # or CuPy, or its stand-in
 
 
 def use(device):
