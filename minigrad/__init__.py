@@ -1,10 +1,11 @@
 """minigrad: reverse-mode automatic differentiation on NumPy or CuPy, written to be read.
 
 Reading order: backend, engine (with modes and contract), checks, ops, methods, functional, spiking,
-init, nn, optim, schedules, data, training, program (which is compile), higher, gradcheck; strict is
-CuPy's stand-in where there is no GPU, and files is about files of arrays.
+init, nn, optim, schedules, data, training, program (which is compile), higher, gradcheck, files,
+checkpoint (which is save and load); strict is CuPy's stand-in where there is no GPU.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from . import backend, data, functional, init, nn, ops, optim, schedules
@@ -15,6 +16,7 @@ from .modes import detect_nan, no_grad
 from .training import fit
 
 if TYPE_CHECKING:
+    from .checkpoint import load, save
     from .program import compile
 
 __version__ = "0.2.0.dev0"
@@ -27,19 +29,21 @@ __all__ = [
     "fit",
     "functional",
     "init",
+    "load",
     "nn",
     "no_grad",
     "op",
     "ops",
     "optim",
+    "save",
     "schedules",
     "use",
 ]
 
+LATER = {"compile": "program", "load": "checkpoint", "save": "checkpoint"}  # {name: its module}
+
 
 def __getattr__(name):  # reached only by what is not there yet
-    if name != "compile":
+    if name not in LATER:
         raise AttributeError(f"module 'minigrad' has no attribute {name!r}")
-    from .program import compile
-
-    return compile
+    return getattr(import_module(f".{LATER[name]}", __name__), name)
