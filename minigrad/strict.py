@@ -304,14 +304,24 @@ globals()["add"].at = _add_at
 
 def one_launch(loop, *inputs, **options):
     """What a `backend.Kernel` does on a GPU: its loop, in NumPy, counted as one launch."""
-    counters.launches += 1
-    library = xp._library
-    xp.switch_to(numpy)
-    try:
-        result = loop(*_plain(inputs), **{name: _plain(value) for name, value in options.items()})
-    finally:
-        xp.switch_to(library)
-    return options["out"] if "out" in options else StrictArray(result)
+    inputs, plain = _plain(inputs), {name: _plain(value) for name, value in options.items()}
+
+    def kernel():
+        library = xp._library
+        xp.switch_to(numpy)
+        try:
+            return loop(*inputs, **plain)
+        finally:
+            xp.switch_to(library)
+
+    if "out" in options:
+        _run(kernel)
+        return options["out"]
+    # While a graph is captured the inputs hold anything yet: what comes out is only a place.
+    with numpy.errstate(all=None if captured is None else "ignore"):
+        result = kernel()
+    _run_again(result, kernel)
+    return StrictArray(result)
 
 
 def may_share_memory(a, b):
