@@ -9,7 +9,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from demos.comparison.own_data import DataError, task_from_file
+from demos.comparison.own_data import DataError, standardised_as, task_from_file
+from demos.comparison.rings_and_clusters import rings_and_clusters
 
 IRISES = "width,length,species\n" + "".join(
     f"{i},{i * i},{'setosa' if i % 2 else 'virginica'}\n" for i in range(20)
@@ -40,6 +41,32 @@ def test_csv_is_standardised_by_its_training_rows_and_split_by_class(write):
     column = np.concatenate([task.x_train[0], task.x_test[0]])[:, 0]
     widths = np.argsort(np.argsort(column))
     assert np.array_equal(widths % 2 == 0, np.concatenate([task.y_train[0], task.y_test[0]]) == 1)
+
+
+def test_the_scale_leads_back_to_the_units_of_the_data(write):
+    task = task_from_file(write(IRISES), "species", (1, 2))
+    for k in (0, 1):
+        mean, deviation = task.scale(k)
+        x = np.concatenate([task.x_train[k], task.x_test[k]])
+        widths, lengths = np.sort(x * deviation + mean, axis=0).T
+        np.testing.assert_allclose(widths, range(20), atol=1e-4)
+        np.testing.assert_allclose(lengths, np.arange(20) ** 2, atol=1e-3)
+    mean, deviation = rings_and_clusters((1,)).scale(0)
+    assert mean.tolist() == [0, 0] and deviation.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e308, 1e-300, 5e-324, -1e308])
+def test_new_rows_are_standardised_as_the_training_rows_were(write, scale):
+    table = np.array([[i % 5 / 4 * scale, i * 0.1 + 7, 0.1] for i in range(40)])
+    rows = "".join(f"{a!r},{b!r},{c!r},{i % 2}\n" for i, (a, b, c) in enumerate(table.tolist()))
+    task = task_from_file(write("a,b,c,y\n" + rows), "y", (3,))
+    found = standardised_as(table, *task.scale(0))
+    assert found.dtype == np.float32 and np.isfinite(found).all()
+    ours = {row.tobytes() for row in found}
+    theirs = {row.tobytes() for row in np.concatenate([task.x_train[0], task.x_test[0]])}
+    assert ours == theirs or scale == 5e-324  # whose mean no float can be
+    far = standardised_as(np.array([[1e308, -1e308, 1e308]]), *task.scale(0))
+    assert np.isfinite(far).all() and far[0, 1] == -1e6
 
 
 def test_labels_that_are_numbers_stand_in_their_order(write):

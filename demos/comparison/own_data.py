@@ -23,6 +23,7 @@ MISSING = {"", "?", "na", "n/a", "nan", "null", "none"}
 MOST_CLASSES = 1000
 LONGEST_NAME = 60
 LONGEST_LINE = 1 << 24  # characters: what is longer is hardly a table
+SMALLEST = np.finfo(np.float64).smallest_subnormal
 FAR = 1e6  # deviations from the mean, beyond which float32 might overflow in a network
 
 
@@ -81,6 +82,8 @@ def split_and_standardised(x, y, seeds):
                 "y_train": np.empty((replicas, len(train)), np.int32),
                 "x_test": np.empty((replicas, len(test), features), np.float32),
                 "y_test": np.empty((replicas, len(test)), np.int32),
+                "mean": np.empty((replicas, features)),
+                "deviation": np.empty((replicas, features)),
             }
         mean, deviation = mean_and_deviation(x[train])
         # Rounding leaves a constant column a deviation that is tiny, but not 0.
@@ -90,9 +93,19 @@ def split_and_standardised(x, y, seeds):
         arrays["y_train"][k] = y_train
         arrays["x_test"][k] = standardised(x[test], mean, deviation)
         arrays["y_test"][k] = y_test
+        arrays["mean"][k] = np.ldexp(mean, exponent)
+        arrays["deviation"][k] = np.maximum(np.ldexp(deviation, exponent), SMALLEST)
         if k == 0:
             around = extent(standardised(x[:, :2].copy(), mean[:2], deviation[:2]))
     return {**arrays, "extent": around}
+
+
+def standardised_as(x, mean, deviation):
+    """New rows x (N, D) as the training rows of this mean and deviation were; float32."""
+    exponent = -np.frexp(np.maximum(np.abs(mean), deviation))[1].clip(-1000)
+    with np.errstate(over="ignore"):  # what becomes infinite is clipped
+        x, mean, deviation = (np.ldexp(values, exponent) for values in (x, mean, deviation))
+        return standardised(x, mean, deviation).astype(np.float32)
 
 
 def mean_and_deviation(x):

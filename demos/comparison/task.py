@@ -13,6 +13,7 @@ class Task:
     """R data sets of the same kind, one for each replica.
 
     x_train, x_test: (R, N, D), float32.
+    mean, deviation: (R, D), by which x was standardised; None if it is in the data's own units.
     y_train, y_test: (R, N), integers that index `class_names`.
     extent: (left, right, bottom, top) of the pictures, where D = 2.
     posterior: maps points (..., 2) to the true class probabilities (..., C), where they are known.
@@ -29,3 +30,12 @@ class Task:
     extent: tuple
     posterior: Callable | None = None
     bayes_accuracy: float | None = None
+    mean: np.ndarray | None = None
+    deviation: np.ndarray | None = None
+
+    def scale(self, replica):
+        """(mean, deviation), each (D,): x * deviation + mean is in the data's own units."""
+        if self.mean is None:
+            features = len(self.feature_names)
+            return np.zeros(features), np.ones(features)
+        return self.mean[replica], self.deviation[replica]
