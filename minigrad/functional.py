@@ -317,6 +317,46 @@ def mse(prediction, target):
     return (difference * difference).mean(axis=axes)
 
 
+@op
+def gaussian_nll(mean, log_variance, target):
+    """-log N(target; mean, exp(log_variance)) in nats, its mean over batch and targets.
+
+    (..., B, D), (..., B, D), (..., B, D) -> (...). The constant log(2 pi) / 2 is included (PyTorch:
+    GaussianNLLLoss(full=True)); D times it is -log p of a row. With the logarithm of the variance
+    every number that a network gives makes sense (Nix & Weigend 1994, Eq. 2); ``split(y, 2)`` cuts
+    the outputs of one into both. A log_variance of shape (1, D) is one for all rows.
+
+    Fused for stability: an error of 0 under a vanishing variance is 0, not 0 times infinity.
+
+    Raises:
+        ValueError: no rows, or shapes of mean and target that differ.
+        TypeError: anything but floating-point numbers.
+    """
+    for x in (mean, log_variance, target):
+        require_floats(x)
+    if mean.shape[-2:] != target.shape[-2:] or mean.ndim < 2 or not mean.size:
+        raise ValueError(
+            f"mean {mean.shape} and target {target.shape} differ in shape, or have no rows: "
+            "expected (..., B, D) both (for y of shape (B,) give y[..., None])"
+        )
+    # One over the standard deviation. e^85 and e^-85 are float32s: it is neither infinite nor 0.
+    inverse = xp.exp(xp.clip(log_variance / -2, -85, 85))
+    z = (target - mean) * inverse
+    terms = z * z + log_variance + math.log(2 * math.pi)
+    n = 2 * mean.shape[-1] * mean.shape[-2]
+
+    def vjp_mean(g):
+        return (g[..., None, None] / (n / -2)) * z * inverse
+
+    # d/ds of (z^2 + s) / 2, where z ~ exp(-s / 2), is (1 - z^2) / 2.
+    return (
+        terms.sum(axis=(-1, -2)) / n,
+        vjp_mean,
+        lambda g: (g[..., None, None] / n) * (1 - z * z),
+        lambda g: -vjp_mean(g),
+    )
+
+
 # --- layers ----------------------------------------------------------------------------------
 
 

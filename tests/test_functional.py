@@ -335,6 +335,39 @@ def test_float64_probabilities_leave_float32_logits_alone():
     assert functional.cross_entropy(z, np.array([[0.25, 0.75]])).dtype == "float32"
 
 
+@pytest.mark.parametrize("error", [0, 1e-10, 1, 1e10])
+@pytest.mark.parametrize("s", [-1e4, -170, -80, 0, 80, 170, 1e4])
+def test_gaussian_nll_of_odd_variances(s, error):
+    """It may be infinite, where the number is so large, but never NaN; and its slope always moves
+    the variance towards the squared error."""
+    log_variance, mean = (
+        Tensor(np.full((1, 1), x, "float32"), requires_grad=True) for x in (s, 0.0)
+    )
+    with np.errstate(over="ignore"):
+        loss = functional.gaussian_nll(mean, log_variance, np.full((1, 1), error, "float32"))
+        loss.backward()
+        variance = np.exp(np.clip(s, -170, 170))
+        expected = (
+            (error**2 / variance + s + np.log(2 * np.pi)) / 2,
+            (1 - error**2 / variance) / 2,
+            -error / variance,
+        )
+        expected = np.float32(expected)
+    found = loss.item(), log_variance.grad.item(), mean.grad.item()
+    assert found == pytest.approx(expected, rel=1e-4, abs=1e-37)
+    assert loss.dtype == log_variance.grad.dtype == mean.grad.dtype == "float32"
+
+
+def test_gaussian_nll_refuses_what_it_cannot_pair():
+    column, row = np.zeros((3, 1), "float32"), np.zeros(3, "float32")
+    with pytest.raises(ValueError, match=r"give y\[..., None\]"):
+        functional.gaussian_nll(Tensor(column), Tensor(column), row)
+    with pytest.raises(ValueError, match="no rows"):
+        functional.gaussian_nll(Tensor(column[:0]), Tensor(column[:0]), column[:0])
+    with pytest.raises(TypeError, match="floating-point numbers, not int64"):
+        functional.gaussian_nll(Tensor(column), Tensor(column), column.astype("int64"))
+
+
 def test_mse_of_a_column_and_a_row_is_an_error():
     with pytest.raises(ValueError, match="differ in shape"):
         functional.mse(Tensor(np.zeros((3, 1), "float32")), np.zeros(3, "float32"))

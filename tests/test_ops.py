@@ -281,6 +281,12 @@ CASES = {
         (lambda z: functional.cross_entropy(z, integers(5, 3), smoothing=0.1), (3, 5)),
         (lambda z: functional.cross_entropy(z, probabilities(3, 5), smoothing=0.3), (2, 3, 5)),
     ],
+    "gaussian_nll": [
+        (functional.gaussian_nll, (3, 2), (3, 2), (3, 2)),
+        (functional.gaussian_nll, (4, 3, 2), (4, 3, 2), (3, 2)),
+        (functional.gaussian_nll, (3, 1), (1, 1), (2, 3, 1)),
+        (functional.gaussian_nll, (2, 3, 2), (), (2, 3, 2)),
+    ],
     # layers
     "linear": [
         (functional.linear, (3, 4), (4, 2), (1, 2)),
@@ -560,6 +566,11 @@ VALUES = {
         lambda z: functional.cross_entropy(z, integers(4, 3)),
         lambda z: np_cross_entropy(z, integers(4, 3).data),
         (3, 4),
+    ),
+    "gaussian_nll": (
+        functional.gaussian_nll,
+        lambda m, s, y: np.mean(((y - m) ** 2 / np.exp(s) + s + np.log(2 * np.pi)) / 2, (-1, -2)),
+        *[(2, 3, 4)] * 3,
     ),
     "linear": (functional.linear, lambda x, w, b: x @ w + b, (2, 3, 4), (2, 4, 5), (2, 1, 5)),
     "residual": (residual, lambda h, y: (h + y) / np.sqrt(2), (3, 4), (4,)),
