@@ -2,10 +2,12 @@
 
 build("mlp", input_size=2, hidden_sizes=(64, 32))       a backbone
 classifier("mlp", 5, train_rows=800, input_size=2)      a backbone with a head for 5 classes
+regressor("mlp", 1, train_rows=800, input_size=2)       ... for one number and its uncertainty
 
 A backbone is a module that maps points (..., B, D) to features (..., B, output_size). What it does
 as a classifier (its head, its objective, how it predicts) is the business of a Classifier class:
-see base.py. Each entry of the registry names a class for each of the two protocols.
+see base.py. Each entry of the registry names a class for each of the two protocols, and one that
+predicts numbers: see regression.py.
 """
 
 import inspect
@@ -21,8 +23,9 @@ from .feedforward.mlp import MLP
 from .feedforward.tabnet import TabNet, TabNetClassifier
 from .neuromorphic.ann2snn import ANN2SNN, ConvertingClassifier
 from .neuromorphic.snn import SNN
-from .probabilistic.bayesian import Bayesian, BayesianClassifier
-from .probabilistic.mc_dropout import DropoutClassifier, MCDropout
+from .probabilistic.bayesian import Bayesian, BayesianClassifier, BayesianRegressor
+from .probabilistic.mc_dropout import DropoutClassifier, DropoutRegressor, MCDropout
+from .regression import Regressor
 from .uncertainty import SamplingClassifier
 
 
@@ -37,6 +40,7 @@ class Entry:
     family: the group that tables, colours and takeaways count it to.
     shared: the Classifier class of the shared protocol: plain cross-entropy, a linear head.
     native: the one with the head and the objective of the architecture's paper.
+    regressor: the Regressor class, with that head and objective where there are such.
     options: of the backbone, in the comparison.
     synonyms: {another name under which an option is known: its name}.
     colour: in pictures, as Matplotlib understands it; None for that of the family.
@@ -48,6 +52,7 @@ class Entry:
     label: str
     shared: type
     native: type
+    regressor: type = Regressor
     family: str = "guests"
     options: Mapping = field(default_factory=dict)
     synonyms: Mapping = field(default_factory=dict)
@@ -94,12 +99,13 @@ register(
 )
 register(
     "bayesian", Bayesian, label="Bayesian", family="probabilistic",
-    shared=SamplingClassifier, native=BayesianClassifier,
+    shared=SamplingClassifier, native=BayesianClassifier, regressor=BayesianRegressor,
     options={"output_size": 16, "hidden_sizes": (64, 32)},
 )
 register(
     "mc_dropout", MCDropout, label="MC Dropout", family="probabilistic",
-    shared=SamplingClassifier, native=DropoutClassifier, synonyms={"dropout_rate": "dropout"},
+    shared=SamplingClassifier, native=DropoutClassifier, regressor=DropoutRegressor,
+    synonyms={"dropout_rate": "dropout"},
     options={"output_size": 16, "hidden_sizes": (64, 32)},
 )
 register(
@@ -187,14 +193,29 @@ def classifier(name, num_classes, *args, train_rows, native=False, rng=None, **o
     return behaviour(backbone, num_classes, train_rows=train_rows, rng=rng)
 
 
+def regressor(name, targets, *args, train_rows, rng=None, **options):
+    """A Regressor (see regression.py) around ``build(name, *args, **options)``, drawn from `rng`.
+
+    Args:
+        targets: E, the numbers to predict for each point.
+        train_rows: N, the size of the training set: some objectives weigh a prior against it.
+        rng: a seed or Generator.
+    """
+    entry, rng = lookup(name), host_rng(rng)
+    backbone = build(name, *args, rng=rng, **options)
+    return entry.regressor(backbone, targets, train_rows=train_rows, rng=rng)
+
+
 __all__ = [
     "ARCHITECTURES",
     "Classifier",
     "Entry",
+    "Regressor",
     "build",
     "classifier",
     "list_architectures",
     "list_families",
     "lookup",
     "register",
+    "regressor",
 ]

@@ -2,8 +2,9 @@
 
 A backbone maps points (..., B, D) to features (..., B, output_size), and knows nothing of classes.
 A Classifier puts a head on it and owns the behaviour: the objective, the way in which it predicts,
-and what follows training. Where an architecture behaves differently, a subclass of Classifier says
-so, in the file of that architecture: whoever trains and compares them needs no ``if``.
+and what follows training. (For numbers in place of classes a Regressor does: see regression.py.)
+Where an architecture behaves differently, a subclass says so, in the file of that architecture:
+whoever trains and compares them needs no ``if``.
 """
 
 from contextlib import contextmanager
@@ -12,29 +13,42 @@ from minigrad import Tensor, functional, nn, no_grad
 from minigrad.checks import check_sizes
 
 
-class Classifier(nn.Module):
-    """A backbone and a head: points (..., B, D) to logits (..., B, C).
+class Predictor(nn.Module):
+    """A backbone and a head: points (..., B, D) to `outputs` numbers each, (..., B, outputs).
 
     Args:
         backbone: a module with an `output_size`.
-        num_classes: C, at least 2.
+        outputs: the numbers that the head gives.
         train_rows: N, the size of the training set: some objectives weigh a prior against it.
-        head: a module from features to logits; by default a linear layer.
+        head: a module from features to outputs; by default `new_head`.
         rng: a seed or Generator for the head's initial weights.
     """
 
-    def __init__(self, backbone, num_classes, *, train_rows, head=None, rng=None):
+    def __init__(self, backbone, outputs, *, train_rows, head=None, rng=None):
         check_sizes(output_size=getattr(backbone, "output_size", None), train_rows=train_rows)
-        check_sizes(num_classes=num_classes)
-        if num_classes < 2:
-            raise ValueError(f"num_classes must be 2 or more, not {num_classes}: nothing to choose")
         self.backbone = backbone
-        self.head = head or nn.Linear(backbone.output_size, num_classes, rng=rng)
-        self.num_classes = num_classes
+        self.head = head or self.new_head(outputs, rng)
         self.train_rows = train_rows
+
+    def new_head(self, outputs, rng):
+        return nn.Linear(self.backbone.output_size, outputs, rng=rng)
 
     def forward(self, x):
         return self.head(self.backbone(x))
+
+
+class Classifier(Predictor):
+    """A backbone and a head: points (..., B, D) to logits (..., B, C).
+
+    num_classes: C, at least 2. The other arguments are those of Predictor.
+    """
+
+    def __init__(self, backbone, num_classes, *, train_rows, head=None, rng=None):
+        check_sizes(num_classes=num_classes)
+        if num_classes < 2:
+            raise ValueError(f"num_classes must be 2 or more, not {num_classes}: nothing to choose")
+        super().__init__(backbone, num_classes, train_rows=train_rows, head=head, rng=rng)
+        self.num_classes = num_classes
 
     def loss(self, x, y):
         """The training objective of a minibatch, (...,): one number for each replica.

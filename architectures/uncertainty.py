@@ -33,10 +33,7 @@ class SamplingClassifier(Classifier):
         samples = self.backbone.samples if samples is None else samples
         check_sizes(samples=samples)
         with predicting(self, rng):
-            x = points(self, x)
-            replicas = self.parameters()[0].shape[:-2]
-            lead = max(x.shape[:-2], replicas, key=len)
-            return functional.softmax(self(broadcast_to(x, (samples, *lead, *x.shape[-2:]))))
+            return functional.softmax(self(repeated(self, x, samples)))
 
     def predict_proba(self, x, *, rng=None):
         return self.sample_proba(x, rng=rng).mean(axis=0)
@@ -45,6 +42,14 @@ class SamplingClassifier(Classifier):
         """Total, aleatoric and epistemic uncertainty of each point: see `decompose`; the arguments
         are those of `sample_proba`."""
         return decompose(self.sample_proba(x, samples=samples, rng=rng))
+
+
+def repeated(model, x, samples):
+    """Points (..., B, D) as (S, ..., B, D): S passes at once, in front of a stack's replicas."""
+    x = points(model, x)
+    replicas = model.parameters()[0].shape[:-2]
+    lead = max(x.shape[:-2], replicas, key=len)
+    return broadcast_to(x, (samples, *lead, *x.shape[-2:]))
 
 
 def entropy(p):

@@ -16,6 +16,7 @@ ROOMS = [
     *("minigrad.training", "minigrad.higher", "minigrad.gradcheck", "minigrad"),
     "architectures.base",
     "architectures.uncertainty",
+    "architectures.regression",
     "architectures.feedforward",
     "architectures",
     "demos.lessons",

@@ -46,6 +46,7 @@ from minigrad.checks import (
 from minigrad.engine import Tensor
 from minigrad.ops import log
 
+from ..regression import Regressor
 from ..uncertainty import SamplingClassifier
 
 
@@ -144,15 +145,22 @@ class Bayesian(nn.Module):
         return last(x)
 
 
-class BayesianClassifier(SamplingClassifier):
-    """With a Bayesian head and the evidence lower bound as its objective."""
+class EvidenceBound:
+    """For a Predictor: a Bayesian head, and the evidence lower bound as the objective."""
 
-    def __init__(self, backbone, num_classes, *, train_rows, rng=None):
-        head = backbone.linear(backbone.output_size, num_classes, rng)
-        super().__init__(backbone, num_classes, train_rows=train_rows, head=head)
+    def new_head(self, outputs, rng):
+        return self.backbone.linear(self.backbone.output_size, outputs, rng)
 
     def loss(self, x, y):
         return super().loss(x, y) + kl(self) * (self.backbone.temperature / self.train_rows)
+
+
+class BayesianClassifier(EvidenceBound, SamplingClassifier):
+    """With the cross-entropy in the bound."""
+
+
+class BayesianRegressor(EvidenceBound, Regressor):
+    """With the normal likelihood in the bound."""
 
 
 @contextmanager

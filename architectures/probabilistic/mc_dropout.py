@@ -41,6 +41,7 @@ from minigrad import functional, nn
 from minigrad.backend import host_rng
 from minigrad.checks import check_not_negative, check_sizes, check_widths
 
+from ..regression import Regressor
 from ..uncertainty import SamplingClassifier
 
 
@@ -101,13 +102,12 @@ class MCDropout(nn.Module):
         return self.last(x)
 
 
-class DropoutClassifier(SamplingClassifier):
-    """With a mask before the head, too, and the weight decay that the prior asks for."""
+class Decay:
+    """For a Predictor: a mask before the head, too, and the weight decay of the prior."""
 
-    def __init__(self, backbone, num_classes, *, train_rows, rng=None):
-        linear = nn.Linear(backbone.output_size, num_classes, rng=rng)
-        head = nn.Sequential(backbone.dropout, linear)
-        super().__init__(backbone, num_classes, train_rows=train_rows, head=head)
+    def new_head(self, outputs, rng):
+        linear = nn.Linear(self.backbone.output_size, outputs, rng=rng)
+        return nn.Sequential(self.backbone.dropout, linear)
 
     def loss(self, x, y):
         return super().loss(x, y) + self.decay() * (1 / self.train_rows)
@@ -122,3 +122,11 @@ class DropoutClassifier(SamplingClassifier):
             weights = (linear.weight * linear.weight).sum(axis=(-1, -2)) / keep
             total = total + weights + (linear.bias * linear.bias).sum(axis=(-1, -2))
         return total * (net.length_scale**2 / 2)
+
+
+class DropoutClassifier(Decay, SamplingClassifier):
+    """Beside the cross-entropy."""
+
+
+class DropoutRegressor(Decay, Regressor):
+    """Beside the normal likelihood, whose precision is learnt."""
