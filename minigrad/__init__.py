@@ -1,8 +1,8 @@
 """minigrad: reverse-mode automatic differentiation on NumPy or CuPy, written to be read.
 
-Reading order: backend, engine (with modes and contract), checks, ops, methods, functional, spiking,
-init, nn, optim, schedules, data, training, program (which is compile), higher, gradcheck, files,
-checkpoint (which is save and load); strict is CuPy's stand-in where there is no GPU.
+Reading order: backend, engine, modes, contract, ops, methods, exchanges, functional, spiking, init,
+nn, optim, schedules, data, training, program, higher, gradcheck, strict, checks, files, checkpoint;
+then base and one of the eight in architectures. README.md says what is in each.
 """
 
 from importlib import import_module

@@ -1,7 +1,15 @@
-"""What an op's rule may return, and words for what it was given: for the engine's messages."""
+"""What the engine asks of a rule, of its inputs and of backward; and the words in which it refuses.
+
+Each function that refuses raises an error that says what happened and what to do.
+"""
 
 import inspect
 import math
+
+from . import backend
+from .backend import xp
+
+# --- a rule and its inputs -------------------------------------------------------------------
 
 
 def most_outputs(rule):
@@ -21,11 +29,20 @@ def refuse_outputs(outputs, most):
     )
 
 
-def refuse_sequences(inputs, outputs):
-    """Raise TypeError for a list or tuple in place of an array: NumPy would make it float64."""
+def check_foreign(inputs, outputs):
+    """Raise TypeError for what inputs that are neither Tensors nor numbers must not bring along:
+    lists in place of arrays, which NumPy would make float64, and values that are not real."""
     for x, vjp in zip(inputs, outputs[1:]):
         if vjp is not None and isinstance(x, (list, tuple)):
             raise TypeError(f"a {type(x).__name__} where an array is expected: make a Tensor of it")
+    dtype = getattr(outputs[0], "dtype", None)
+    if dtype is not None and dtype.kind not in "biuf":
+        raise TypeError(f"an array holds real numbers, not {dtype}")
+
+
+def refuse_by_name(name, key):
+    """Raise TypeError for a Tensor among the options of an op."""
+    raise TypeError(f"op {name} takes the Tensor {key!r} by position, not by name")
 
 
 def describe(inputs):
@@ -33,3 +50,51 @@ def describe(inputs):
     return ", ".join(
         f"{x.dtype}{list(x.shape)}" if hasattr(x, "shape") else repr(x) for x in inputs
     )
+
+
+# --- backward --------------------------------------------------------------------------------
+
+
+def start_of(root, grad):
+    """The gradient from which backward starts: `grad` as an array, or 1 for a single number."""
+    if not root.requires_grad:
+        raise RuntimeError(
+            "nothing to differentiate: this Tensor does not depend on any that requires a gradient"
+            " (or was computed under no_grad())"
+        )
+    if grad is None:
+        if root.size != 1:
+            raise RuntimeError(
+                f"backward() of a Tensor of shape {root.shape} needs to know where to start: "
+                "call .sum().backward() or .backward(grad=...)"
+            )
+        grad = xp.ones(root.shape, root.dtype)
+    else:
+        grad = grad.data if isinstance(grad, type(root)) else backend.asarray(grad)
+    if grad.shape != root.shape:
+        raise ValueError(f"grad has shape {grad.shape}, but the Tensor has shape {root.shape}")
+    return grad if grad.dtype == root.dtype else grad.astype(root.dtype)
+
+
+def refuse_freed(op):
+    """Raise RuntimeError for a second walk through the same graph."""
+    raise RuntimeError(
+        f"the graph behind op {op} was freed by an earlier backward(): compute the "
+        "loss again, or add the losses up and call backward() once"
+    )
+
+
+def refuse_changed(leaf, op):
+    """Raise RuntimeError for a leaf whose data are not those that the op had used."""
+    raise RuntimeError(
+        f"a leaf of shape {leaf.shape} was changed (by an optimizer's step, "
+        "load_state_dict() or an assignment to its data) after "
+        f"op {op} had used it: compute the loss again"
+    )
+
+
+def check_broadcast(g, array):
+    """Raise ValueError for a gradient that no broadcasting of the array explains."""
+    added = g.ndim - array.ndim
+    if added < 0 or any(n not in (1, m) for n, m in zip(array.shape, g.shape[added:])):
+        raise ValueError(f"a gradient of shape {g.shape} for an input of shape {array.shape}")

@@ -1,28 +1,39 @@
 """Reverse-mode automatic differentiation: Tensor, `op` and `backward`. No particular op is in here.
 
-An op is one function of raw arrays. It returns its value and, for each input, the vector-Jacobian
-product (vjp) that turns the gradient of the loss with respect to the value, ``g``, into the
-gradient with respect to that input::
+An op is one function of raw arrays (``xp`` is NumPy, or CuPy). It returns its value and, for each
+input, a function that carries gradients back to it, its vector-Jacobian product or vjp::
 
     @op
     def tanh(x):
         y = xp.tanh(x)
         return y, lambda g: g * (1 - y * y)
 
-``op`` makes of it a function of Tensors. While it computes forward, the result remembers its edges:
-pairs (input, vjp), kept only for inputs that need a gradient. ``backward`` walks the edges from the
-loss to the leaves and applies the chain rule, one vjp per edge.
+In numbers: let x = [0, 1], so y = [0, 0.76], and let g = [3, 10], the gradient of the loss with
+respect to y: the loss rises 3 times as fast as y[0] does, 10 times as fast as y[1]. If x[1] rises,
+y[1] rises 1 - 0.76^2 = 0.42 times as much, and the loss 4.2 times. So the vjp gives [3, 4.2]: g as
+a row, times the Jacobian, the matrix of d y[i] / d x[j]. Nobody builds that matrix.
+
+``op`` makes of it a function of Tensors. A leaf is a Tensor that you make, a result one that an op
+makes. A result remembers its edges: pairs (input, vjp), kept only for inputs that need a gradient.
+``backward`` walks them from the loss to the leaves. For ``loss = a * b + a``::
+
+    p = a * b      edges (a, g -> g b) and (b, g -> g a)
+    loss = p + a   edges (p, g -> g) and (a, g -> g)
+    backward       loss starts with 1 and passes 1 to p and 1 to a; p passes b to a and a to b
+
+What comes to ``a`` adds up, to b + 1: a nudge of ``a`` takes both paths, and moves the loss as much
+as both together. A gradient is the sum over all paths to the loss; along a path slopes multiply.
 
 Two decisions make the rest short:
 
-* A vjp closes over arrays, never over Tensors. So no reference cycle can form, and a graph is
-  freed by reference count the moment backward has used it. The price: a gradient is an array with
-  no graph of its own. higher.py gets second derivatives all the same, from the same rules.
-* Inputs exist before outputs. So the order of creation is a topological order of the graph: of the
-  results whose gradient has begun to arrive, the newest has received all of it, since whatever
-  used it is newer still. A heap that hands out the newest is the whole traversal: no recursion,
-  however deep the graph, and each edge is walked once, however often paths cross. A leaf
-  that is newer than what was computed from it has been changed since: that is an error.
+* A vjp closes over arrays, never over Tensors. If it held the result that it belongs to, the result
+  would hold its edges, an edge the vjp, and the vjp the result: a cycle, which no counting of
+  references frees. As it is, arrows lead from results to inputs only, and a graph is freed the
+  moment backward has used it. The price: a gradient has no graph of its own (but see higher.py).
+* Inputs exist before outputs, so the order of creation is a topological order: of the results whose
+  gradient has begun to arrive, the newest has received all of it, since whatever used it is newer
+  still. A heap that hands out the newest is the whole traversal: no recursion, however deep the
+  graph, and each edge is walked once, however often paths cross.
 """
 
 import functools
@@ -31,10 +42,9 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, ParamSpec
 
-from . import backend
+from . import backend, contract
 from .backend import xp
-from .contract import describe, most_outputs, refuse_outputs, refuse_sequences
-from .modes import is_recording, who_watches
+from .modes import is_recording, who_watches  # is a graph wanted? who is told of each op, if any?
 
 # Tensor's operators and methods are made of ops, which are made of what is in here: so methods.py
 # attaches them when it is imported. A type checker, which runs nothing, takes them as inherited.
@@ -43,56 +53,43 @@ if TYPE_CHECKING:
 else:
     Methods = object
 
-# The serial numbers of Tensors: a higher one is newer.
-next_order = itertools.count().__next__
-
-# How often a Tensor, module or optimizer was given another array, mode or attribute. So a compiled
-# step looks at one number to know that nothing was exchanged since the last one.
-exchanges = [0]
-
-# Every op by name; the tests check that each has a gradient case.
-OPS: dict[str, Callable[..., "Tensor"]] = {}
-
-# While higher.py takes a gradient of a gradient: its function, through which an op's inputs pass.
-lift: Any = None
-
-# What takes the place of a Tensor's edges once backward has used them.
-FREED: Any = ("freed",)
+next_order = itertools.count().__next__  # the serial number of a new Tensor: higher is newer
+OPS: dict[str, Callable[..., "Tensor"]] = {}  # by name; a test asks of each for a gradient case
+FREED: Any = ("freed",)  # takes the place of a Tensor's edges once backward has used them
+lift: Any = None  # while higher.py differentiates a gradient: what an op's inputs pass through
+P = ParamSpec("P")  # for type checkers: an op takes what its rule takes
 
 
 class Tensor(Methods):
     """An array that remembers how it was computed.
 
-    A leaf is a Tensor that you make; a result is one that an op makes. Only leaves keep their
-    gradient, a plain array, in ``.grad``. An op makes a new Tensor, it never writes into ``.data``.
-    To change a leaf write ``w.data -= lr * w.grad``: backward through what was computed from it
-    before is then an error. (Only ``w.data[...] = values`` goes unnoticed.)
+    Only leaves keep their gradient, a plain array, in ``.grad``. An op makes a new Tensor, it never
+    writes into ``.data``: vjps may still need what is there. Change a leaf by ``w.data -= step``,
+    once backward has freed the graph: backward through a graph that used the old data is an error.
+    (Only ``w.data[...] = values`` goes unnoticed: its vjps would compute with the new numbers.)
 
     Args:
-        data: an array of the current backend, a NumPy array (moved to the device), a number or a
-            (nested) list of numbers. Numbers and lists become float32; arrays keep their dtype and
-            are not copied: an array and the Tensor made of it share their memory.
+        data: a number or (nested) list of numbers, which become float32; or an array, which keeps
+            its dtype and, unless it must move to the device, shares its memory with the Tensor.
         requires_grad: whether `backward` should leave the gradient in ``.grad``.
 
     Raises:
-        TypeError: data that are no real numbers, `requires_grad` for integers or booleans (which
-            have no derivative), or a Tensor that requires a gradient (use it or its `detach`).
+        TypeError: no real numbers; `requires_grad` for integers or booleans, which have no
+            derivative; or a Tensor that requires a gradient (use it, or its `detach`).
     """
 
-    grad: Any  # of a leaf: its gradient; of a result: what has arrived of it during backward
-    grad_home: Any  # the array that an optimizer wants a leaf's gradient written to, or None
     op: str | None  # the name of the op that made it; None for a leaf
     edges: Any  # (input, vjp) for each input that needs a gradient
     order: int  # its serial number; a leaf gets a new one whenever its data change
+    grad: Any  # of a leaf: its gradient; of a result: what has arrived of it during backward
+    grad_home: Any  # None, or the array where an optimizer wants a leaf's gradient to be
 
     # `data` and `requires_grad` are properties, which check what is assigned (methods.py).
     __slots__ = (
-        *("_data", "_requires_grad", "grad", "grad_home", "op", "edges", "order"),
+        *("_data", "_requires_grad", "op", "edges", "order", "grad", "grad_home"),
         "__weakref__",
     )
-
-    # Tells NumPy and CuPy to leave ``array * tensor`` to Tensor.__rmul__.
-    __array_ufunc__ = None
+    __array_ufunc__ = None  # tells NumPy and CuPy to leave ``array * tensor`` to Tensor.__rmul__
 
     def __init__(self, data, requires_grad=False):
         if isinstance(data, Tensor):
@@ -100,20 +97,16 @@ class Tensor(Methods):
                 raise TypeError("Tensor(t) would cut t off from its graph: use t, or t.detach()")
             data = data.data
         self._data = backend.asarray(data)
-        self.grad = None
-        self.grad_home = None
-        self.op = None
-        self.edges = ()
-        self.order = next_order()
+        self.op, self.edges, self.order = None, (), next_order()
+        self.grad = self.grad_home = None
         self._requires_grad = False
         if requires_grad is not False:
             self.requires_grad = requires_grad
 
     def backward(self, grad=None):
-        """Add d(self)/d(leaf) to ``leaf.grad`` for every leaf that requires a gradient.
+        """Add d(self)/d(leaf) to each leaf's ``.grad``, if it requires one, and free the graph.
 
-        The graph is freed on the way. `grad` is the gradient to start from, of the shape of this
-        Tensor; a Tensor with one element starts from 1.
+        `grad` is the gradient to start from, of this Tensor's shape; a single number starts from 1.
 
         Raises:
             RuntimeError: nothing to differentiate, no single number to start from, a graph that an
@@ -123,85 +116,52 @@ class Tensor(Methods):
         backward(self, grad)
 
 
-def touch(leaves):
-    """Say that the data of leaves were changed in place: graphs that used them are out of date."""
-    now = next_order()
-    for leaf in leaves:
-        leaf.order = now
-
-
-class Exchangeable:
-    """An object whose attributes are part of a step: that they are exchanged is counted.
-
-    changing: the names of those that may be others at every step, numbers.
-    """
-
-    changing: tuple[str, ...] = ()
-
-    def __setattr__(self, name, value):
-        if name not in self.changing:
-            exchanges[0] += 1
-        object.__setattr__(self, name, value)
-
-
-P = ParamSpec("P")
-
-
 def op(rule: Callable[P, tuple]) -> Callable[P, Tensor]:
     """Make ``rule(*arrays, **options) -> value, vjp_0, vjp_1, ...`` a function of Tensors.
 
-    The vjps belong to the positional arguments in order; Tensors are given by position. ``None``
-    says that there is no derivative, by design (a condition); a Tensor that requires a gradient
-    where no vjp is left is an error. A vjp may return its gradient with the axes that broadcasting
-    added; the engine sums them away. It must not write into ``g``, which others may share.
-
-    Arrays of several dtypes meet as in NumPy (float32 and float64 give float64), but a number,
-    NumPy's scalars too, never changes the dtype of the arrays that it meets.
+    The vjps belong to the positional arguments in order. ``None`` in place of one says that there
+    is no derivative, by design (a condition); a Tensor that requires a gradient where no vjp is
+    left is an error. A vjp may return its gradient with the axes that broadcasting added: they are
+    summed away. It must not write into ``g``, which others may share. A number, NumPy's scalars
+    too, never changes the dtype of the arrays that it meets.
     """
     name = getattr(rule, "__name__", repr(rule))
-    most = most_outputs(rule)
+    most = contract.most_outputs(rule)
     new = object.__new__
 
     @functools.wraps(rule)
     def apply(*inputs, **options):
         if lift is not None:
             inputs, options = lift(name, inputs, options)
-        arrays, sequences, foreign = [], False, False
+        arrays, foreign = [], False
         for x in inputs:
             if isinstance(x, Tensor):
                 x = x._data
             elif type(x) is not float and type(x) is not int:
-                foreign = True
+                foreign = True  # an array, a shape, an index, ...
                 if isinstance(x, backend.NUMPY_SCALARS):
                     x = x.item()
-                elif isinstance(x, (list, tuple)):  # a shape, an index: nothing to differentiate
-                    sequences = True
             arrays.append(x)
-        if options:
-            for key, value in options.items():
-                if isinstance(value, Tensor):
-                    raise TypeError(f"op {name} takes the Tensor {key!r} by position, not by name")
+        for key, value in options.items():
+            if isinstance(value, Tensor):
+                contract.refuse_by_name(name, key)
         try:
             outputs = rule(*arrays, **options)  # type: ignore[call-arg]
             if type(outputs) is not tuple or len(outputs) > most:
-                refuse_outputs(outputs, most)
-            if sequences:
-                refuse_sequences(inputs, outputs)
+                contract.refuse_outputs(outputs, most)
+            if foreign:
+                contract.check_foreign(inputs, outputs)
             value = outputs[0]
             if type(value) is not xp.ndarray:
                 value = backend.asarray(value)
-            elif foreign and value.dtype.kind not in "biuf":
-                raise TypeError(f"an array holds real numbers, not {value.dtype}")
         except Exception as error:
-            error.add_note(f"in op {name}({describe(arrays)})")
+            error.add_note(f"in op {name}({contract.describe(arrays)})")
             raise
         if watch := who_watches():
             watch(value, "op", name, arrays)
         result = new(Tensor)  # without Tensor.__init__: what it checks is known here
-        result._data = value
+        result._data, result.op, result.order = value, name, next_order()
         result.grad = None
-        result.op = name
-        result.order = next_order()
         result.edges = edges = []
         if is_recording():
             for i, x in enumerate(inputs, 1):
@@ -219,28 +179,9 @@ def op(rule: Callable[P, tuple]) -> Callable[P, Tensor]:
 
 def backward(root, grad=None):
     """See `Tensor.backward`."""
-    if not root.requires_grad:
-        raise RuntimeError(
-            "nothing to differentiate: this Tensor does not depend on any that requires a gradient"
-            " (or was computed under no_grad())"
-        )
-    if grad is None:
-        if root.size != 1:
-            raise RuntimeError(
-                f"backward() of a Tensor of shape {root.shape} needs to know where to start: "
-                "call .sum().backward() or .backward(grad=...)"
-            )
-        grad = xp.ones(root.shape, root.dtype)
-    else:
-        grad = grad.data if isinstance(grad, Tensor) else backend.asarray(grad)
-    if grad.shape != root.shape:
-        raise ValueError(f"grad has shape {grad.shape}, but the Tensor has shape {root.shape}")
-    if grad.dtype != root.dtype:
-        grad = grad.astype(root.dtype)
-
+    grad = contract.start_of(root, grad)
     if root.op is None:
-        _accumulate(root, grad)
-        return
+        return _accumulate(root, grad)
     root.grad = grad  # the .grad of a result: what has arrived there, until its turn comes
     waiting = [(-root.order, root)]  # a heap: its first entry is the newest
     try:
@@ -257,10 +198,7 @@ def _pass_on(waiting):
     g, tensor.grad = tensor.grad, None
     edges, tensor.edges = tensor.edges, FREED
     if edges is FREED:
-        raise RuntimeError(
-            f"the graph behind op {tensor.op} was freed by an earlier backward(): compute the "
-            "loss again, or add the losses up and call backward() once"
-        )
+        contract.refuse_freed(tensor.op)
     watch = who_watches()
     for parent, vjp in edges:
         array = parent._data
@@ -273,26 +211,22 @@ def _pass_on(waiting):
             error.add_note(f"in the vjp of op {tensor.op}, whose input has shape {array.shape}")
             raise
         if parent.op is None:
-            if parent.order > tensor.order:
-                raise RuntimeError(
-                    f"a leaf of shape {parent.shape} was changed (by an optimizer's step, "
-                    "load_state_dict() or an assignment to its data) after "
-                    f"op {tensor.op} had used it: compute the loss again"
-                )
+            if parent.order > tensor.order:  # newer than what used it: changed since
+                contract.refuse_changed(parent, tensor.op)
             _accumulate(parent, contribution)
         elif parent.grad is None:
             parent.grad = contribution
             heappush(waiting, (-parent.order, parent))
-        else:
+        else:  # another path has been here before: the sum over paths
             parent.grad = parent.grad + contribution
         if watch:
             watch(contribution, "vjp", tensor.op, parent)
 
 
 def _accumulate(leaf, g):
-    """Add to the leaf's own gradient array: g may be a view, or another Tensor's gradient too.
+    """Add g, which others may share, to the leaf's own array: paths add up here, too, and calls.
 
-    With an optimizer that array is the same in every step: copy it to keep it.
+    Where an optimizer gave it a home, that is the same array in every step: copy it to keep it.
     """
     if leaf.grad is not None:
         leaf.grad += g
@@ -306,11 +240,10 @@ def _accumulate(leaf, g):
 def _fit(g, array):
     """Give a gradient the shape and dtype of the array that it belongs to.
 
-    Broadcasting copies an element along an axis; the derivative of copying is summing.
+    Broadcasting copies an element along an axis; each copy is a path, and over paths one sums.
     """
+    contract.check_broadcast(g, array)
     added = g.ndim - array.ndim
-    if added < 0 or any(n not in (1, m) for n, m in zip(array.shape, g.shape[added:])):
-        raise ValueError(f"a gradient of shape {g.shape} for an input of shape {array.shape}")
     stretched = [i for i, n in enumerate(array.shape, added) if n == 1 and g.shape[i] != 1]
     if added or stretched:
         g = g.sum(axis=(*range(added), *stretched), keepdims=True)

@@ -18,7 +18,8 @@ import numpy
 from . import backend, functional, init
 from .backend import xp
 from .checks import check_positive, check_shares, check_sizes, check_state
-from .engine import Exchangeable, Tensor, touch
+from .engine import Tensor
+from .exchanges import Exchangeable, touch
 
 
 class Module(Exchangeable):

@@ -13,7 +13,8 @@ import numpy
 from . import backend
 from .backend import xp
 from .checks import check_not_negative, check_positive, check_rates, check_state
-from .engine import Exchangeable, Tensor, touch
+from .engine import Tensor
+from .exchanges import Exchangeable, touch
 
 
 class Optimizer(Exchangeable):

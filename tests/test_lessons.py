@@ -1,4 +1,5 @@
-"""The lessons: each runs, and prints what stands in it behind "# >"."""
+"""What is there to be read: the lessons, which print what stands in them behind "# >", and the
+order of the sources."""
 
 import contextlib
 import gc
@@ -10,6 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+import minigrad
 
 ROOT = Path(__file__).parents[1]
 LESSONS = sorted((ROOT / "demos/lessons").glob("*.py"))
@@ -51,3 +54,38 @@ def test_a_lesson_runs_as_a_file_from_any_folder(tmp_path):
     command = [sys.executable, "-W", "error", path]  # -W: what pytest would make an error
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={})
     assert run.stdout == expected(path.read_text()) and not run.stderr
+
+
+# --- the sources -----------------------------------------------------------------------------
+
+
+def test_there_is_one_reading_order_and_nothing_is_left_out():
+    told = minigrad.__doc__.partition("Reading order:")[2].partition(" in architectures.")[0]
+    order = re.findall(r"\w+", told.partition(";")[0])
+    modules = {path.stem for path in (ROOT / "minigrad").glob("*.py")} | {"program"}
+    assert sorted(order) == sorted(modules - {"__init__"})
+    assert "then base and one of the eight" in told
+
+    table = README.partition("**Read it**")[2].partition("\n\n## ")[0]
+    listed = re.findall(r"\[`(\w+)(?:\.py|/)`\]", table)
+    assert listed == [*order, "base", "architectures"]
+
+
+def test_the_heart_is_one_sitting():
+    assert len((ROOT / "minigrad/engine.py").read_text().splitlines()) <= 250
+
+
+EIGHT = re.findall(r"\]\((architectures/\w+/\w+\.py)\) \|", README)
+
+
+def test_the_readme_lists_the_eight():
+    assert len(EIGHT) == 8
+
+
+@pytest.mark.parametrize("path", EIGHT)
+def test_an_architecture_says_what_it_is_for_before_its_first_equation(path):
+    opening = (ROOT / path).read_text().partition("    symbol")[0]
+    _, problem, _ = opening.split("\n\n", 2)
+    sentences = re.split(r"(?<=\.) ", problem.replace("\n", " "))
+    assert len(sentences) == 2 and sentences[1].startswith("It shows where "), problem
+    assert " = " not in problem

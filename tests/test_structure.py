@@ -10,8 +10,9 @@ PACKAGES = ("minigrad", "architectures", "demos")
 ROOMS = [
     "minigrad.files",
     *("minigrad.backend", "minigrad.contract", "minigrad.modes", "minigrad.engine"),
-    *("minigrad.checks", "minigrad.ops", "minigrad.methods", "minigrad.functional"),
-    *("minigrad.spiking", "minigrad.init", "minigrad.nn", "minigrad.optim", "minigrad.schedules"),
+    *("minigrad.exchanges", "minigrad.checks", "minigrad.ops", "minigrad.methods"),
+    *("minigrad.functional", "minigrad.spiking", "minigrad.init", "minigrad.nn"),
+    *("minigrad.optim", "minigrad.schedules"),
     *("minigrad.checkpoint", "minigrad.data", "minigrad.strict", "minigrad.program"),
     *("minigrad.training", "minigrad.higher", "minigrad.gradcheck", "minigrad"),
     "architectures.base",

@@ -9,7 +9,8 @@ from typing import Any
 
 from .. import backend
 from ..backend import xp
-from ..engine import Exchangeable, Tensor, exchanges, next_order
+from ..engine import Tensor, next_order
+from ..exchanges import Exchangeable, exchanges
 from ..modes import is_recording, who_watches
 from .graph import Graph
 from .passes import Spelling, cast_apart, constants_once, share_buffers, views_once
