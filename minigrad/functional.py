@@ -158,7 +158,8 @@ def _softmax(x, axis):
 def softmax(x, axis: int | tuple[int, ...] = -1):
     """exp(x) / sum(exp(x)) along `axis`, with the largest exponent taken out."""
     p = _softmax(x, axis)
-    # dp_i/dx_j = p_i (delta_ij - p_j), so J^T g = p * (g - <g, p>).
+    # If x_j rises, so do p_j and the sum that all are divided by: dp_i/dx_j = p_i (delta_ij - p_j),
+    # J^T g = p * (g - <g, p>): how far each g is above their mean, weighted by p, times p.
     return p, lambda g: p * (g - (g * p).sum(axis=axis, keepdims=True))
 
 
@@ -194,14 +195,15 @@ def sparsemax(x):
     descending = xp.flip(xp.sort(z, axis=-1), axis=-1)
     rank = xp.arange(1, x.shape[-1] + 1, dtype=x.dtype)
     excess = xp.cumsum(descending, axis=-1) - 1
-    # The support is the k largest entries for the largest k with 1 + k z_(k) > z_(1) + ... + z_(k).
-    # Up to there the mean excess (z_(1) + ... + z_(k) - 1) / k rises with k, from there it falls:
-    # its maximum is the one at the support, tau.
+    # If the k largest were the support, tau would be tau_k = (z_(1) + ... + z_(k) - 1) / k. And
+    # tau_k+1 is the mean of tau_k, with weight k, and z_(k+1), with weight 1: it rises as long as
+    # z_(k+1) is above tau_k, and so belongs to the support. So tau is the largest of them.
     tau = (excess / rank).max(axis=-1, keepdims=True)
     p = xp.maximum(z - tau, 0)
 
     def vjp(g):
-        # On the support p_i = x_i - tau and tau is a mean, so J = I - 1 1^T / |support|; else 0.
+        # On the support p_i = x_i - tau, and if x_j rises by 1, tau, a mean, does by 1 / |support|:
+        # there J = I - 1 1^T / |support| and J^T g is g minus its mean; elsewhere both are 0.
         support = p > 0
         size = support.sum(axis=-1, keepdims=True, dtype=g.dtype)
         return (g - (g * support).sum(axis=-1, keepdims=True) / size) * support

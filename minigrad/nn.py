@@ -259,6 +259,12 @@ def with_parameters(module, old, new):
 def _combine(function, parts, done):
     """Rebuild parts[0], each of its arrays replaced by function(that array of all parts).
 
+    It walks through all parts at once. `parts` are first the R modules that `stack` was given; for
+    each attribute, entry or key of theirs it calls itself with the R things that they hold there.
+    So it gets from R networks to their R lists of layers, to R layers, to R weights (D, H): out of
+    those `function` makes one array (R, D, H), and on the way back that one is put where they were,
+    into a copy of the layer, that into a new list, that into a copy of the network.
+
     `done` remembers what was rebuilt, so that what modules share stays shared.
     """
     first = parts[0]

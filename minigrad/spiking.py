@@ -184,12 +184,13 @@ def lif(
         # With d[t] = dL/dU[t] (which is dL/dI[t] too) and h[t] = the surrogate at U[t] - threshold,
         #   d[t] = g[t] h[t] + (beta - threshold h[t]) d[t+1],
         # where the second term in the bracket is the way through the reset.
-        # Nobody needs the membrane any more: its array becomes 1/h, and then d.
-        d = membrane
-        d -= threshold
-        invert_(d, slope)
+        # Nobody needs the membrane any more: its array (..., T, B, H) becomes, one after the other,
+        d = membrane  # U
+        d -= threshold  # u = U - threshold
+        invert_(d, slope)  # 1 / h(u)
+        # The bracket, (T - 1, ..., B, H), from the last timestep but one to the first.
         keep = None if detach_reset else by_time(beta - threshold / d)[-2::-1]
-        xp.divide(g, d, out=d)
+        xp.divide(g, d, out=d)  # g h: and d itself at the last timestep, from where on it is summed
         if keep is None:
             *_, batch, width = d.shape
             sizes = steps, batch * width

@@ -70,6 +70,8 @@ class EnergyModel(nn.Module):
     def _contrast(self, positive, negatives=None):
         """mean E(x+) - mean E(x-), and the penalty; `positive` is E(x+), (..., B)."""
         if negatives is None:
+            # Chains follow dE/dx. Each of their steps is a backward, which would add dE/dtheta to
+            # the parameters' gradients, too, where only that of the loss belongs: so freeze them.
             with nn.frozen(self):
                 negatives = Tensor(self.chains.advance(self.energy, positive.shape[-1]))
         negative = self.energy(negatives)

@@ -97,7 +97,10 @@ def scaled_sum(h, y, factor):
 
 @op
 def residual(h, y):
-    """(h + y) sqrt(1/2): if both have variance 1 and are independent, so has the result.
+    """(h + y) sqrt(1/2): the variance stays what it is, however many layers add to h.
+
+    For of h and y, independent and with variance 1, the sum has variance 2; a factor enters the
+    variance squared, and 2 * 1/2 = 1. Unscaled, it would double with every layer.
 
     An op of its own, as TabNet has a dozen of them: one node and one array instead of two each.
     """
