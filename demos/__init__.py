@@ -1,4 +1,4 @@
-"""What a person runs: compare (in a notebook: notebook), benchmark, signatures, curvature.
+"""What a person runs: compare (in a notebook: notebook), predict, benchmark, signatures, curvature.
 
 What is behind them stands in the folders; lessons/ is run file by file, from 01 on.
 """

@@ -24,7 +24,7 @@ from demos.shell.ending import Refusal, begin, bound_memory, command, farewell, 
 if __name__ == "__main__":
     begin("compare.py")  # now, since the imports below take their time
 
-from demos.comparison import results
+from demos.comparison import keeping, results
 from demos.comparison.contest import contest, entries
 from demos.comparison.options import load, parse, place, recipe_of
 from demos.comparison.progress import Progress, describe, opening, title
@@ -59,7 +59,10 @@ def run(options, task, recipe, output):
 
     contenders = entries(options.only, options.protocols, task, recipe, options.guests)
     progress = None if options.quiet else Progress(len(contenders), sys.stdout)
-    outcomes, failed, stopped = compete(contenders, place(options, len(contenders)), progress)
+    where = output.folder if options.save else None
+    outcomes, failed, stopped = compete(
+        contenders, place(options, len(contenders)), progress, where
+    )
     if stopped and not outcomes:
         return farewell(stopped, "nothing had finished, nothing is written")
     rankings = rank_all(outcomes, options.protocols, task.bayes_accuracy)
@@ -70,10 +73,10 @@ def run(options, task, recipe, output):
             write_page(output.folder / results.PAGE, rankings, task, recipe, options.command)
     except (KeyboardInterrupt, BrokenPipeError) as error:
         stopped = error
-        output.clear()
+        output.clear(keeping.FOLDER)
     except Exception as error:  # the disk is full, for example: what was trained is not lost by it
         failed["pictures"] = describe(error)
-        output.clear()
+        output.clear(keeping.FOLDER)
 
     summary = results.collect(
         rankings, task, recipe, options.protocol, failed=failed, interrupted=stopped is not None
@@ -95,8 +98,11 @@ def run(options, task, recipe, output):
     return 1 if failed else 0
 
 
-def compete(contenders, place, progress):
-    """([Outcome], {name: what went wrong}, the exception that ended it early or None)."""
+def compete(contenders, place, progress, folder=None):
+    """([Outcome], {name: what went wrong}, the exception that ended it early or None).
+
+    folder: where to keep the networks, each as soon as it is trained.
+    """
     outcomes, failed = [], {}
     try:
         with place as executor:
@@ -105,11 +111,21 @@ def compete(contenders, place, progress):
                     failed[title(entry)] = describe(result)
                 else:
                     outcomes.append(result)
+                    if folder is not None:
+                        keep(folder, entry, result, failed)
                 if progress:
                     progress.finished(entry, result)
     except (KeyboardInterrupt, OSError) as error:  # Ctrl-C, or nobody reads what is printed
         return outcomes, failed, error
     return outcomes, failed, None
+
+
+def keep(folder, entry, outcome, failed):
+    """Keep a network; one that cannot be kept is a failure, but the contest goes on."""
+    try:
+        keeping.keep(folder, entry, outcome)
+    except (OSError, TypeError) as error:
+        failed[f"keeping {title(entry)}"] = describe(error)
 
 
 def announce(rankings, task, quiet):

@@ -32,6 +32,8 @@ def compare(options=""):
         options: those of compare.py, as on the command line; --out is of no use here.
     """
     options = parse(shlex.split(options))
+    if options.save:
+        raise ValueError("here nothing is written: networks are kept by compare.py --save")
     display = notebook_display()
     backend.use(options.device)
     task = load(options)

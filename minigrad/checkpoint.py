@@ -13,6 +13,7 @@ neither an optimizer's options (such as lr) nor the state of random generators.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,13 +80,15 @@ def save(path, module, optimizer=None, **extras):
     The file appears as a whole or not at all; one that is there is replaced.
 
     Args:
+        module: a Module, or the `state_dict` of one.
         extras: arrays, Tensors, and whatever JSON can say: numbers, text, None, lists, dicts.
 
     Raises:
         TypeError: an extra of another kind.
         OSError: the file cannot be written.
     """
-    arrays = {f"module/{name}": array for name, array in module.state_dict().items()}
+    state = module if isinstance(module, Mapping) else module.state_dict()
+    arrays = {f"module/{name}": array for name, array in state.items()}
     if optimizer is not None:
         state = optimizer.state_dict()
         arrays |= {f"optimizer/{name}": numpy.asarray(array) for name, array in state.items()}

@@ -39,6 +39,8 @@ def test_training_goes_on_bit_by_bit_where_it_was_kept(tmp_path):
     net, adam = trained(network(), 3)
     minigrad.save(path, net, adam)
     trained(net, 2, adam)
+    minigrad.save(tmp_path / "state.npz", net.state_dict())
+    assert same(minigrad.load(tmp_path / "state.npz").state, net.state_dict())
 
     other = network()
     other_adam = optim.Adam(other.parameters(), lr=0.1)

@@ -10,7 +10,7 @@ import pytest
 
 import minigrad
 from architectures import list_architectures
-from demos import benchmark, compare, curvature, signatures
+from demos import benchmark, compare, curvature, predict, signatures
 from demos.comparison import contest
 from minigrad import backend
 
@@ -145,7 +145,7 @@ def test_a_scheduler_without_dask_is_refused(monkeypatch, capsys):
     assert says == "compare.py: --scheduler needs Dask: pip install -e '.[distributed]'\n"
 
 
-@pytest.mark.parametrize("command", [compare, benchmark, signatures, curvature])
+@pytest.mark.parametrize("command", [compare, predict, benchmark, signatures, curvature])
 def test_version(command, capsys):
     with pytest.raises(SystemExit) as stop:
         command.main(["--version"])
@@ -214,7 +214,7 @@ def test_matplotlib_is_imported_for_pictures_only():
     assert "numpy" in found and "matplotlib" not in found
 
 
-@pytest.mark.parametrize("command", ["compare", "benchmark", "signatures", "curvature"])
+@pytest.mark.parametrize("command", ["compare", "predict", "benchmark", "signatures", "curvature"])
 def test_a_command_runs_from_any_folder_and_as_a_module(tmp_path, command):
     """As a file it needs no path; nothing in the folder of the caller gets in its way."""
     for name in ("minigrad", "architectures", "demos", "comparison", "pictures"):

@@ -45,6 +45,7 @@ def same(a, b):
         np.array_equal(a.loss_history, b.loss_history)
         and np.array_equal(a.predictions, b.predictions)
         and np.array_equal(a.accuracy_history, b.accuracy_history)
+        and all(np.array_equal(a.state[name], b.state[name]) for name in a.state | b.state)
     )
 
 
@@ -178,7 +179,7 @@ class Backwards(Executor):
 
 
 def compare_with(executor):
-    together = entries(["ebm", "mc_dropout"], ["shared", "native"], TASK, RECIPE)
+    together = entries(["ebm", "mc_dropout"], BOTH, TASK, replace(RECIPE, keep=True))
     found = {(e.name, e.recipe.protocol): result for e, result in contest(together, executor)}
     assert len(found) == 4
     for entry in together:

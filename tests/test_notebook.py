@@ -3,6 +3,8 @@
 import sys
 from types import SimpleNamespace
 
+import pytest
+
 from demos import notebook
 
 QUICK = "--only mlp --replicas 2 --epochs 2"
@@ -18,6 +20,11 @@ class Cell:
         if display_id:
             return SimpleNamespace(update=lambda data, raw: self.line.append(data["text/plain"]))
         self.shown.append(data)
+
+
+def test_no_networks_are_kept():
+    with pytest.raises(ValueError, match="here nothing is written"):
+        notebook.compare("--save")
 
 
 def test_elsewhere_only_the_text_is_left(capsys):

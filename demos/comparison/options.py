@@ -155,6 +155,11 @@ def parse(arguments):
         metavar="DIR",
         help="for all files; those of an earlier run are replaced (default: out)",
     )
+    group.add_argument(
+        "--save",
+        action="store_true",
+        help="keep every trained network, in DIR/models: predict.py goes on with them",
+    )
     group.add_argument("--no-plots", action="store_true", help="numbers only, no pictures, no page")
     group.add_argument(
         "--boundaries",
@@ -221,6 +226,7 @@ def recipe_of(options, task):
         compiled=not options.eager and backend.device() == "cpu",
         device=backend.device(),
         boundaries=not options.no_plots and len(task.feature_names) == 2,
+        keep=options.save,
     )
 
 

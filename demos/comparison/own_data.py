@@ -170,6 +170,11 @@ def read_csv(path, target):
 
     A header line, then one row a line; the target may be text.
     """
+    return read_table(path, lambda reader: read_rows(reader, path, target))
+
+
+def read_table(path, read):
+    """What `read` makes of the rows, lists of text, that a csv.reader gives: the header first."""
     reader = None
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
@@ -179,7 +184,7 @@ def read_csv(path, target):
                 raise DataError(f"{path} is empty")
             delimiter = max(",;\t", key=first.count)
             reader = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
-            return read_rows(reader, path, target)
+            return read(reader)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -204,45 +209,55 @@ def read_rows(reader, path, target):
     features = header[:target_column] + header[target_column + 1 :]
     # Compact: a Python float in a list takes 32 bytes.
     x, codes, labels = array("d"), array("q"), {}
-    line = reader.line_num
-    for row in reader:
-        line, before = reader.line_num, line
-        if not row:
-            continue
-        where = f"{path}, line {line}"
-        if line > before + 1:
-            raise DataError(
-                f"{path}: a cell goes on from line {before + 1} to {line}: "
-                "is a quotation mark unbalanced?"
-            )
-        if len(row) != len(header):
-            raise DataError(f"{where}: {len(row)} cells, but the header has {len(header)}")
+    for where, row in rows_below(header, reader, path):
         label = row.pop(target_column).strip()
         if label.lower() in MISSING:
             raise DataError(f"{where}: the target {target!r} is missing")
         codes.append(labels.setdefault(label, len(labels)))
         if len(labels) > MOST_CLASSES:
             raise too_many_classes(path)
-        try:
-            values = [float(cell) for cell in row]
-        except ValueError:
-            values = [math.nan]
-        if not all(map(math.isfinite, values)) or "_" in "".join(row):
-            for name, cell in zip(features, row):
-                require_number(cell, f"{where}, column {name!r}")
-        x.extend(values)
-    if not codes:
-        raise DataError(f"{path} has a header, but no rows")
+        x.extend(numbers(row, features, where))
     x = np.frombuffer(x).reshape(len(codes), len(features))
     return x, list(labels), np.frombuffer(codes, np.int64), features
+
+
+def rows_below(header, reader, path):
+    """(where it stands, cells) of each row; there is one at least, and each fits the header."""
+    line = reader.line_num
+    empty = True
+    for row in reader:
+        line, before = reader.line_num, line
+        if not row:
+            continue
+        if line > before + 1:
+            raise DataError(
+                f"{path}: a cell goes on from line {before + 1} to {line}: "
+                "is a quotation mark unbalanced?"
+            )
+        where, empty = f"{path}, line {line}", False
+        if len(row) != len(header):
+            raise DataError(f"{where}: {len(row)} cells, but the header has {len(header)}")
+        yield where, row
+    if empty:
+        raise DataError(f"{path} has a header, but no rows")
+
+
+def numbers(cells, names, where):
+    """The cells of a row as finite numbers."""
+    try:
+        values = [float(cell) for cell in cells]
+    except ValueError:
+        values = [math.nan]
+    if not all(map(math.isfinite, values)) or "_" in "".join(cells):
+        for name, cell in zip(names, cells):
+            require_number(cell, f"{where}, column {name!r}")
+    return values
 
 
 def find_target(path, header, target):
     """The index of the target column, if the header is in order."""
     columns = f"its columns are {listing(header)}"
-    if len(set(header)) < len(header):
-        twice = next(name for name in header if header.count(name) > 1)
-        raise DataError(f"{path}: two columns are called {shown(twice)!r}; {columns}")
+    require_different(header, path)
     if target is None:
         raise DataError(f"{path}: say with --target which column holds the classes; {columns}")
     if target not in header:
@@ -250,6 +265,13 @@ def find_target(path, header, target):
     if len(header) == 1:
         raise DataError(f"{path} has no other column than the target {target!r} to learn from")
     return header.index(target)
+
+
+def require_different(header, path):
+    if len(set(header)) < len(header):
+        twice = next(name for name in header if header.count(name) > 1)
+        columns = f"its columns are {listing(header)}"
+        raise DataError(f"{path}: two columns are called {shown(twice)!r}; {columns}")
 
 
 def listing(names, most=12):
@@ -273,28 +295,76 @@ def require_number(cell, where):
 
 def read_npz(path):
     """(x, different labels, a code for each row, feature names) of arrays x (N, D) and y (N,)."""
+    arrays = read_arrays(path, ["x", "y"])
+    x, y = finite_rows(path, arrays["x"]), arrays["y"]
+    if y.dtype.kind not in "iubUS":
+        raise DataError(f"{path}: y must hold integers or text, not {y.dtype}")
+    if y.shape != x.shape[:1]:
+        raise DataError(f"{path}: x must be (N, D) and y (N,), not {x.shape} and {y.shape}")
+    if y.dtype.kind == "S":
+        y = np.char.decode(y, "utf-8", "replace")
+    labels, codes = np.unique(y, return_inverse=True)
+    return x, labels.tolist(), codes, [f"x{i + 1}" for i in range(x.shape[1])]
+
+
+def read_arrays(path, names):
     try:
-        arrays = files.read_npz(path, ["x", "y"])
+        return files.read_npz(path, names)
     except MemoryError as error:
         raise DataError(f"{path}: out of memory: {error}") from None
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from None
     except ValueError as error:
         raise DataError(error) from None
-    x, y = arrays["x"], arrays["y"]
-    if x.dtype.kind not in "fiub" or y.dtype.kind not in "iubUS":
-        raise DataError(
-            f"{path}: x must hold numbers and y integers or text, not {x.dtype} and {y.dtype}"
-        )
-    if x.ndim != 2 or y.shape != x.shape[:1] or 0 in x.shape:
-        raise DataError(f"{path}: x must be (N, D) and y (N,), not {x.shape} and {y.shape}")
+
+
+def finite_rows(path, x):
+    """x as float64, if it is (N, D) and nothing but finite numbers."""
+    if x.dtype.kind not in "fiub":
+        raise DataError(f"{path}: x must hold numbers, not {x.dtype}")
+    if x.ndim != 2 or 0 in x.shape:
+        raise DataError(f"{path}: x must be (N, D), not {x.shape}")
     with np.errstate(over="ignore"):  # of what a long double may hold
         x = x.astype(np.float64)
     bad = np.argwhere(~np.isfinite(x))
     if len(bad):
         row, column = bad[0]
         raise DataError(f"{path}: x[{row}, {column}] is {x[row, column]}")
-    if y.dtype.kind == "S":
-        y = np.char.decode(y, "utf-8", "replace")
-    labels, codes = np.unique(y, return_inverse=True)
-    return x, labels.tolist(), codes, [f"x{i + 1}" for i in range(x.shape[1])]
+    return x
+
+
+# --- new rows, for a network that is trained -------------------------------------------------
+
+
+def new_rows(path, features):
+    """The rows (N, D) of a CSV file with these columns, in any order, or of an .npz with x alone.
+
+    Raises:
+        DataError: columns that are missing, or unknown, or what makes a file unreadable.
+    """
+    require_regular(path)
+    if Path(path).suffix != ".npz":
+        return read_table(path, lambda reader: read_new_rows(reader, path, features))
+    x = finite_rows(path, read_arrays(path, ["x"])["x"])
+    if x.shape[1] != len(features):
+        raise DataError(
+            f"{path}: x has {x.shape[1]:,} columns, the network knows {len(features):,}: "
+            f"{listing(features)}"
+        )
+    return x
+
+
+def read_new_rows(reader, path, features):
+    header = [shown(name.strip()) for name in next(reader)]
+    require_different(header, path)
+    missing = [name for name in features if name not in header]
+    unknown = [name for name in header if name not in features]
+    if missing or unknown:
+        says = [f"lacks {listing(missing)}"] * bool(missing)
+        says += [f"has columns that the network does not know: {listing(unknown)}"] * bool(unknown)
+        raise DataError(f"{path} {', and '.join(says)}")
+    order = [header.index(name) for name in features]
+    x = array("d")
+    for where, row in rows_below(header, reader, path):
+        x.extend(numbers([row[k] for k in order], features, where))
+    return np.frombuffer(x).reshape(-1, len(features))

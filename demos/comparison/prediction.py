@@ -27,11 +27,14 @@ def predict_rows(model, x, seed, first=0):
     Each pass draws the same noise: so a Bayesian network is the same sample of networks for all
     rows, and the pictures have no seams.
     """
+    noise = seeds.prediction(seed, first)
+    return in_passes(lambda part: model.predict_proba(part, rng=noise).numpy(), x)
+
+
+def in_passes(function, x):
+    """function(rows), for some rows of x (..., N, D) after the other; the results in one array."""
     rows = max(ROWS_PER_PASS // math.prod(x.shape[:-2]), 32)
-    parts = []
-    for start in range(0, x.shape[-2], rows):
-        noise = seeds.prediction(seed, first)
-        parts.append(model.predict_proba(x[..., start : start + rows, :], rng=noise).numpy())
+    parts = [function(x[..., k : k + rows, :]) for k in range(0, x.shape[-2], rows)]
     return np.concatenate(parts, axis=-2)
 
 

@@ -6,6 +6,7 @@ import json
 import math
 
 import minigrad
+from demos.comparison.keeping import FOLDER
 from minigrad import backend
 from minigrad.backend import xp
 
@@ -80,7 +81,8 @@ def file_names(options):
     """The files and folders that a run with these options may write."""
     folders = ("shared", "native") if options.protocol == "both" else ()
     drawn = () if options.no_plots else (*PICTURES, PAGE, *folders)
-    return ("results.json", "results.csv", *drawn)
+    kept = (FOLDER,) if options.save else ()
+    return ("results.json", "results.csv", *drawn, *kept)
 
 
 def publish(results, output):

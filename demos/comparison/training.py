@@ -29,6 +29,7 @@ class Recipe:
     compiled: bool = True  # whether training steps are recorded and replayed: the same bits
     device: str = "cpu"
     boundaries: bool = False  # whether to predict a grid for pictures, and frames on the way
+    keep: bool = False  # whether the Outcome holds the state of the trained replicas
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class Outcome:
     extra: dict = field(default_factory=dict)
     has_own_objective: bool = False  # whether the other protocol would train it differently
     colour: str | None = None  # in pictures; None: that of its family
+    state: dict = field(default_factory=dict)  # of the replicas as they predict, if it is kept
 
     def __repr__(self):
         accuracy = 100 * np.mean(self.accuracy)
@@ -130,17 +132,23 @@ def train(entry, on_epoch=None):
 def replicas(entry):
     """The Classifiers of all seeds, stacked into one."""
     task, recipe = entry.task, entry.recipe
+    classes, (rows, features) = len(task.class_names), task.x_train.shape[1:]
     return nn.stack(
-        classifier(
-            entry.name,
-            len(task.class_names),
-            task.x_train.shape[-1],
-            train_rows=task.x_train.shape[-2],
-            native=recipe.protocol == "native",
-            rng=seeds.training(seed),
-            **lookup(entry.name).options,
-        )
+        fresh(entry.name, recipe.protocol, classes, features, rows, rng=seeds.training(seed))
         for seed in recipe.seeds
+    )
+
+
+def fresh(name, protocol, classes, features, train_rows, *, rng):
+    """One Classifier of the comparison, untrained."""
+    return classifier(
+        name,
+        classes,
+        features,
+        train_rows=train_rows,
+        native=protocol == "native",
+        rng=rng,
+        **lookup(name).options,
     )
 
 
@@ -199,6 +207,8 @@ def examine(entry, model, x_train, x_test, on_the_way):
     for epoch, then in on_the_way.items():
         n = GRID if epoch == entry.recipe.epochs else FRAME
         found["frames"][epoch] = predict_grid(then, shown, task.extent, n, seed)
+    if entry.recipe.keep:
+        found["state"] = finished.state_dict()
     if finished is not model:
         before = share_right(predict(model, x_test, seed), task.y_test)
         found["extra"] = {"accuracy_before_conversion": before.tolist()}

@@ -76,10 +76,11 @@ class Output:
                 f"{strangers[0]} is not from an earlier run: move it away, or choose another --out"
             )
 
-    def clear(self):
-        """Begin the folder anew."""
-        shutil.rmtree(self.folder)
-        self.folder.mkdir()
+    def clear(self, *but):
+        """Begin the folder anew, `but` for what stands by these names."""
+        for path in self.folder.iterdir():
+            if path.name not in but:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def publish(self, *, complete=True):
         """Let what is in `folder` be the run that people see; return the folder where they see it.

@@ -1,0 +1,136 @@
+"""New rows through a network that compare.py --save has kept.
+
+    python demos/predict.py out/models/tabnet.npz new_rows.csv
+    python demos/predict.py out/models/bayesian.npz new_rows.csv --out predicted.csv
+
+For each row the most probable class and the probabilities of all; of a network that predicts by
+sampling also the total, aleatoric and epistemic uncertainty in nats (see
+architectures/uncertainty.py). The columns are found by their names, in any order.
+"""
+
+import csv
+import io
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+if not __package__:  # run as a file: this checkout goes first, wherever it is run from
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from demos.shell.ending import Refusal, begin, bound_memory, command
+
+if __name__ == "__main__":
+    begin("predict.py")  # now, since the imports below take their time
+
+import numpy as np
+
+import minigrad
+from architectures.uncertainty import SamplingClassifier
+from demos.comparison import keeping, seeds
+from demos.comparison.guests import guest
+from demos.comparison.own_data import new_rows, standardised_as
+from demos.comparison.prediction import in_passes, predict_rows
+from demos.shell.arguments import Parser, natural_number
+from demos.shell.output import replace_file, require_replaceable
+
+PARTS = ("total", "aleatoric", "epistemic")
+
+
+@command("predict.py")
+def main(arguments=None):
+    """Predict; return the exit status."""
+    options = parse(arguments)
+    bound_memory()
+    for path in options.guests:
+        guest(path).load()
+    kept = keeping.read(options.model)
+    replica = kept.shown if options.replica is None else options.replica
+    if replica >= len(kept.seeds):
+        raise Refusal(f"{options.model} has the replicas 0 to {len(kept.seeds) - 1}")
+    if options.out:
+        require_replaceable(options.out)
+    network = kept.network(replica)
+    rows = new_rows(options.rows, kept.features)
+    x = standardised_as(rows, kept.mean[replica], kept.deviation[replica])
+    seed = kept.seeds[0] if options.seed is None else options.seed
+    text = as_csv(kept.classes, *predict(network, x, seed))
+    if options.out:
+        replace_file(options.out, text)
+    else:
+        print(text, end="")
+    return 0
+
+
+def parse(arguments):
+    parser = Parser(
+        prog="predict.py",
+        description="Predict new rows with a network that compare.py --save has kept: class, "
+        "probabilities, and of a network that samples its uncertainty in nats, as CSV.",
+    )
+    parser.add_argument("--version", action="version", version=f"minigrad {minigrad.__version__}")
+    parser.add_argument("model", type=Path, metavar="MODEL.npz", help="such as out/models/mlp.npz")
+    parser.add_argument(
+        "rows",
+        type=Path,
+        metavar="ROWS",
+        help="a .csv file whose header names the features, or an .npz file with an array x (N, D)",
+    )
+    parser.add_argument(
+        "--with",
+        dest="guests",
+        action="append",
+        default=[],
+        metavar="FILE.py",
+        help="the file that registers the architecture, if it is one of your own",
+    )
+    parser.add_argument(
+        "--replica",
+        type=natural_number,
+        metavar="K",
+        help="predict with replica K, from 0 (default: the one whose accuracy is the median)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=natural_number,
+        metavar="SEED",
+        help="of what a sampling network draws: the same rows and seed give the same numbers "
+        "(default: that of the comparison)",
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="write there (default: to standard output)"
+    )
+    return parser.parse_args(arguments)
+
+
+def predict(network, x, seed):
+    """(class probabilities (N, C), {part: uncertainty (N,)}) of rows x (N, D).
+
+    The parts are those of a network that samples, and none of another.
+    """
+    if not isinstance(network, SamplingClassifier):
+        return predict_rows(network, x, seed), {}
+    noise = seeds.prediction(seed, 0)
+
+    def mean_and_parts(rows):
+        found = network.uncertainty(rows, rng=noise)
+        parts = [found[part].numpy()[:, None] for part in PARTS]
+        return np.concatenate([found["mean"].numpy(), *parts], axis=-1)  # (B, C + 3)
+
+    found = in_passes(mean_and_parts, x)
+    return found[:, : -len(PARTS)], dict(zip(PARTS, found[:, -len(PARTS) :].T))
+
+
+def as_csv(classes, probabilities, uncertainties):
+    """A header, then one line for each row; numbers with six digits."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["class", *(f"p({name})" for name in classes), *uncertainties])
+    numbers = np.column_stack([probabilities, *uncertainties.values()])
+    for best, line in zip(probabilities.argmax(axis=-1), numbers):
+        writer.writerow([classes[best], *(f"{value:.6g}" for value in line)])
+    return text.getvalue()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
