@@ -717,6 +717,12 @@ def test_write_in_place_only_where_nobody_looks():
     # Whoever needs t afterwards finds it in w.
     calls = passes.write_in_place([*plain, product(t, x, other)], [other])
     assert [repr(call) for call in calls] == ["np.matmul(x, x, out=w)", "other = w @ x"]
+    # Also who is told to write elsewhere itself, earlier or later.
+    v, chain = value("v", 2, 2, kind="state"), [product(x, x, t), product(t, x, other)]
+    for writes in ([written(w, t), written(v, other)], [written(v, other), written(w, t)]):
+        calls = passes.write_in_place([*chain, *writes], [])
+        expected = ["np.matmul(x, x, out=w)", "np.matmul(w, x, out=v)"]
+        assert [repr(call) for call in calls] == expected
     view = value("view", 2, 2, root=t)
     for calls, outlive in (
         ([product(x, x, t), product(w, x, other), written(w, t)], [other]),  # w is read

@@ -100,12 +100,13 @@ def write_in_place(calls, outlive):
             views.append(calls[made_at[view]])
             new[made_at[view]] = []
             view = views[-1].args[0]
-        new[first] = [*views[::-1], calls[first].to(target)]
+        *others, maker = new[first]  # it may read what has been replaced already
+        new[first] = [*views[::-1], *others, maker.to(target)]
         new[copied] = []
         for i in needed:
             if i not in (first, copied):
-                (reader,) = new[i]
-                new[i] = [reader.of(_replaced(reader.args, source, target))]
+                *others, reader = new[i]
+                new[i] = [*others, reader.of(_replaced(reader.args, source, target))]
     return [call for group in new for call in group]
 
 
