@@ -1,8 +1,9 @@
 """minigrad: reverse-mode automatic differentiation on NumPy or CuPy, written to be read.
 
-Reading order: backend, engine, modes, contract, ops, methods, exchanges, functional, spiking, init,
-nn, optim, schedules, data, training, program, higher, gradcheck, strict, checks, files, checkpoint;
-then base and one of the eight in architectures. README.md says what is in each.
+Reading order: backend, engine, modes, contract, ops, methods, exchanges, functional, spiking,
+recurrent, images, init, nn, optim, schedules, data, training, program, higher, gradcheck, strict,
+checks, files, checkpoint; then base and one of the eight in architectures. README.md says what is
+in each.
 """
 
 from importlib import import_module

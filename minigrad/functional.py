@@ -9,7 +9,7 @@ import math
 
 import numpy
 
-from .backend import Kernel, xp
+from .backend import Kernel, add_at, xp
 from .checks import check_shares
 from .engine import Tensor, op
 from .ops import drop_axes, product_over_rows, tanh
@@ -389,19 +389,20 @@ def linear(x, weight, bias=None):
 
 
 @op
-def attention(queries, keys, values, beta):
+def attention(queries, keys, values, beta, causal=False):
     """softmax(beta queries keys^T) values: (..., B, d), (..., K, d), (..., K, v) -> (..., B, v).
 
-    Fused for speed: one node instead of five. `beta` is the inverse temperature.
+    Fused for speed: one node instead of five. `beta` is the inverse temperature. If it is `causal`,
+    rows are timesteps, (..., T, d) all three, and none sees a later one.
     """
-    p = _softmax(beta * (queries @ keys.mT), axis=-1)  # (..., B, K)
+    p = attention_weights(queries, keys, beta, causal)  # (..., B, K)
 
     @once
     def scores(g):
         """The gradient of queries keys^T: the softmax's J^T, see there, times beta."""
         gs = g @ values.mT
         gs -= (gs * p).sum(axis=-1, keepdims=True)
-        gs *= p
+        gs *= p  # 0 for what was not to be seen
         gs *= beta
         return gs
 
@@ -411,6 +412,74 @@ def attention(queries, keys, values, beta):
         lambda g: product_over_rows(scores(g), queries, keys.ndim),
         lambda g: product_over_rows(p, g, values.ndim),
     )
+
+
+def attention_weights(queries, keys, beta, causal=False):
+    """How much each query looks at each key, (..., B, K) from arrays: see `attention`."""
+    scores = beta * (queries @ keys.mT)
+    if causal:
+        if queries.shape[-2] != keys.shape[-2]:
+            raise ValueError(
+                f"{queries.shape[-2]} queries and {keys.shape[-2]} keys: causal attention has one "
+                "of each at every timestep"
+            )
+        time = xp.arange(keys.shape[-2])
+        scores = xp.where(time > time[:, None], -xp.inf, scores)
+    return _softmax(scores, axis=-1)
+
+
+def _turned(x, cos, sin):
+    a, b = x[..., : x.shape[-1] // 2], x[..., x.shape[-1] // 2 :]
+    return xp.concatenate([a * cos - b * sin, a * sin + b * cos], axis=-1)
+
+
+@op
+def rotary(x, base=10000.0):
+    """Positions as rotations (Su et al. 2021): (..., T, d), d even, -> (..., T, d).
+
+    The plane of features i and i + d/2 is turned by the angle t base^(-2i/d) at timestep t. So the
+    product of a turned query and a turned key depends on how far apart they are, and not on when.
+    """
+    require_floats(x)
+    *_, steps, width = x.shape
+    if width % 2:
+        raise ValueError(f"rotary turns pairs of features: {width} is odd")
+    speed = base ** (-xp.arange(0, width, 2) / width)  # radians per timestep
+    angle = xp.arange(steps)[:, None] * speed  # (T, d/2)
+    cos, sin = xp.cos(angle).astype(x.dtype), xp.sin(angle).astype(x.dtype)
+    # A rotation's transpose turns back.
+    return _turned(x, cos, sin), lambda g: _turned(g, cos, -sin)
+
+
+@op
+def embedding(weight, ids):
+    """Rows of a table, picked by number: (..., V, E), (..., N) integers -> (..., N, E).
+
+    What leads the table leads the result: each replica looks up its own row.
+
+    Raises:
+        TypeError: ids that are no integers.
+        IndexError: an id outside 0 ... V-1; on the CPU (on a GPU, which would have to be waited
+            for, and in a compiled step such an id picks another row without a word).
+    """
+    if not hasattr(ids, "dtype") or ids.dtype.kind not in "iu":
+        raise TypeError("ids pick rows of a table: give an array of integers, x.astype('int64')")
+    *lead, rows, width = weight.shape
+    if isinstance(ids, numpy.ndarray) and ids.size and not 0 <= ids.min() <= ids.max() < rows:
+        raise IndexError(f"ids from {ids.min()} to {ids.max()} for a table of {rows} rows")
+    # All tables in one, below each other: in it, each begins where the one before it ends.
+    begin = rows * xp.arange(math.prod(lead)).reshape(*lead, 1)
+    places = begin + ids  # (..., N)
+
+    def vjp(g):
+        # The row that was picked n times gets n gradients, added up: element by element, since for
+        # flat arrays the array libraries are fastest at that.
+        gradient = xp.zeros(weight.size, weight.dtype)
+        elements = places[..., None] * width + xp.arange(width)
+        add_at(gradient, elements.reshape(-1), g.reshape(-1))
+        return gradient.reshape(weight.shape)
+
+    return weight.reshape(-1, width)[places], vjp, None
 
 
 def check_dropout_rate(rate):
@@ -460,6 +529,25 @@ def layer_norm(x, gain, bias, eps=1e-5):
         return scale * (h - along_ones - normal * along_normal)
 
     return normal * gain + bias, vjp_x, lambda g: g * normal, lambda g: g
+
+
+@op
+def rms_norm(x, gain, eps=1e-5):
+    """Each row to mean square 1, then gain (Zhang & Sennrich 2019): half of what layer_norm does.
+
+    (..., B, D), (..., 1, D) -> (..., B, D). Fused for speed.
+    """
+    n = x.shape[-1]
+    require_one_for_each_feature(x, gain, gain)
+    scale = 1 / xp.sqrt((x * x).sum(axis=-1, keepdims=True) / n + eps)
+    normal = x * scale
+
+    def vjp_x(g):
+        # As for layer_norm, without a mean to subtract: dn_i/dx_j = scale (delta_ij - n_i n_j / D).
+        h = g * gain
+        return scale * (h - normal * ((h * normal).sum(axis=-1, keepdims=True) / n))
+
+    return normal * gain, vjp_x, lambda g: g * normal
 
 
 @Kernel("T average, T value, T part", "T y", "y = average + part * (value - average)")

@@ -211,9 +211,9 @@ def _flip(x, axis):
 
 # The functions of xp that an op of the same name and arguments stands for, and all others.
 SAME_AS_OPS = """
-    abs add broadcast_to clip concatenate cos cumsum divide exp expand_dims log log1p matmul maximum
-    minimum multiply negative power sin sort sqrt squeeze stack subtract take_along_axis tanh
-    transpose where
+    abs add broadcast_to clip concatenate cos cumsum divide exp expand_dims expm1 log log1p matmul
+    maximum minimum multiply negative power sin sort sqrt squeeze stack subtract take_along_axis
+    tanh transpose where
 """
 FUNCTIONS = {name: getattr(ops, name) for name in SAME_AS_OPS.split()} | {
     "flip": _flip,

@@ -7,6 +7,7 @@ attributes are walked in the order of their definition.
 
 import copy
 import functools
+import math
 import reprlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,9 +16,9 @@ from typing import Any
 
 import numpy
 
-from . import backend, functional, init
+from . import backend, functional, images, init
 from .backend import xp
-from .checks import check_positive, check_shares, check_sizes, check_state
+from .checks import check_counts, check_positive, check_shares, check_sizes, check_state
 from .engine import Tensor
 from .exchanges import Exchangeable, touch
 
@@ -332,6 +333,18 @@ class Linear(Module):
         return functional.linear(x, self.weight, self.bias)
 
 
+class Embedding(Module):
+    """A row of numbers for each of `count` things: integers (..., N) -> (..., N, E)."""
+
+    def __init__(self, count, width, *, rng=None):
+        check_sizes(count=count, width=width)
+        table = backend.host_rng(rng).standard_normal((count, width), dtype="float32")
+        self.weight = Tensor(table / math.sqrt(width), requires_grad=True)
+
+    def forward(self, ids):
+        return functional.embedding(self.weight, ids)
+
+
 class LayerNorm(Module):
     """Normalises each row over its features; see `functional.layer_norm`."""
 
@@ -344,6 +357,19 @@ class LayerNorm(Module):
 
     def forward(self, x):
         return functional.layer_norm(x, self.gain, self.bias, eps=self.eps)
+
+
+class RMSNorm(Module):
+    """Divides each row by the root of its mean square; see `functional.rms_norm`."""
+
+    def __init__(self, features, *, eps=1e-5):
+        check_sizes(features=features)
+        check_positive(eps=eps)
+        self.gain = Tensor(xp.ones((1, features), "float32"), requires_grad=True)
+        self.eps = eps
+
+    def forward(self, x):
+        return functional.rms_norm(x, self.gain, eps=self.eps)
 
 
 class BatchNorm(Module):
@@ -393,6 +419,123 @@ class Dropout(Module):
 
     def describe(self):
         return f"rate {self.rate}"
+
+
+class MultiHeadAttention(Module):
+    """Each timestep looks at all of them, `num_heads` times over (Vaswani et al. 2017, 3.2.2).
+
+    softmax(q k^T / sqrt(d)) v in each head, of width d = width / num_heads; the heads side by side
+    times a matrix. All four matrices have no bias.
+
+    Args:
+        width: E, of what comes in and goes out.
+        num_heads: must divide `width`.
+        causal: whether no timestep sees a later one.
+        rotary: whether queries and keys are turned by their positions (see `functional.rotary`);
+            without it, attention does not know of any order.
+        rng: a seed or Generator.
+    """
+
+    def __init__(self, width, num_heads=4, *, causal=False, rotary=False, rng=None):
+        check_sizes(width=width, num_heads=num_heads)
+        if width % num_heads:
+            raise ValueError(f"num_heads={num_heads} does not divide width={width}")
+        rng = backend.host_rng(rng)
+        self.query, self.key, self.value, self.out = (
+            Linear(width, width, bias=False, rng=rng) for _ in range(4)
+        )
+        self.num_heads, self.causal, self.rotary = num_heads, causal, rotary
+        self.beta = 1 / math.sqrt(width // num_heads)
+
+    def forward(self, x, steps):
+        """(..., T B, E) -> (..., T B, E): the rows of the first of `steps` timesteps come first."""
+        q, k = self.queries_and_keys(x, steps)
+        v = heads_apart(self.value(x), steps, self.num_heads)
+        return self.out(heads_together(functional.attention(q, k, v, self.beta, self.causal)))
+
+    def queries_and_keys(self, x, steps):
+        """(..., B, heads, T, d) both."""
+        both = [heads_apart(part(x), steps, self.num_heads) for part in (self.query, self.key)]
+        return [functional.rotary(part) for part in both] if self.rotary else both
+
+    def weights(self, x, steps):
+        """How much a timestep looks at each other one, (..., B, heads, T, T): an array."""
+        q, k = self.queries_and_keys(x, steps)
+        return functional.attention_weights(q.data, k.data, self.beta, self.causal)
+
+    def describe(self):
+        seeing = "causal" if self.causal else "all timesteps"
+        return f"{self.num_heads} heads, {seeing}{', rotary' * self.rotary}"
+
+
+def heads_apart(x, steps, heads):
+    """(..., T B, E) -> (..., B, heads, T, E / heads): each sequence and each head by itself."""
+    *lead, rows, width = x.shape
+    x = x.reshape(*lead, steps, rows // steps, heads, width // heads)
+    before, (t, b, h, d) = range(len(lead)), range(len(lead), x.ndim)
+    return x.transpose(*before, b, h, t, d)
+
+
+def heads_together(x):
+    """(..., B, heads, T, d) -> (..., T B, heads d): `heads_apart` undone."""
+    *lead, batch, heads, steps, width = x.shape
+    before, (b, h, t, d) = range(len(lead)), range(len(lead), x.ndim)
+    return x.transpose(*before, t, b, h, d).reshape(*lead, steps * batch, heads * width)
+
+
+class Conv2d(Module):
+    """A linear layer on every size x size patch: (..., B, H, W, C) -> (..., B, H', W', outputs).
+
+    H' = (H + 2 padding - size) // stride + 1. Channels are the last axis. The weights of output k,
+    ``weight[:, k]``, are a patch, row by row, with its channels inside.
+    """
+
+    def __init__(
+        self,
+        inputs,
+        outputs,
+        size,
+        *,
+        stride=1,
+        padding=0,
+        bias=True,
+        draw=init.glorot_uniform,
+        rng=None,
+    ):
+        check_sizes(inputs=inputs, outputs=outputs, size=size, stride=stride)
+        check_counts(padding=padding)
+        self.linear = Linear(size * size * inputs, outputs, bias=bias, draw=draw, rng=rng)
+        self.size, self.stride, self.padding = size, stride, padding
+
+    def forward(self, x):
+        x = images.patches(x, self.size, self.stride, self.padding)
+        *lead, batch, height, width, features = x.shape
+        y = self.linear(x.reshape(*lead, batch * height * width, features))
+        return y.reshape(*y.shape[:-2], batch, height, width, y.shape[-1])
+
+    def describe(self):
+        return f"{self.size} x {self.size}, stride {self.stride}, padding {self.padding}"
+
+
+class MaxPool2d(Module):
+    """The largest element of each size x size tile: (..., H, W, C) -> (..., H/size, W/size, C)."""
+
+    def __init__(self, size):
+        check_sizes(size=size)
+        self.size = size
+
+    def forward(self, x):
+        return images.max_pool(x, self.size)
+
+    def describe(self):
+        return f"{self.size} x {self.size}"
+
+
+class AveragePool2d(MaxPool2d):
+    """The mean of each size x size tile: (..., H, W, C) -> (..., H/size, W/size, C)."""
+
+    def forward(self, x):
+        return images.average_pool(x, self.size)
 
 
 class Sequential(Module):

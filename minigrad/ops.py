@@ -126,6 +126,13 @@ def log1p(x):
 
 
 @op
+def expm1(x):
+    """exp(x) - 1, exact for small x too."""
+    y = xp.expm1(x)
+    return y, lambda g: g * (y + 1)
+
+
+@op
 def sqrt(x):
     """Its derivative is infinite at 0."""
     y = xp.sqrt(x)

@@ -14,9 +14,10 @@ import pytest
 import architectures
 import minigrad
 from architectures.feedforward.tabnet import residual
-from minigrad import Tensor, backend, functional, ops
+from minigrad import Tensor, backend, functional, images, ops
 from minigrad.engine import OPS
 from minigrad.gradcheck import gradcheck
+from minigrad.recurrent import causal_convolution, gru, selective_scan
 from minigrad.spiking import NOT_A_TRUE_GRADIENT, SURROGATES, lif, spike
 
 for package in (minigrad, architectures):
@@ -89,6 +90,12 @@ def reduction(function, make=lambda *shape: shape):
     ]
 
 
+def selective_scan_case(lead, lead_of_A, steps=4, batch=2, channels=3, states=2):
+    x = (*lead, steps, batch, channels)
+    A, B = (*lead_of_A, states, channels), (*lead, steps, batch, states)
+    return selective_scan, x, positive(*x), -positive(*A), B, B
+
+
 CASES = {
     # arithmetic
     "add": binary(ops.add),
@@ -130,6 +137,7 @@ CASES = {
     "exp": unary(ops.exp),
     "log": unary(ops.log, positive),
     "log1p": unary(ops.log1p, positive),
+    "expm1": unary(ops.expm1),
     "sqrt": unary(ops.sqrt, positive),
     "abs": unary(ops.abs, distinct),
     "sin": unary(ops.sin),
@@ -308,6 +316,8 @@ CASES = {
         (functools.partial(functional.attention, beta=0.7), (2, 3, 4), (2, 5, 4), (2, 5, 2)),
         (functools.partial(functional.attention, beta=0.7), (3, 4), (2, 5, 4), (2, 5, 2)),
         (functools.partial(functional.attention, beta=0.7), (0, 4), (5, 4), (5, 2)),
+        (functools.partial(functional.attention, beta=0.7, causal=True), (5, 4), (5, 4), (5, 2)),
+        (functools.partial(functional.attention, beta=0.7, causal=True), *3 * [(2, 3, 5, 4)]),
     ],
     "dropout": unary(lambda x: functional.dropout(x, 0.4, backend.Noise(7))),
     "layer_norm": [
@@ -323,6 +333,55 @@ CASES = {
         (functional.batch_norm, (2, 5, 4), (1, 4), (1, 4)),
         (functional.batch_norm, (2, 5, 4), (2, 1, 4), (2, 1, 4)),
         (functional.batch_norm, (5, 4), (2, 1, 4), (2, 1, 4)),
+    ],
+    "rms_norm": [
+        (functional.rms_norm, (3, 4), (1, 4)),
+        (functional.rms_norm, (2, 3, 4), (1, 4)),
+        (functional.rms_norm, (2, 3, 4), (2, 1, 4)),
+        (functional.rms_norm, (3, 4), (2, 1, 4)),
+        (functional.rms_norm, (0, 4), (1, 4)),
+    ],
+    "embedding": [
+        (lambda w: functional.embedding(w, integers(5, 7)), (5, 3)),
+        (lambda w: functional.embedding(w, integers(5, 2, 7)), (5, 3)),
+        (lambda w: functional.embedding(w, integers(5, 2, 7)), (2, 5, 3)),
+        (lambda w: functional.embedding(w, integers(5, 7)), (2, 5, 3)),
+        (lambda w: functional.embedding(w, integers(5, 4, 2, 7)), (2, 5, 3)),
+        (lambda w: functional.embedding(w, integers(5, 0)), (2, 5, 3)),
+    ],
+    "rotary": [(functional.rotary, shape) for shape in [(5, 4), (2, 3, 5, 6), (1, 2), (0, 4)]],
+    # images
+    "patches": [
+        (lambda x: images.patches(x, 2), (3, 4, 2)),
+        (lambda x: images.patches(x, 3, padding=1), (2, 3, 4, 5, 2)),
+        (lambda x: images.patches(x, 2, stride=2), (2, 5, 4, 1)),
+        (lambda x: images.patches(x, 2, stride=3, padding=2), (2, 3, 4, 2)),
+        (lambda x: images.patches(x, 3), (3, 3, 1)),
+        (lambda x: images.patches(x, 1), (0, 2, 2, 3)),
+    ],
+    # through time
+    "gru": [
+        (gru, (4, 2, 9), (3, 9)),
+        (gru, (2, 4, 3, 6), (2, 2, 6)),
+        (gru, (5, 2, 4, 1, 6), (2, 2, 6)),
+        (gru, (2, 4, 3, 6), (2, 6)),
+        (gru, (1, 2, 3), (1, 3)),
+        (gru, (3, 0, 6), (2, 6)),
+    ],
+    "selective_scan": [
+        selective_scan_case((), ()),
+        selective_scan_case((2,), (2,)),
+        selective_scan_case((5, 2), (2,)),
+        selective_scan_case((2,), ()),
+        selective_scan_case((), (), steps=1),
+        selective_scan_case((), (), batch=0),
+    ],
+    "causal_convolution": [
+        (causal_convolution, (5, 2, 3), (4, 3)),
+        (causal_convolution, (2, 5, 2, 3), (2, 4, 3)),
+        (causal_convolution, (2, 5, 2, 3), (4, 3)),
+        (causal_convolution, (2, 1, 3), (3, 3)),
+        (causal_convolution, (5, 2, 3), (1, 3)),
     ],
     # spikes, in their soft form; what they do with hard ones is tested further down
     "spike": [
@@ -463,6 +522,53 @@ def np_lif(current, steps, beta):
     return np.array(spikes[1:])
 
 
+def np_rotary(x):
+    """Complex numbers, turned."""
+    half = x.shape[-1] // 2
+    speed = 10000.0 ** (-np.arange(half) / half)
+    turned = (x[..., :half] + 1j * x[..., half:]) * np.exp(1j * np.outer(np.arange(5), speed))
+    return np.concatenate([turned.real, turned.imag], axis=-1)
+
+
+def np_patches(x):
+    padded = np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
+    windows = np.moveaxis(windows[:, ::2, ::2], 3, -1)
+    return windows.reshape(*windows.shape[:3], -1)
+
+
+def np_gru(x, weight):
+    replicas, steps, batch, width = *x.shape[:-1], x.shape[-1] // 3
+    states = np.zeros((replicas, steps, batch, width))
+    for k, i in np.ndindex(replicas, batch):
+        h = np.zeros(width)
+        for t in range(steps):
+            (xz, xr, xc), (Uz, Ur, U) = (np.split(a, 3, axis=-1) for a in (x[k, t, i], weight[k]))
+            z, r = np_sigmoid(xz + h @ Uz), np_sigmoid(xr + h @ Ur)
+            h = z * h + (1 - z) * np.tanh(xc + (r * h) @ U)
+            states[k, t, i] = h
+    return states
+
+
+def np_selective_scan(x, step, A, B, C):
+    """Each state by itself, by Eqs. 2 and 4."""
+    y = np.zeros(x.shape)
+    for k, i, e, n in np.ndindex(x.shape[0], x.shape[2], x.shape[3], B.shape[-1]):
+        h = 0
+        for t in range(x.shape[1]):
+            decay = np.exp(step[k, t, i, e] * A[k, n, e])
+            h = decay * h + (decay - 1) / A[k, n, e] * B[k, t, i, n] * x[k, t, i, e]
+            y[k, t, i, e] += C[k, t, i, n] * h
+    return y
+
+
+def np_causal(x, weight):
+    y = np.zeros(x.shape)
+    for k, i, e in np.ndindex(x.shape[0], x.shape[2], x.shape[3]):
+        y[k, :, i, e] = np.convolve(x[k, :, i, e], weight[k, ::-1, e])[: x.shape[1]]
+    return y
+
+
 # Each op: ours, the same in plain NumPy, the inputs.
 VALUES = {
     "add": (ops.add, np.add, (3, 4), (4,)),
@@ -475,6 +581,7 @@ VALUES = {
     "exp": (ops.exp, np.exp, (3, 4)),
     "log": (ops.log, np.log, positive(3, 4)),
     "log1p": (ops.log1p, np.log1p, positive(3, 4)),
+    "expm1": (ops.expm1, np.expm1, (3, 4)),
     "sqrt": (ops.sqrt, np.sqrt, positive(3, 4)),
     "abs": (ops.abs, np.abs, (3, 4)),
     "sin": (ops.sin, np.sin, (3, 4)),
@@ -592,6 +699,21 @@ VALUES = {
         lambda x, gain, bias: np_normal(x, -2) * gain + bias,
         *[(2, 3, 4), (1, 4), (1, 4)],
     ),
+    "rms_norm": (
+        functional.rms_norm,
+        lambda x, gain: x / np.sqrt((x**2).mean(axis=-1, keepdims=True) + 1e-5) * gain,
+        *[(2, 3, 4), (1, 4)],
+    ),
+    "embedding": (
+        lambda w: functional.embedding(w, integers(5, 2, 7)),
+        lambda w: np.stack([w[k][integers(5, 2, 7).data[k]] for k in range(2)]),
+        (2, 5, 3),
+    ),
+    "rotary": (functional.rotary, np_rotary, (2, 5, 6)),
+    "patches": (lambda x: images.patches(x, 3, 2, 1), np_patches, (2, 6, 5, 2)),
+    "gru": (gru, np_gru, (2, 4, 3, 6), (2, 2, 6)),
+    "selective_scan": (selective_scan, np_selective_scan, *selective_scan_case((2,), (2,))[1:]),
+    "causal_convolution": (causal_convolution, np_causal, (2, 5, 2, 3), (2, 4, 3)),
     "spike": (spike, lambda u: np.where(u > 0, 1.0, 0.0), (3, 4)),
     "lif": (lambda i: lif(i, 9, 0.8), lambda i: np_lif(i, 9, 0.8), 2 * positive(1, 3, 4)),
 }
