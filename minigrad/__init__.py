@@ -1,9 +1,9 @@
 """minigrad: reverse-mode automatic differentiation on NumPy or CuPy, written to be read.
 
 Reading order: backend, engine, modes, contract, ops, methods, exchanges, functional, spiking,
-recurrent, images, init, nn, optim, schedules, data, training, program, higher, gradcheck, strict,
-checks, files, checkpoint; then base and one of the eight in architectures. README.md says what is
-in each.
+recurrent, images, init, nn, optim, schedules, data, training, program, higher, gradcheck, graph,
+strict, checks, files, checkpoint; then base and one of the eight in architectures. README.md says
+what is in each.
 """
 
 from importlib import import_module
@@ -18,6 +18,7 @@ from .training import fit
 
 if TYPE_CHECKING:
     from .checkpoint import load, save
+    from .graph import draw
     from .program import compile
 
 __version__ = "0.2.0.dev0"
@@ -27,6 +28,7 @@ __all__ = [
     "compile",
     "data",
     "detect_nan",
+    "draw",
     "fit",
     "functional",
     "init",
@@ -41,7 +43,8 @@ __all__ = [
     "use",
 ]
 
-LATER = {"compile": "program", "load": "checkpoint", "save": "checkpoint"}  # {name: its module}
+# {name: its module}
+LATER = {"compile": "program", "draw": "graph", "load": "checkpoint", "save": "checkpoint"}
 
 
 def __getattr__(name):  # reached only by what is not there yet

@@ -10,6 +10,7 @@ PACKAGES = ("minigrad", "architectures", "demos")
 ROOMS = [
     "minigrad.files",
     *("minigrad.backend", "minigrad.contract", "minigrad.modes", "minigrad.engine"),
+    "minigrad.graph",
     *("minigrad.exchanges", "minigrad.checks", "minigrad.ops", "minigrad.methods"),
     *("minigrad.functional", "minigrad.spiking", "minigrad.recurrent", "minigrad.images"),
     *("minigrad.init", "minigrad.nn"),

@@ -4,15 +4,14 @@ from itertools import groupby
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from demos.pictures.palette import CEILING, INK, STYLE
+from demos.pictures.palette import INK, STYLE
+from minigrad.graph import COLOURS, box, thread, write
 
 MOST = 14  # boxes side by side
 STRIDE, BOX, TEXT = 1.4, 1.08, 7.4  # inches: from box to box, its width, that of the listing
 POINTS = 7.5  # of the listing's letters
 LEVELS = {"op": 1.0, "vjp": -0.9, "last": -2.6}  # inches above the middle
-COLOURS = {"op": "#dbe9f6", "vjp": "#fbe3d6", "last": "#e2f0d9"}
 
 
 class Crowded(ValueError):
@@ -22,11 +21,11 @@ class Crowded(ValueError):
 def draw(program, label):
     """The Figure of a `minigrad.program.Program`: what it does, and the listing that says how."""
     rows = {"op": [], "vjp": [], "last": []}
-    for section, calls in groupby(program.calls, key=lambda call: call.section):
-        if section:
-            kind = "vjp" if section.startswith("vjp of ") else "op" if section.islower() else "last"
+    for name, calls in groupby(program.calls, key=lambda call: call.section):
+        if name:
+            kind = "vjp" if name.startswith("vjp of ") else "op" if name.islower() else "last"
             computed = [not (call.is_view or call.result.is_number) for call in calls]
-            rows[kind].append((section, sum(computed)))
+            rows[kind].append((name, sum(computed)))
     ops, vjps = len(rows["op"]), len(rows["vjp"])
     if max(ops, vjps) > MOST:
         raise Crowded(f"{ops} ops and {vjps} vjps are too many for a picture, which holds {MOST}")
@@ -47,7 +46,7 @@ def draw(program, label):
         }
         for kind, sections in rows.items():
             for (name, calls), column in zip(sections, places[kind]):
-                box(axes, name, calls, column, kind)
+                section(axes, name, calls, column, kind)
         for column in range(1, ops):
             arrow(axes, (column - 1, "op"), (column, "op"))
         for column in places["vjp"][1:]:
@@ -61,15 +60,13 @@ def draw(program, label):
     return figure
 
 
-def box(axes, name, calls, column, kind):
-    x, y = 0.3 + STRIDE * column, LEVELS[kind]
-    axes.add_patch(
-        FancyBboxPatch((x, y - 0.3), BOX, 0.6, "round,pad=0.03", fc=COLOURS[kind], ec=INK, lw=0.8)
-    )
-    middle = {"ha": "center", "va": "center"}
-    axes.text(x + BOX / 2, y, name.replace("vjp of ", "vjp of\n"), fontsize=9, **middle)
-    counted = f"{calls} array call{'s' * (calls != 1)}"
-    axes.text(x + BOX / 2, y - 0.48, counted, fontsize=7, **middle)
+def section(axes, name, calls, column, kind):
+    """One op, vjp or the optimizer, and of how many array calls it is made."""
+    x, y = 0.3 + STRIDE * column + BOX / 2, LEVELS[kind]
+    box(axes, x, y, BOX, 0.66, COLOURS["leaf" if kind == "last" else kind])
+    lines = name.replace("vjp of ", "vjp of\n").splitlines()
+    write(axes, x, y, [(line, INK) for line in lines], 8)
+    write(axes, x, y - 0.48, [(f"{calls} array call{'s' * (calls != 1)}", INK)], 7)
 
 
 def arrow(axes, start, end):
@@ -77,9 +74,8 @@ def arrow(axes, start, end):
     (a, above), (b, below) = start, end
     x, y = 0.3 + STRIDE * a, 0.3 + STRIDE * b
     if above == below:
-        ends = (x + BOX + 0.04, y - 0.04) if a < b else (x - 0.04, y + BOX + 0.04)
-        points = [(end, LEVELS[above]) for end in ends]
+        ends = (x + BOX, y) if a < b else (x, y + BOX)
+        thread(axes, [(end, LEVELS[above]) for end in ends])
     else:
-        points = [(x + BOX / 2, LEVELS[above] - 0.62), (y + BOX / 2, LEVELS[below] + 0.36)]
-    style = {"arrowstyle": "-|>", "mutation_scale": 10, "color": CEILING, "lw": 1.2}
-    axes.add_patch(FancyArrowPatch(*points, shrinkA=0, shrinkB=0, **style))
+        ends = (x + BOX / 2, LEVELS[above] - 0.6), (y + BOX / 2, LEVELS[below] + 0.34)
+        thread(axes, ends, level=False)
