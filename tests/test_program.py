@@ -526,6 +526,47 @@ def test_a_gradient_set_by_hand_is_added_to_once(at):
     assert train(minigrad.compile) == train(lambda step: step)
 
 
+def test_gradients_of_zero_do_not_hide_that_a_step_adds_to_them():
+    def train(compiling):
+        w = Tensor([1.0, 2.0], requires_grad=True)
+        optimizer = optim.SGD([w], lr=1.0)
+
+        @compiling
+        def step(x):
+            (Tensor(x) * w).sum().backward()
+            optimizer.step()
+            return w.data
+
+        for scale in (0, 0, 0, 1, 1, 1):
+            step(np.full(2, scale, np.float32))
+        return w.data.tolist(), w.grad.tolist()
+
+    assert train(minigrad.compile) == train(lambda step: step)
+
+
+@pytest.mark.parametrize("forget_first", [True, False])
+def test_a_step_that_forgets_gradients_first_does_not_ask_which_there_were(forget_first):
+    model = small_net()
+    optimizer = optim.Adam(model.parameters())
+
+    def step(x, y):
+        if forget_first:
+            optimizer.zero_grad()
+        loss_of(model, x, y).backward()
+        optimizer.step()
+        if not forget_first:
+            optimizer.zero_grad()
+        return xp.zeros(1)
+
+    step = minigrad.compile(step)
+    for _ in range(3):
+        step(*batch())
+        if forget_first:
+            model.layers[0].weight.grad = np.ones((3, 8), np.float32)
+    assert len(step.programs) == 1
+    assert bool(step.last.recording.grads_before) != forget_first
+
+
 def test_a_variable_called_grad():
     grad = Tensor([2.0], requires_grad=True)
     step = minigrad.compile(lambda x: Tensor(x) * grad)

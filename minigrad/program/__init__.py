@@ -35,7 +35,7 @@ from .calls import Value
 from .listing import listing, name_values
 from .passes import drop_dead, write_in_place
 from .recorder import CannotRecord
-from .recording import entry, record
+from .recording import record
 from .replay import MISS, guards, make_replay
 
 MOST_PROGRAMS = 32
@@ -70,7 +70,7 @@ class Program:
         self.calls = write_in_place(drop_dead(recording.calls, outlive), outlive)
         name_values(recording, self.calls)
         self.replay, self.bytes, self.lines = make_replay(recording, self.calls, outlive)
-        self.entries: set = set()  # with what gradients before it the replay has been checked
+        self.is_checked = False
 
     @property
     def source(self):
@@ -85,7 +85,9 @@ class Program:
         return {v.name: content for v, content in contents.items() if v in used}
 
     def takes(self, inputs):
-        """Whether it is made for inputs of these shapes and dtypes."""
+        """Whether it is made for inputs of these shapes and dtypes, and the gradients there are."""
+        if not all(leaf.grad is grad for leaf, grad in self.recording.grads_before):
+            return False
         expected = [
             (is_tensor, v.shape, v.dtype, v.strides) for v, is_tensor in self.recording.inputs
         ]
@@ -102,17 +104,7 @@ class Program:
 
     def renew_guards(self):
         """Let the replay pass over what is in all places: `changes` has found that it may."""
-        # A step that was right with gradients and without before it forgets them first.
-        entry = None if len(self.entries) > 1 else self.entry
-        bound = {"_entry": entry, "_entries": self.entries}
-        self.replay.__globals__.update(bound | guards(self.recording.places))
-
-    def knows_entry(self):
-        """Whether it has been right, or was recorded, with the gradients that there are now."""
-        return self.entry() in {self.recording.entry, *self.entries}
-
-    def entry(self):
-        return entry(leaf.grad for leaf, _ in self.recording.grads)
+        self.replay.__globals__.update(guards(self.recording.places))
 
 
 class Compiled:
@@ -150,50 +142,43 @@ class Compiled:
         """Do the step, if it is not the one that was replayed last."""
         if who_watches():  # by detect_nan, or by the recording of a step around this one
             return self.step(*inputs)
-        changes, fitting = [], []
+        changes: list = []
         for program in self.programs:
             if program.takes(inputs):
                 changes = program.changes()
                 if not changes:
-                    fitting.append(program)
-                elif all(place.holds_array for place in changes):
+                    self.last = program
+                    return self.replayed(program, inputs)
+                if all(place.holds_array for place in changes):
                     raise CannotRecord(
                         f"{changes[0]} has got another array since the step was recorded: write "
                         "into the old one (a[...] = values), or compile the step again"
                     )
-        if fitting:
-            self.last = max(fitting, key=Program.knows_entry)
-            return self.replayed(self.last, inputs)
         if len(self.programs) == MOST_PROGRAMS:
             raise CannotRecord(
-                f"{MOST_PROGRAMS} programs for one step: the inputs' shapes differ from call to "
-                f"call, or what it takes for a constant does: {changes[:1]}"
+                f"{MOST_PROGRAMS} programs for one step: from call to call the inputs' shapes "
+                "differ, or the arrays of gradients that it adds to, or what it takes for a "
+                f"constant does: {changes[:1]}"
             )
         result, recording = record(self.step, inputs, self.names)
-        self.add(recording)
-        return result
-
-    def add(self, recording):
         self.last = Program(recording, self.step.__name__)
         self.programs.append(self.last)
+        return result
 
     def replayed(self, program, inputs):
-        """A replay; the first one, and the first after other gradients, is held against the eager
-        step."""
-        if program.entry() in program.entries:
+        """A replay; the first one is held against the eager step."""
+        if program.is_checked:
             program.renew_guards()
             self.replay = program.replay
             return program.replay(*inputs)
-        before, start = Moment(program.recording), program.entry()
+        before = Moment(program.recording)
         result = without_graph(self.step(*inputs))
         after = Moment(program.recording)
         before.restore()
-        program.entries.add(start)
         program.renew_guards()
         replayed = program.replay(*inputs)
-        if after.differs_from_now() or not same_outputs(result, replayed):
-            program.entries.remove(start)
-            program.renew_guards()
+        program.is_checked = same_outputs(result, replayed) and not after.differs_from_now()
+        if not program.is_checked:
             before.restore()
             try:
                 self.explain(program, before, inputs)
@@ -202,7 +187,7 @@ class Compiled:
         return result
 
     def explain(self, program, before, inputs):
-        """Say why a replay is not what the eager step was; or find that it is another program."""
+        """Say why a replay is not what the eager step was."""
         kept: list = []
         _, recording = record(self.step, inputs, self.names, kept)
         difference = first_difference(program.recording, recording)
@@ -211,15 +196,13 @@ class Compiled:
             self.programs.remove(program)
             line = first_wrong_line(program, inputs, kept)
             raise CannotRecord(f"the replay differs from the eager step in {line}")
-        if program.knows_entry():
-            then, now = difference
-            raise CannotRecord(
-                "the step did something else than at the last call, and nothing that the recorder "
-                f"can see was changed in between: then `{then}`, now `{now}` (in "
-                f"{now.section or 'the step'}). A number that changes must be an array, or one of "
-                "an optimizer's `changing`"
-            )
-        self.add(recording)
+        then, now = difference
+        raise CannotRecord(
+            "the step did something else than at the last call, and nothing that the recorder can "
+            f"see was changed in between: then `{then}`, now `{now}` (in "
+            f"{now.section or 'the step'}). A number that changes must be an array, or one of an "
+            "optimizer's `changing`"
+        )
 
 
 def first_wrong_line(program, inputs, kept):
@@ -230,9 +213,11 @@ def first_wrong_line(program, inputs, kept):
         scope[value.name] = given.data if isinstance(given, Tensor) else given
     for place, before, _ in program.recording.numbers:
         scope[before.name] = place.get()
-    for line, call in program.lines:
+    for (line, call), following in itertools.pairwise([*program.lines, ("", None)]):
         exec(line, scope)
-        if call.place is not None and not same(scope[call.result.name], kept[call.place]):
+        if call is following[1] or call.place is None:  # it goes on, or a pass has added it
+            continue
+        if not same(scope[call.result.name], kept[call.place]):
             return f"`{line}` (of {call.section or 'the step'}: {call})"
     return None
 

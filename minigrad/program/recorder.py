@@ -239,24 +239,44 @@ class Recorder:
     calls: where they are written down.
     keep: a list that gets a copy of each call's result, to look for a fault; or None.
     known: {id of a real array: its Array}, of all that were there before.
+    grads_used: {leaf: None} of those whose gradient was looked at before the step gave them one:
+        what there was before the step makes a difference.
+    grads_given: {leaf: None} of those that were given a gradient, or None.
     """
 
     def __init__(self, library, calls, keep=None):
         self.library, self.raw, self.calls, self.keep = library, library.ndarray, calls, keep
         self.known, self.marked, self.ops, self.named = {}, 0, 0, set()
-        self.uses_grads = False  # whether a vjp or an optimizer came by
+        self.grads_used, self.grads_given = {}, {}
 
     @contextmanager
     def behind_xp(self):
         """Stand there. No other thread may compute meanwhile: there is one `xp` for all."""
         global _recorder
-        _recorder = self
+        _recorder, slot = self, Tensor.grad
         xp.switch_to(door(self.library))
+        Tensor.grad = self._watched(slot)
         try:
             yield
         finally:
+            Tensor.grad = slot
             xp.switch_to(self.library)
             _recorder = None
+
+    def _watched(self, slot):
+        """A slot of Tensor's, seen when it is looked at and when it is filled."""
+
+        def look(tensor):
+            if tensor.op is None and tensor not in self.grads_given:
+                self.grads_used[tensor] = None
+            return slot.__get__(tensor)
+
+        def fill(tensor, grad):
+            if tensor.op is None:
+                self.grads_given[tensor] = None
+            slot.__set__(tensor, grad)
+
+        return property(look, fill)
 
     def call(self, form, name, function, args, options, out=None):
         """Carry the call out, note it, wrap its result."""
@@ -321,7 +341,6 @@ class Recorder:
         """Called by the engine after each op and vjp: the end of a section, a name for a value."""
         if type(value) is not Array:
             raise CannotRecord(f"{where()}: a gradient of a gradient (minigrad.higher) in the step")
-        self.uses_grads |= kind == "vjp"
         self.mark(name if kind == "op" else f"vjp of {name}")
         value = value.value
         if value.kind != "made" or value in self.named:

@@ -19,9 +19,10 @@ class Recording:
     outputs: (Value, whether it is a Tensor) of each output; `single` says that there is no tuple.
     states: {Value: array or generator}; its content outlives the step.
     numbers: (Place, Value before, Value after) of each number that changes.
-    grads: (leaf, Value or None) of the gradient that each leaf is left with; none, if the step has
-        nothing to do with gradients.
-    entry: which gradients there were before it, see `entry`.
+    grads: (leaf, Value or None) of the gradient that the step leaves a leaf with, if it gives it
+        one or forgets it.
+    grads_before: (leaf, its gradient or None) of those whose gradient the step looks at before it
+        gives them one: a step that adds to them is another program than one that finds none.
     moved: the leaves whose data the step has changed.
     places: what the step can reach, with what was there before.
     graph: whether a graph was to be built when the step began, outside of no_grad().
@@ -29,8 +30,9 @@ class Recording:
 
     def __init__(self, places):
         self.calls, self.inputs, self.outputs, self.single = [], [], [], True
-        self.states, self.numbers, self.grads, self.moved = {}, [], [], []
-        self.places, self.graph, self.entry = places, is_recording(), ()
+        self.states, self.numbers, self.moved = {}, [], []
+        self.grads, self.grads_before = [], []
+        self.places, self.graph = places, is_recording()
 
 
 def record(step, inputs, names, keep=None):
@@ -58,7 +60,7 @@ def record(step, inputs, names, keep=None):
         recorder.mark("")
         _note_outputs(recording, result)
         _note_changes(recording, inside)
-        _note_leaves(recording, before, recorder.uses_grads)
+        _note_leaves(recording, recorder, before)
         return _opened(result, library), recording
     finally:
         for optimizer in optimizers:
@@ -146,7 +148,6 @@ def _marked(optimizer, recorder):
 
     def call():
         recorder.mark("")
-        recorder.uses_grads = True
         step()
         recorder.mark(type(optimizer).__name__)
 
@@ -182,19 +183,15 @@ def _note_changes(recording, inside):
             )
 
 
-def _note_leaves(recording, before, uses_grads):
+def _note_leaves(recording, recorder, before):
     """What became of the leaves: `before` has (leaf, its order, its gradient) of each."""
-    recording.moved = [leaf for leaf, order, _ in before if leaf.order != order]
-    if uses_grads or any(open_(leaf.grad) is not grad for leaf, _, grad in before):
-        recording.entry = entry(grad for _, _, grad in before)
-        for leaf, _, _ in before:
+    for leaf, order, grad in before:
+        if leaf.order != order:
+            recording.moved.append(leaf)
+        if leaf in recorder.grads_used:
+            recording.grads_before.append((leaf, grad))
+        if leaf in recorder.grads_given:
             recording.grads.append((leaf, None if leaf.grad is None else leaf.grad.value))
-
-
-def entry(grads):
-    """Which gradients there are when a step begins: a step that adds to them is another program
-    than one that finds none (unless it forgets them first)."""
-    return tuple([None if grad is None else id(grad) for grad in grads])
 
 
 def _opened(result, library):

@@ -29,7 +29,7 @@ def make_replay(recording, calls, outlive):
     bound |= {"_is_recording": is_recording, "_who_watches": who_watches}
     begin = [f"if _is_recording() is not {recording.graph} or _who_watches(): return _MISS"]
     begin += [f"if {check}: return _MISS" for check in input_checks(recording, bound)]
-    checks = [f" if {check}: return _MISS" for check in place_checks(recording.places, bound)]
+    checks = [f" if {check}: return _MISS" for check in place_checks(recording, bound)]
     # Two different arrays are neither equal nor unequal: comparing them is an error.
     begin += ["try:", " pass", *checks, "except ValueError: return _MISS"]
     begin += [f"{v} = {v}.data" for v, is_tensor in recording.inputs if is_tensor]
@@ -40,7 +40,6 @@ def make_replay(recording, calls, outlive):
         if after is not before:
             end.append(f"_attributes_{i}[{place.key!r}] = {after}")
     if recording.grads:
-        begin.append("if _entry is not None and _entry() not in _entries: return _MISS")
         bound["_grads"] = [(leaf, contents.get(after)) for leaf, after in recording.grads]
         end.append("for _leaf, _grad in _grads: _leaf.grad = _grad")
     for i, (leaf, after) in enumerate(recording.grads):
@@ -102,8 +101,8 @@ def guards(places):
     return expected
 
 
-def place_checks(places, bound):
-    bound["_exchanges"] = exchanges
+def place_checks(recording, bound):
+    places, bound["_exchanges"] = recording.places, exchanges
     yield "_exchanges[0] != _exchanges_then"
     for i, place in enumerate(places):
         owner, kind, content = place.owner, type(place.owner), place.content
@@ -115,6 +114,9 @@ def place_checks(places, bound):
         bound[f"_owner_{i}"] = owner
         key = f"[{place.key!r}]" if kind is dict else f".{place.key}"
         yield f"_owner_{i}{key} is not _content_{i}"
+    for i, (leaf, grad) in enumerate(recording.grads_before):
+        bound |= {f"_used_{i}": leaf, f"_grad_{i}": grad}
+        yield f"_used_{i}.grad is not _grad_{i}"
 
 
 def output(value, is_tensor):
