@@ -155,6 +155,14 @@ def test_a_result_is_the_callers_own():
         assert np.array_equal(result, model(batch(seed=k)[0]).data)
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1), (2, 1)])
+def test_a_result_of_one_element_keeps_its_axes(shape):
+    a, b = Tensor(np.full(shape, 2, "float32")), Tensor(np.full((1,) * len(shape), 3, "float32"))
+    step = minigrad.compile(lambda x: (x * a) + (x * b))
+    for _ in range(3):
+        assert step(Tensor(np.float32(2))).numpy().tolist() == np.full(shape, 10).tolist()
+
+
 def test_gradients_that_are_added_up():
     """Two backward passes for each step of the optimizer; what is forgotten, and when, matters."""
     runs = []

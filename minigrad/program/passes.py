@@ -340,14 +340,15 @@ class Spelling:
         return [*before, f"{call.result} = {function}({', '.join(args)})"]
 
     def single(self, a, call):
-        """An array with one element counts as a number, where that leaves the result's shape."""
+        """An array with one element counts as a number, where that leaves the result's shape: it
+        is given by another argument, of more elements, or by the place where the result goes."""
         array: Any = self.contents.get(a)
         if array is None or not a.shape or math.prod(a.shape) != 1 or a is call.result:
             return text(a)
-        shapes = [b.shape for b in call.args if type(b) is Value and b is not a]
-        return (
-            self.bind(f"{a}_single", array.reshape(())) if call.result.shape in shapes else text(a)
-        )
+        shape = call.result.shape
+        others = [b.shape for b in call.args if type(b) is Value and b is not a]
+        given = math.prod(shape) > 1 or self.contents.get(call.result) is not None
+        return self.bind(f"{a}_single", array.reshape(())) if shape in others and given else text(a)
 
     def number(self, call, ufunc, i, before):
         """A number becomes an array without axes, of the dtype that the function would give it:
