@@ -31,6 +31,7 @@ ROOMS = [
     "demos.page",
     "demos.signature",
     "demos.curved",
+    "demos.gap",
     "demos",
 ]
 
