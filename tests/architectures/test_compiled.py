@@ -51,6 +51,17 @@ def test_fifty_steps_and_the_text_alone(name, native, replicas):
     assert len(compiled.programs) == 1
 
 
+@pytest.mark.parametrize("name, native", EVERY)
+def test_a_stack_of_one(name, native):
+    x, y = small_data(1)
+    *_, step = make(name, native, 1)
+    *_, same_step = make(name, native, 1)
+    compiled = minigrad.compile(same_step)
+    for _ in range(3):
+        loss, same_loss = step(x.astype(np.float32), y), compiled(x.astype(np.float32), y)
+        assert loss.shape == same_loss.shape == (1,) and loss == same_loss
+
+
 def program_alone(compiled):
     """The program's text as a function of the inputs, on copies of what it changes."""
     scope = {}
