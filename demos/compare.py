@@ -29,6 +29,7 @@ from demos.comparison.contest import contest, entries
 from demos.comparison.options import load, parse, place, recipe_of
 from demos.comparison.progress import Progress, describe, opening, title
 from demos.comparison.ranking import rank_all
+from demos.comparison.resuming import Start, start
 from demos.comparison.table import protocol_table, table
 from demos.comparison.takeaways import takeaways
 from demos.shell.output import Output
@@ -46,24 +47,32 @@ def main(arguments=None):
     except backend.DeviceError as error:
         raise Refusal(error) from None
     task = load(options)
+    recipe = recipe_of(options, task)
+    begin_with = Start(entries(options.only, options.protocols, task, recipe, options.guests))
+    if options.resume:
+        begin_with = start(begin_with.left, options.out)
     with Output(options.out, results.file_names(options)) as output:
-        return run(options, task, recipe_of(options, task), output)
+        return run(options, task, recipe, begin_with, output)
 
 
-def run(options, task, recipe, output):
+def run(options, task, recipe, begin_with, output):
     """Train, print, draw, write; return the exit status."""
     if not options.quiet:
         if options.device == "auto" and recipe.device == "cpu":
             print(f"{backend.why_no_gpu()}: training on the CPU")
         print(opening(task, recipe, options.only), end="\n\n")
+        if options.resume:
+            print(wrapped(str(begin_with)), end="\n\n")
 
-    contenders = entries(options.only, options.protocols, task, recipe, options.guests)
-    progress = None if options.quiet else Progress(len(contenders), sys.stdout)
-    where = output.folder if options.save else None
+    begin_with.carry(output.folder)
+    progress = None if options.quiet else Progress(len(begin_with.left), sys.stdout)
     outcomes, failed, stopped = compete(
-        contenders, place(options, len(contenders)), progress, where
+        begin_with,
+        place(options, len(begin_with.left)),
+        progress,
+        output.folder if options.save else None,
     )
-    if stopped and not outcomes:
+    if stopped and not outcomes and not begin_with.folder:
         return farewell(stopped, "nothing had finished, nothing is written")
     rankings = rank_all(outcomes, options.protocols, task.bayes_accuracy)
     try:
@@ -98,15 +107,15 @@ def run(options, task, recipe, output):
     return 1 if failed else 0
 
 
-def compete(contenders, place, progress, folder=None):
+def compete(begin_with, place, progress, folder=None):
     """([Outcome], {name: what went wrong}, the exception that ended it early or None).
 
     folder: where to keep the networks, each as soon as it is trained.
     """
-    outcomes, failed = [], {}
+    outcomes, failed, stopped = list(begin_with.done), {}, None
     try:
         with place as executor:
-            for entry, result in contest(contenders, executor, progress and progress.epoch):
+            for entry, result in contest(begin_with.left, executor, progress and progress.epoch):
                 if isinstance(result, Exception):
                     failed[title(entry)] = describe(result)
                 else:
@@ -116,8 +125,8 @@ def compete(contenders, place, progress, folder=None):
                 if progress:
                     progress.finished(entry, result)
     except (KeyboardInterrupt, OSError) as error:  # Ctrl-C, or nobody reads what is printed
-        return outcomes, failed, error
-    return outcomes, failed, None
+        stopped = error
+    return outcomes, failed, stopped
 
 
 def keep(folder, entry, outcome, failed):

@@ -16,6 +16,7 @@ from demos.comparison.contest import entries
 from demos.comparison.options import load, parse, place, recipe_of
 from demos.comparison.progress import Progress, opening
 from demos.comparison.ranking import rank_all
+from demos.comparison.resuming import Start
 from demos.shell.ending import farewell
 from minigrad import backend
 
@@ -44,7 +45,8 @@ def compare(options=""):
         print(opening(task, recipe, options.only), end="\n\n")
         total = len(contenders)
         progress = CellProgress(total, display) if display else Progress(total, sys.stdout)
-    outcomes, failed, stopped = compete(contenders, place(options, len(contenders)), progress)
+    place_of = place(options, len(contenders))
+    outcomes, failed, stopped = compete(Start(contenders), place_of, progress)
     rankings = rank_all(outcomes, options.protocols, task.bayes_accuracy)
     announce(rankings, task, options.quiet)
     for name, problem in failed.items():

@@ -36,9 +36,9 @@ def test_ties_are_paired():
 
 def test_rank():
     outcomes = [
-        SimpleNamespace(accuracy=[0.80, 0.81, 0.80]),
-        SimpleNamespace(accuracy=[0.92, 0.89, 0.93]),
-        SimpleNamespace(accuracy=[0.91, 0.93, 0.92]),
+        SimpleNamespace(name="c", accuracy=[0.80, 0.81, 0.80]),
+        SimpleNamespace(name="b", accuracy=[0.92, 0.89, 0.93]),
+        SimpleNamespace(name="a", accuracy=[0.91, 0.93, 0.92]),
     ]
     last, second, first = outcomes
     found = [(one.place, one.tied, one.outcome) for one in rank(outcomes)]
@@ -47,6 +47,6 @@ def test_rank():
 
 
 def test_the_distance_to_the_ceiling_is_that_of_the_printed_numbers():
-    [one] = rank([SimpleNamespace(accuracy=[0.9665])], ceiling=0.97745)
+    [one] = rank([SimpleNamespace(name="a", accuracy=[0.9665])], ceiling=0.97745)
     assert f"{one.accuracy}" == "96.7" and f"{one.to_ceiling:.1f}" == "1.0"
-    assert rank([SimpleNamespace(accuracy=[0.9])])[0].to_ceiling is None
+    assert rank([SimpleNamespace(name="a", accuracy=[0.9])])[0].to_ceiling is None

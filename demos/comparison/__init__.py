@@ -10,6 +10,7 @@ guests.py               architectures of your own, from a file
 prediction.py           class probabilities of trained replicas
 training.py             one architecture's turn: all replicas at once, by one recipe
 keeping.py              trained networks in files
+resuming.py             a run goes on where an earlier one has stopped, or grows
 contest.py              all architectures take their turns, here or in other processes
 board.py                which epoch each of those processes has reached
 cluster.py              a Dask cluster as the place to train

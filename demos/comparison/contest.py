@@ -7,7 +7,8 @@ from tempfile import TemporaryDirectory
 
 from architectures import lookup
 from demos.comparison.board import Board
-from demos.comparison.training import Entry, train
+from demos.comparison.resuming import train
+from demos.comparison.training import Entry
 
 LOOK = 0.2  # seconds between two looks at the board
 

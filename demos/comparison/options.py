@@ -160,6 +160,13 @@ def parse(arguments):
         action="store_true",
         help="keep every trained network, in DIR/models: predict.py goes on with them",
     )
+    group.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the networks that an earlier run in DIR has kept, stopped or not: train "
+        "only the architectures and replicas that are new (implies --save; bit by bit what one "
+        "run of all gives)",
+    )
     group.add_argument("--no-plots", action="store_true", help="numbers only, no pictures, no page")
     group.add_argument(
         "--boundaries",
@@ -193,6 +200,7 @@ def parse(arguments):
             options.only = architecture_names(options.only)
         except argparse.ArgumentTypeError as error:
             parser.error(f"argument --only: {error}")
+    options.save |= options.resume
     if options.open and options.no_plots:
         parser.error("--open shows what is drawn: leave out --no-plots")
     given = sys.argv[1:] if arguments is None else map(str, arguments)

@@ -66,12 +66,13 @@ def rank_all(outcomes, protocols, ceiling=None):
 
 
 def rank(outcomes, ceiling=None):
-    """The Standings, the highest mean accuracy first.
+    """The Standings, the highest mean accuracy first, and equals by their names: not in the order
+    in which they happened to finish.
 
     Ties do not add up: the first may beat the third while neither can be told from the second. So
     the ranks stay 1, 2, 3 ...
     """
-    best_first = sorted(outcomes, key=lambda outcome: -fmean(outcome.accuracy))
+    best_first = sorted(outcomes, key=lambda one: (-fmean(one.accuracy), one.name))
     standings = []
     for place, outcome in enumerate(best_first, start=1):
         accuracy = estimate(outcome.accuracy)

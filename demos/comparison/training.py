@@ -40,6 +40,7 @@ class Entry:
     task: Task
     recipe: Recipe
     guests: tuple = ()  # Guests to load first, where the registry does not have them yet
+    earlier: "Outcome | None" = None  # of the first replicas, which need not train again
 
 
 @dataclass

@@ -7,6 +7,7 @@
 A run is written into a new hidden folder, ``out/.runs/3``. What people see in ``out`` are links
 that lead through one other, ``results.json -> .runs/latest/results.json`` and ``latest -> 3``: to
 replace that one link, which a file system does at once or not at all, is to replace the run.
+What a run that was killed has left stays until the next one ends, which may go on with it.
 Whatever in ``out`` is no link into ``.runs`` belongs to somebody else and is never touched.
 """
 
@@ -48,7 +49,6 @@ class Output:
             self.refuse_strangers()
             self.runs.mkdir(exist_ok=True)
             self.lock = locked(self.runs / "lock")
-            self.tidy()
             number = 1 + max((int(path.stem) for path in self.numbered()), default=0)
             self.folder = self.runs / f"{number}{UNFINISHED}"
             self.folder.mkdir()

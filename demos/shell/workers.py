@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 @contextmanager
 def workers(n):
-    """An executor with n processes; None for n = 1."""
-    if n == 1:
+    """An executor with n processes; None for one, or none."""
+    if n <= 1:
         yield None
         return
     # Spawned, not forked: a CUDA context does not survive a fork.

@@ -1,0 +1,248 @@
+"""A run that goes on gives, bit by bit, what one run of all gives."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from architectures import list_architectures
+from demos import compare
+from demos.comparison import contest, resuming, training
+from demos.comparison.rings_and_clusters import rings_and_clusters
+from demos.comparison.training import Entry, Recipe
+
+ROOT = Path(compare.__file__).parents[1]
+QUICK = ["--epochs", "1", "--no-plots", "--quiet", "--save"]
+
+
+def small(entry, rows=64):
+    task = entry.task
+    parts = {name: getattr(task, name)[:, :rows] for name in ("x_train", "y_train")}
+    return replace(entry, task=replace(task, **parts))
+
+
+def without_time(outcome):
+    return {name: value for name, value in vars(outcome).items() if name != "train_seconds"}
+
+
+@pytest.mark.parametrize(
+    ("name", "protocol"),
+    [*((name, "shared") for name in list_architectures()), ("tabnet", "native")],
+)
+def test_replicas_that_come_later_are_those_of_one_run(name, protocol, monkeypatch):
+    monkeypatch.setattr(training, "GRID", 6)
+    monkeypatch.setattr(training, "FRAME", 3)
+    monkeypatch.setattr(training, "WATCHED", 6)
+    monkeypatch.setattr(resuming, "WATCHED", 6)
+    seeds = tuple(range(8))
+    recipe = Recipe(seeds, epochs=2, protocol=protocol, boundaries=True, keep=True)
+    entry = small(Entry(name, rings_and_clusters(seeds), recipe))
+    noisy = name in ("bayesian", "mc_dropout", "ebm")
+    assert resuming.can_grow(entry) is not noisy
+    if noisy:
+        return
+    whole = training.train(entry)
+    medians = set()
+    for n in (1, 5, 8):
+        first = training.train(resuming.some(entry, slice(n)))
+        if n == 8:
+            first.frames = {}  # as without pictures
+        medians.add(first.shown)
+        found = resuming.train(replace(entry, earlier=first))
+        np.testing.assert_equal(without_time(found), without_time(whole))
+    assert len(medians) > 1 or name != "mlp"  # it moved, so that one had to be filmed again
+
+
+def test_what_all_replicas_share_does_not_grow():
+    seeds = (1, 2)
+    entry = small(Entry("mlp", rings_and_clusters(seeds), Recipe(seeds)))
+    assert resuming.can_grow(entry)
+    for recipe in ({"reshuffle": True}, {"device": "gpu"}):
+        assert not resuming.can_grow(replace(entry, recipe=replace(entry.recipe, **recipe)))
+
+
+def run(out, *arguments):
+    return compare.main([*QUICK, "--out", str(out), *arguments])
+
+
+def results(out):
+    found = json.loads((out / "results.json").read_text())
+    for line in found["results"]:
+        del line["train_seconds"]
+    return found
+
+
+def networks(out):
+    """{file: its arrays}, but for the time that it took."""
+    found = {}
+    for path in (out / "models").iterdir():
+        kept = resuming.keeping.read(path)
+        extras = {k: v for k, v in kept.extras.items() if k != "outcome.train_seconds"}
+        found[path.name] = kept.state, extras
+    return found
+
+
+def trained(monkeypatch):
+    """The (name, number of replicas) that train from now on."""
+    seen, train = [], training.train
+
+    def remember(entry, on_epoch=None):
+        seen.append((entry.name, len(entry.recipe.seeds)))
+        return train(entry, on_epoch)
+
+    monkeypatch.setattr(training, "train", remember)
+    return seen
+
+
+def test_more_of_everything(tmp_path, monkeypatch):
+    more = ["--only", "hopfield,mlp,bayesian,ebm", "--protocol", "both", "--replicas", "3"]
+    assert run(tmp_path / "one", *more) == 0
+    assert run(tmp_path / "two", "--only", "mlp,bayesian", "--replicas", "2") == 0
+    assert run(tmp_path / "two", "--only", "mlp,bayesian", "--replicas", "3", "--resume") == 0
+    seen = trained(monkeypatch)
+    assert run(tmp_path / "two", *more, "--resume") == 0
+    assert seen == [("hopfield", 3), ("ebm", 3), ("bayesian", 3), ("ebm", 3)]
+    assert results(tmp_path / "one") == results(tmp_path / "two")
+    np.testing.assert_equal(networks(tmp_path / "one"), networks(tmp_path / "two"))
+    seen.clear()
+    assert run(tmp_path / "two", *more, "--resume") == 0
+    assert seen == [] and results(tmp_path / "one") == results(tmp_path / "two")
+
+
+def test_processes_go_on_as_well(tmp_path):
+    assert run(tmp_path / "one", "--only", "mlp,snn", "--replicas", "3") == 0
+    assert run(tmp_path / "two", "--only", "mlp,snn", "--replicas", "2") == 0
+    more = ["--only", "mlp,snn", "--replicas", "3", "--jobs", "2", "--resume"]
+    assert run(tmp_path / "two", *more) == 0
+    np.testing.assert_equal(networks(tmp_path / "one"), networks(tmp_path / "two"))
+
+
+def test_an_interrupted_run_goes_on(tmp_path, monkeypatch, capsys):
+    only = ["--only", "mlp,hopfield,snn", "--replicas", "2"]
+    assert run(tmp_path / "one", *only) == 0
+    two = tmp_path / "two"
+    for stop, arguments in (("hopfield", []), ("hopfield", ["--resume"]), ("snn", ["--resume"])):
+        with monkeypatch.context() as patch:
+            patch.setattr(contest, "train", stopping(contest.train, stop))
+            assert run(two, *only, *arguments) == 130
+    assert sorted(os.listdir(two / "models")) == ["hopfield.npz", "mlp.npz"]
+    seen = trained(monkeypatch)
+    assert run(two, *only, "--resume") == 0
+    assert seen == [("snn", 2)] and results(tmp_path / "one") == results(two)
+
+
+def stopping(train, name):
+    def replaced(entry, on_epoch=None):
+        if entry.name == name:
+            raise KeyboardInterrupt
+        return train(entry, on_epoch)
+
+    return replaced
+
+
+KILLED = """
+import os, sys
+from demos import compare
+from demos.comparison import contest, resuming
+
+def train(entry, on_epoch=None):
+    if entry.name == sys.argv[1]:
+        os._exit(9)
+    return resuming.train(entry, on_epoch)
+
+contest.train = train
+compare.main(sys.argv[2:])
+"""
+
+
+def test_a_run_that_was_killed_goes_on(tmp_path, monkeypatch):
+    only = ["--only", "mlp,hopfield,snn", "--replicas", "2", "--out", str(tmp_path)]
+    for last, *arguments in (["hopfield"], ["hopfield", "--resume"], ["snn", "--resume"]):
+        command = [sys.executable, "-c", KILLED, last, *QUICK, *only, *arguments]
+        assert subprocess.run(command, cwd=ROOT).returncode == 9
+    assert not (tmp_path / "models").exists()
+    seen = trained(monkeypatch)
+    # And while it goes on somebody presses Ctrl-C, before anything new has finished.
+    with monkeypatch.context() as patch:
+        patch.setattr(contest, "train", stopping(contest.train, "snn"))
+        assert run(tmp_path, *only, "--resume") == 130
+    assert seen == [] and sorted(os.listdir(tmp_path / "models")) == ["hopfield.npz", "mlp.npz"]
+    assert run(tmp_path, *only, "--resume") == 0
+    assert seen == [("snn", 2)]
+    assert sorted(os.listdir(tmp_path / ".runs")) == ["5", "latest", "lock"]
+
+
+def test_pictures_can_come_later(tmp_path, monkeypatch):
+    for drawing in ("draw", "write_page"):
+        monkeypatch.setattr(compare, drawing, lambda *_: None)
+    only = ["--only", "mlp", "--replicas", "4", "--epochs", "1", "--quiet"]
+    for name, *ways in (("one", ["--save"]), ("two", ["--save", "--no-plots"], ["--resume"])):
+        for way in ways:
+            assert compare.main([*only, *way, "--out", str(tmp_path / name)]) == 0
+    found = networks(tmp_path / "two")
+    assert found["mlp.npz"][1]["frame.1"].shape == (training.GRID, training.GRID, 5)
+    np.testing.assert_equal(networks(tmp_path / "one"), found)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    out = tmp_path_factory.mktemp("kept")
+    table = out / "own.csv"
+    rows = [f"{k},{k * k % 7},{'ab'[k % 2]}" for k in range(40)]
+    table.write_text("\n".join(["u,v,y", *rows]))
+    own = ["--data", str(table), "--target", "y", "--only", "mlp", "--replicas", "2"]
+    assert run(out / "out", *own) == 0
+    return out / "out", table, own
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--epochs", "2"], "was trained otherwise: epochs 1, now 2: leave out --resume, or"),
+        (["--lr", "0.1", "--reshuffle"], "learning rate 0.01, now 0.1; reshuffled False, now True"),
+        (["--batch-size", "16"], "batch size 32, now 16"),
+        (["--seed", "7"], "seeds 42 to 43, now 7 to 8"),
+        (["--replicas", "1"], "seeds 42 to 43, now 42 to 42"),
+        (["--only", "snn"], "also holds mlp.npz, which this run would leave out"),
+        (["--protocol", "native"], "also holds mlp.npz, which this run would leave out"),
+    ],
+)
+def test_another_recipe_is_refused(kept, capsys, arguments, complaint):
+    out, _, own = kept
+    before = (out / "results.json").read_bytes()
+    assert run(out, *own, *arguments, "--resume") == 2
+    said = capsys.readouterr().err
+    assert complaint in said and said.count("\n") == 1
+    assert (out / "results.json").read_bytes() == before
+
+
+def test_other_data_are_refused(kept, capsys):
+    out, table, own = kept
+    text = table.read_text()
+    for old, new, complaint in (
+        ("\n3,", "\n3.5,", "otherwise: other data"),
+        ("u,v,y", "u,w,y", "features ['u', 'v'], now ['u', 'w']"),
+    ):
+        table.write_text(text.replace(old, new))
+        assert run(out, *own, "--resume") == 2
+        assert complaint in capsys.readouterr().err
+    table.write_text(text)
+    assert run(out, *own, "--resume") == 0
+
+
+def test_without_an_earlier_run_all_train_and_broken_files_are_refused(tmp_path, capsys):
+    arguments = ["--only", "mlp", "--replicas", "1", "--epochs", "1", "--no-plots", "--resume"]
+    arguments += ["--out", str(tmp_path)]
+    assert compare.main(arguments) == 0
+    assert "Nothing is there to go on with: all architectures train." in capsys.readouterr().out
+    assert compare.main(arguments) == 0
+    assert "trained already: MLP" in " ".join(capsys.readouterr().out.split())
+    path = (tmp_path / "models" / "mlp.npz").resolve()
+    path.write_bytes(path.read_bytes()[:-100])
+    assert compare.main(arguments) == 2
+    assert "mlp.npz is no .npz file, or a broken one" in capsys.readouterr().err
