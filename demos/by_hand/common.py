@@ -1,4 +1,4 @@
-"""What the hand-written networks share: flat parameters, Adam, and the cross-entropy."""
+"""What the networks by hand share: flat parameters, Adam, batch norm and the cross-entropy."""
 
 import numpy as np
 
@@ -53,11 +53,44 @@ class Network:
         self.flat -= work
 
 
+class BatchNorm:
+    """Ioffe & Szegedy 2015, with running statistics for evaluation."""
+
+    def __init__(self, take, momentum=0.1, eps=1e-5):
+        (self.gain, self.dgain), (self.bias, self.dbias) = next(take), next(take)
+        self.running_mean = np.zeros_like(self.gain)
+        self.running_var = np.ones_like(self.gain)
+        self.momentum, self.eps = momentum, eps
+
+    def forward(self, x):
+        mean = x.sum(axis=0, keepdims=True)
+        mean /= len(x)
+        self.normal = x - mean
+        variance = (self.normal * self.normal).sum(axis=0, keepdims=True)
+        variance /= len(x)
+        self.scale = 1 / np.sqrt(variance + self.eps)
+        self.normal *= self.scale
+        self.running_mean += self.momentum * (mean - self.running_mean)
+        self.running_var += self.momentum * (variance - self.running_var)
+        y = self.normal * self.gain
+        y += self.bias
+        return y
+
+    def backward(self, dy):
+        dy.sum(axis=0, keepdims=True, out=self.dbias)
+        (dy * self.normal).sum(axis=0, keepdims=True, out=self.dgain)
+        dx = self.normal * (self.dgain / -len(dy))
+        dx += dy
+        dx -= self.dbias / len(dy)
+        dx *= self.gain * self.scale
+        return dx
+
+
 def softmax(z):
     """Row by row, in place of z."""
-    z -= z.max(axis=1, keepdims=True)
+    z -= z.max(axis=-1, keepdims=True)
     np.exp(z, out=z)
-    z /= z.sum(axis=1, keepdims=True)
+    z /= z.sum(axis=-1, keepdims=True)
     return z
 
 

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from .common import Network, cross_entropy
+from .common import BatchNorm, Network, cross_entropy
 
 
 class TabNet(Network):
@@ -148,36 +148,3 @@ class Attention:
         daA = self.norm.backward(dz * self.prior)
         self.dA += self.a.T @ daA
         return daA @ self.A.T, dz * self.s
-
-
-class BatchNorm:
-    """Ioffe & Szegedy 2015, with running statistics for evaluation."""
-
-    def __init__(self, take, momentum=0.1, eps=1e-5):
-        (self.gain, self.dgain), (self.bias, self.dbias) = next(take), next(take)
-        self.running_mean = np.zeros_like(self.gain)
-        self.running_var = np.ones_like(self.gain)
-        self.momentum, self.eps = momentum, eps
-
-    def forward(self, x):
-        mean = x.sum(axis=0, keepdims=True)
-        mean /= len(x)
-        self.normal = x - mean
-        variance = (self.normal * self.normal).sum(axis=0, keepdims=True)
-        variance /= len(x)
-        self.scale = 1 / np.sqrt(variance + self.eps)
-        self.normal *= self.scale
-        self.running_mean += self.momentum * (mean - self.running_mean)
-        self.running_var += self.momentum * (variance - self.running_var)
-        y = self.normal * self.gain
-        y += self.bias
-        return y
-
-    def backward(self, dy):
-        dy.sum(axis=0, keepdims=True, out=self.dbias)
-        (dy * self.normal).sum(axis=0, keepdims=True, out=self.dgain)
-        dx = self.normal * (self.dgain / -len(dy))
-        dx += dy
-        dx -= self.dbias / len(dy)
-        dx *= self.gain * self.scale
-        return dx
