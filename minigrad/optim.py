@@ -12,7 +12,7 @@ import numpy
 
 from . import backend
 from .backend import xp
-from .checks import check_not_negative, check_positive, check_rates, check_state
+from .checks import check_positive, check_rates, check_state
 from .engine import Tensor
 from .exchanges import Exchangeable, touch
 
@@ -24,7 +24,8 @@ class Optimizer(Exchangeable):
         parameters: Tensors of one dtype, ``model.parameters()``; those that require no gradient are
             left out.
         lr: the learning rate, which may be changed between steps; for a stack of replicas it may
-            be an array (R,), one for each.
+            be an array (R,), one for each, and so may a `weight_decay`. A replica then makes the
+            steps that it would make with its number alone, to the last bit.
 
     A parameter that no loss depends on has the gradient 0: momentum and weight decay still move it.
     The gradients of one step are overwritten by the next: copy what you want to keep. Copies and
@@ -84,29 +85,42 @@ class Optimizer(Exchangeable):
         self._gather()
 
     def __setattr__(self, name, value):
-        if name == "lr" and isinstance(
+        if name in ("lr", "weight_decay") and isinstance(
             value, (Number, Tensor, str, list, tuple, numpy.ndarray, type(None))
         ):
-            value = self._checked_rate(value)
+            value = self._checked_rate(name, value)
         super().__setattr__(name, value)
 
-    def _checked_rate(self, lr):
-        """A number as it is; (R,), one for each replica, as a flat array like `values`."""
-        rates = numpy.asarray(lr)
+    def _checked_rate(self, name, value):
+        """A number as it is; (R,), one for each replica, as a flat array like `values`, in double
+        precision: what is computed from a number alone is, too."""
+        if getattr(value, "shape", None) == self.values.shape:
+            return value  # it has been through here before
+        rates = numpy.asarray(value)
         if rates.dtype.kind not in "iuf" or not ((rates >= 0) & (rates < math.inf)).all():
-            raise ValueError(f"lr must be 0 or above, not {lr!r}")
+            raise ValueError(f"{name} must be 0 or above, not {value!r}")
         if rates.ndim == 0:
-            return float(lr)
+            return float(value)
         rows = []
         for p in self.parameters:
             if p.shape[: rates.ndim] != rates.shape:
                 raise ValueError(
-                    f"lr of shape {rates.shape}: it is a number, or has the shape with which all "
-                    f"parameters of a stack begin; one has the shape {p.shape}"
+                    f"{name} of shape {rates.shape}: it is a number, or has the shape with which "
+                    f"all parameters of a stack begin; one has the shape {p.shape}"
                 )
             column = rates.reshape(rates.shape + (1,) * (p.ndim - rates.ndim))
             rows.append(numpy.broadcast_to(column, p.shape).reshape(-1))
-        return xp.asarray(numpy.concatenate(rows).astype(self.values.dtype))
+        return xp.asarray(numpy.concatenate(rows).astype("float64"))
+
+    def rounded(self, rate):
+        """What a step multiplies by: a number as it is, an array in the parameters' dtype."""
+        return rate.astype(self.values.dtype) if hasattr(rate, "dtype") else rate
+
+    def decayed(self, p, g):
+        """The gradient, with weight_decay * p added to it (L2)."""
+        if isinstance(self.weight_decay, float) and not self.weight_decay:
+            return g
+        return g + self.rounded(self.weight_decay) * p
 
     def zero_grad(self):
         """Forget all gradients: before each backward, which adds to those that are there."""
@@ -220,20 +234,18 @@ class SGD(Optimizer):
     def __init__(self, parameters, lr=1e-2, momentum=0.0, nesterov=False, weight_decay=0.0):
         super().__init__(parameters, lr)
         check_rates(momentum=momentum)
-        check_not_negative(weight_decay=weight_decay)
         if nesterov and not momentum:
             raise ValueError("Nesterov's method needs a momentum > 0")
         self.momentum, self.nesterov, self.weight_decay = momentum, nesterov, weight_decay
         self.velocity = xp.zeros_like(self.values)
 
     def update(self, p, g):
-        if self.weight_decay:
-            g = g + self.weight_decay * p
+        g = self.decayed(p, g)
         if self.momentum:
             self.velocity *= self.momentum
             self.velocity += g
             g = g + self.momentum * self.velocity if self.nesterov else self.velocity
-        p -= self.lr * g
+        p -= self.rounded(self.lr) * g
 
 
 class Adam(Optimizer):
@@ -248,7 +260,6 @@ class Adam(Optimizer):
         beta1, beta2 = betas
         check_rates(beta1=beta1, beta2=beta2)
         check_positive(eps=eps)
-        check_not_negative(weight_decay=weight_decay)
         self.betas, self.eps, self.weight_decay = (beta1, beta2), eps, weight_decay
         self.mean = xp.zeros_like(self.values)  # m: of the gradients
         self.square = xp.zeros_like(self.values)  # v: of their squares
@@ -256,7 +267,7 @@ class Adam(Optimizer):
         self.steps = 0
 
     def update(self, p, g):
-        self.descend(p, g + self.weight_decay * p if self.weight_decay else g)
+        self.descend(p, self.decayed(p, g))
 
     def descend(self, p, g):
         self.steps += 1
@@ -275,7 +286,7 @@ class Adam(Optimizer):
         xp.sqrt(v, out=work)
         work += self.eps * r
         xp.divide(m, work, out=work)
-        work *= self.lr * r / c1
+        work *= self.rounded(self.lr * r / c1)
         p -= work
 
 
@@ -287,5 +298,5 @@ class AdamW(Adam):
         super().__init__(parameters, lr, betas, eps, weight_decay)
 
     def update(self, p, g):
-        p *= 1 - self.lr * self.weight_decay
+        p *= self.rounded(1 - self.lr * self.weight_decay)
         self.descend(p, g)

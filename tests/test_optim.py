@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minigrad import Tensor
+from minigrad import Tensor, fit, functional, nn
 from minigrad.optim import SGD, Adam, AdamW
 
 # The references: update(p, g, state, t) returns the new p, for step t = 1, 2, ...
@@ -183,3 +183,42 @@ def test_a_parameter_given_twice_or_made_by_an_op_is_refused():
         SGD([p, p])
     with pytest.raises(ValueError, match="multiply"):
         SGD([p * 2])
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda p, **rates: SGD(p, momentum=0.9, nesterov=True, **rates),
+        Adam,
+        AdamW,
+    ],
+    ids=["sgd", "adam", "adamw"],
+)
+def test_numbers_for_each_replica_give_the_bits_of_each_number_alone(make, compiled):
+    lr, decay = np.array([1e-3, 0.07, 0.3, 0.0]), np.array([0.1, 0.0, 1e-3, 0.2])
+    rng = np.random.default_rng(0)
+    x, y = (rng.standard_normal((4, 12, n)).astype("float32") for n in (3, 2))
+
+    def trained(numbers, which):
+        model = nn.stack(nn.Linear(3, 2, rng=k) for k in np.arange(4)[which])
+        optimizer = make(model.parameters(), **numbers)
+        options = {"epochs": 5, "batch_size": 4, "compiled": compiled}
+        fit(
+            model, x[which], y[which], lambda m, x, y: functional.mse(m(x), y), optimizer, **options
+        )
+        return model.weight.numpy()
+
+    together = trained({"lr": lr, "weight_decay": decay}, slice(4))
+    for k in range(4):
+        alone = trained({"lr": lr[k], "weight_decay": decay[k]}, slice(k, k + 1))
+        assert alone.dtype == together.dtype == "float32"
+        np.testing.assert_array_equal(together[k], alone[0])
+
+
+def test_a_weight_decay_that_fits_no_replica_is_refused():
+    model = nn.stack(nn.Linear(3, 2, rng=k) for k in range(4))
+    with pytest.raises(ValueError, match=r"weight_decay of shape \(3,\): it is a number, or has"):
+        Adam(model.parameters(), weight_decay=[0.1, 0.2, 0.3])
+    with pytest.raises(ValueError, match="weight_decay must be 0 or above"):
+        SGD(model.parameters(), weight_decay=[0.1, 0.2, -0.3, 0.1])
