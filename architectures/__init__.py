@@ -26,7 +26,14 @@ from .neuromorphic.snn import SNN
 from .probabilistic.bayesian import Bayesian, BayesianClassifier, BayesianRegressor
 from .probabilistic.mc_dropout import DropoutClassifier, DropoutRegressor, MCDropout
 from .regression import Regressor
+from .sequence.base import SequenceClassifier
+from .sequence.gru import GRU
+from .sequence.mamba import Mamba, TimeInvariantMamba
+from .sequence.retnet import RetNet
+from .sequence.transformer import Transformer
 from .uncertainty import SamplingClassifier
+from .vision.convnet import ConvNet
+from .vision.vit import ViT
 
 
 @dataclass(frozen=True)
@@ -129,6 +136,20 @@ register(
     "associative_memory", AssociativeMemory, label="Deep Hopfield", family="energy",
     compared=False,
 )
+# Those for sequences and images are compared where there are some.
+for _name, _backbone, _label in (
+    ("gru", GRU, "GRU"),
+    ("transformer", Transformer, "Transformer"),
+    ("retnet", RetNet, "RetNet"),
+    ("mamba", Mamba, "Mamba"),
+    ("mamba_lti", TimeInvariantMamba, "Mamba, no selection"),
+):
+    register(
+        _name, _backbone, label=_label, family="sequence", shared=SequenceClassifier,
+        compared=False,
+    )
+register("convnet", ConvNet, label="ConvNet", family="vision", compared=False)
+register("vit", ViT, label="ViT", family="vision", compared=False)
 # fmt: on
 
 

@@ -339,7 +339,7 @@ class Embedding(Module):
     def __init__(self, count, width, *, rng=None):
         check_sizes(count=count, width=width)
         table = backend.host_rng(rng).standard_normal((count, width), dtype="float32")
-        self.weight = Tensor(table / math.sqrt(width), requires_grad=True)
+        self.weight = Tensor(table, requires_grad=True)
 
     def forward(self, ids):
         return functional.embedding(self.weight, ids)

@@ -1,0 +1,117 @@
+"""What the sequence models share: an entrance, a stack of residual branches, a classifier.
+
+A sequence is T tokens, numbers 0 ... V-1, or T rows of D features. In data time stands behind the
+batch, (..., B, T) or (..., B, T, D): a row is a sequence. Inside of a model it stands before it: to
+a layer all timesteps of all sequences are rows (..., T B, H), those of the first timestep first,
+and to a scan the same memory is (..., T, B, H).
+"""
+
+from minigrad import functional, nn
+from minigrad.checks import check_sizes
+
+from ..base import Classifier, points, predicting
+
+
+class Entrance(nn.Module):
+    """What a sequence becomes to a model: rows (..., T B, H), and T.
+
+    Args:
+        input_size: V, the number of different tokens, or D with ``tokens=False``.
+        width: H.
+        tokens: whether sequences are tokens (..., B, T), each of which has a row of its own; else
+            they are features (..., B, T, D), each row times a matrix.
+        rng: a seed or Generator.
+    """
+
+    def __init__(self, input_size, width, tokens=True, *, rng=None):
+        check_sizes(input_size=input_size, width=width)
+        kind = nn.Embedding if tokens else nn.Linear
+        self.layer = kind(input_size, width, rng=rng)
+        self.tokens = tokens
+
+    def forward(self, x):
+        if self.tokens:
+            steps = x.shape[-1]
+            return self.layer(time_first(x.astype("int64"))), steps
+        return self.layer(as_rows(swap(x))), x.shape[-2]
+
+
+def swap(x):
+    """(..., B, T, D) -> (..., T, B, D), or back."""
+    before, (b, t, d) = range(x.ndim - 3), range(x.ndim - 3, x.ndim)
+    return x.transpose(*before, t, b, d)
+
+
+def time_first(x):
+    """(..., B, T) -> (..., T B)."""
+    *lead, batch, steps = x.shape
+    return x.mT.reshape(*lead, steps * batch)
+
+
+def by_timestep(x, steps):
+    """(..., T B, H) -> (..., T, B, H)."""
+    *lead, rows, width = x.shape
+    return x.reshape(*lead, steps, rows // steps, width)
+
+
+def as_rows(x):
+    """(..., T, B, H) -> (..., T B, H)."""
+    *lead, steps, batch, width = x.shape
+    return x.reshape(*lead, steps * batch, width)
+
+
+class ResidualStack(nn.Module):
+    """h <- h + branch(norm(h)), branch after branch, and a last norm ("pre-norm").
+
+    Args:
+        entrance: an Entrance.
+        branches: modules called as ``branch(h, steps)``, (..., T B, H) -> (..., T B, H).
+        norms: modules, one for each branch and one for the end.
+    """
+
+    def __init__(self, entrance, branches, norms):
+        self.entrance, self.branches, self.norms = entrance, list(branches), list(norms)
+
+    def forward(self, x):
+        h, steps = self.entrance(x)
+        for norm, branch in zip(self.norms, self.branches):
+            h = h + branch(norm(h), steps)
+        return self.norms[-1](h)
+
+    def inputs_of_branches(self, x):
+        """To look inside: what each branch is given, Tensors (..., T B, H), and T."""
+        with predicting(self):
+            h, steps = self.entrance(points(self, x))
+            given = []
+            for norm, branch in zip(self.norms, self.branches):
+                given.append(norm(h))
+                h = h + branch(given[-1], steps)
+        return given, steps
+
+
+class FeedForward(nn.Module):
+    """gelu(h W_1 + b_1) W_2 + b_2, to each timestep by itself."""
+
+    def __init__(self, width, hidden, *, rng=None):
+        self.into, self.out = nn.Linear(width, hidden, rng=rng), nn.Linear(hidden, width, rng=rng)
+
+    def forward(self, h, steps=None):
+        return self.out(functional.gelu(self.into(h)))
+
+
+class SequenceClassifier(Classifier):
+    """A class at every timestep: sequences to logits (..., B, T, C).
+
+    Labels (..., B, L) are those of the last L timesteps; what a model says before is not asked for.
+    """
+
+    def forward(self, x):
+        logits = self.head(self.backbone(x))  # (..., T B, C)
+        steps = x.shape[-1 if self.backbone.entrance.tokens else -2]
+        return swap(by_timestep(logits, steps))
+
+    def loss(self, x, y):
+        """The mean cross-entropy of all labels, (...,): one number for each replica."""
+        asked = y.shape[-1] * y.shape[-2]
+        logits = self.head(self.backbone(x)[..., -asked:, :])
+        return functional.cross_entropy(logits, time_first(y))

@@ -1,0 +1,1 @@
+"""Image models: a point is an image, pixel after pixel."""
