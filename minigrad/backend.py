@@ -52,16 +52,18 @@ KERNELS: dict[str, Any] = {}
 class Kernel:
     """Decorates a loop over array calls that a GPU does in one launch: `code` in place of the loop.
 
-    The loop is a function of arrays and numbers that returns an array; it is called as ``xp.name``.
+    The loop is a function of arrays and numbers that returns an array, or a tuple of them; it is
+    called as ``xp.name``.
 
     Args:
-        inputs, output, code: CUDA in the form of `cupy.ElementwiseKernel`: what is done for one
+        inputs, outputs, code: CUDA in the form of `cupy.ElementwiseKernel`: what is done for one
             element, or by thread i to raw arrays, which are indexed as if they were flat. Then the
-            call says where the result goes and how many threads there are, ``out=array, size=n``.
+            call says how many threads there are, ``size=n``. What is written into arrays that are
+            there already is given as ``out=array``, or a tuple of arrays.
     """
 
-    def __init__(self, inputs, output, code):
-        self.cuda = inputs, output, code
+    def __init__(self, inputs, outputs, code):
+        self.cuda = inputs, outputs, code
 
     def __call__(self, loop):
         self.loop = loop
@@ -75,17 +77,39 @@ class Kernel:
     def launch(self, *inputs, **options):
         if any(hasattr(a, "tensor") for a in inputs):  # a Box, see higher
             return self.loop(*inputs, **options)
-        if _device == "gpu":
-            outputs = [options.pop("out")] if "out" in options else []
-            return self.compiled(*inputs, *outputs, **options)
-        return _library.one_launch(self.loop, *inputs, **options)  # the stand-in for CuPy
+        if _device != "gpu":
+            return _library.one_launch(self.loop, *inputs, **options)  # the stand-in for CuPy
+        out = options.pop("out", ())
+        return self.compiled(*inputs, *(out if type(out) is tuple else (out,)), **options)
 
     @functools.cached_property
     def compiled(self):
         import cupy  # type: ignore
 
-        # Products and sums are rounded one by one, as NumPy does it.
-        return cupy.ElementwiseKernel(*self.cuda, self.loop.__name__, options=("--fmad=false",))
+        return cupy.ElementwiseKernel(*self.cuda, self.loop.__name__, options=ROUND_EACH)
+
+
+# Products and sums are rounded one by one, as NumPy does it.
+ROUND_EACH = ("--fmad=false",)
+
+
+class Sum(Kernel):
+    """The same for a sum: ``xp.name(..., axis=axis, keepdims=keepdims)``.
+
+    Args:
+        inputs, output: as for a Kernel; nothing is raw.
+        term: what is added up, computed from the inputs.
+        result: how the output is computed from the sum, which is called a.
+    """
+
+    def __init__(self, inputs, output, term, result):
+        self.cuda = inputs, output, term, "a + b", result, "0"
+
+    @functools.cached_property
+    def compiled(self):
+        import cupy  # type: ignore
+
+        return cupy.ReductionKernel(*self.cuda, self.loop.__name__, options=ROUND_EACH)
 
 
 class DeviceError(RuntimeError):

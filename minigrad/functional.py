@@ -9,7 +9,7 @@ import math
 
 import numpy
 
-from .backend import Kernel, add_at, xp
+from .backend import Kernel, Sum, add_at, xp
 from .checks import check_shares
 from .engine import Tensor, op
 from .ops import drop_axes, product_over_rows, tanh
@@ -287,22 +287,56 @@ def soft_cross_entropy(logits, target):
     batch = logits.shape[-2]
     if not batch:
         raise ValueError(f"no rows, no mean: logits of shape {logits.shape}")
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    # A logit of -inf forbids its class, whose t_c is 0: 0 times infinity would be NaN.
-    shifted = xp.maximum(shifted, -3e38)
-    exps = xp.exp(shifted)
-    total = exps.sum(axis=-1)  # (..., B)
-    # -sum_c t_c (z_c - log sum exp z), and the t_c sum to one.
-    loss = xp.log(total).sum(axis=-1) - (target * shifted).sum(axis=(-1, -2))
+    shifted, exps = xp.exponentials(logits, logits.max(axis=-1, keepdims=True))
+    total = exps.sum(axis=-1, keepdims=True)  # (..., B, 1)
+    loss = xp.batch_cross_entropy(target, shifted, total, batch, axis=(-1, -2))
 
     def vjp(g):
-        # d/dz_c = (softmax(z)_c - t_c) / B.
-        gx = exps / total[..., None]
-        gx -= target
-        gx *= g[..., None, None] / batch
-        return gx
+        return xp.cross_entropy_gradient(g[..., None, None], target, exps, total, batch)
 
-    return loss / batch, vjp
+    return loss, vjp
+
+
+@Kernel(
+    "T z, T largest",
+    "T shifted, T exps",
+    """
+    shifted = z - largest;
+    shifted = shifted < T(-3e38) ? T(-3e38) : shifted;
+    exps = exp(shifted);
+    """,
+)
+def exponentials(z, largest):
+    """z less the largest of its row, and e to the power of that."""
+    shifted = z - largest
+    # A logit of -inf forbids its class, whose t_c is 0: 0 times infinity would be NaN.
+    shifted = xp.maximum(shifted, -3e38)
+    return shifted, xp.exp(shifted)
+
+
+@Sum(
+    "T target, T shifted, T total, T batch",
+    "T loss",
+    "target * (log(total) - shifted)",
+    "loss = a / batch",
+)
+def batch_cross_entropy(target, shifted, total, batch, axis):
+    """-sum_c t_c (z_c - log sum exp z), its mean over the batch; the t_c sum to one."""
+    loss = xp.log(total).sum(axis=axis) - (target * shifted).sum(axis=axis)
+    return loss / batch
+
+
+@Kernel(
+    "T g, T target, T exps, T total, T batch",
+    "T gx",
+    "gx = (exps / total - target) * (g / batch)",
+)
+def cross_entropy_gradient(g, target, exps, total, batch):
+    """d/dz_c = (softmax(z)_c - t_c) / B."""
+    gx = exps / total
+    gx -= target
+    gx *= g / batch
+    return gx
 
 
 def mse(prediction, target):

@@ -11,7 +11,7 @@ from numbers import Number
 import numpy
 
 from . import backend
-from .backend import xp
+from .backend import Kernel, xp
 from .checks import check_positive, check_rates, check_state
 from .engine import Tensor
 from .exchanges import Exchangeable, touch
@@ -272,22 +272,40 @@ class Adam(Optimizer):
     def descend(self, p, g):
         self.steps += 1
         beta1, beta2 = self.betas
-        m, v, work = self.mean, self.square, self.work
-
-        m *= beta1
-        m += xp.multiply(g, 1 - beta1, out=work)
-        v *= beta2
-        xp.multiply(g, g, out=work)
-        v += xp.multiply(work, 1 - beta2, out=work)
-
         # Both averages start at 0; m / c1 and v / c2 are free of that bias. With r = sqrt(c2),
         #   lr (m / c1) / (sqrt(v / c2) + eps) = (lr r / c1) m / (sqrt(v) + eps r).
         c1, r = 1 - beta1**self.steps, (1 - beta2**self.steps) ** 0.5
-        xp.sqrt(v, out=work)
-        work += self.eps * r
-        xp.divide(m, work, out=work)
-        work *= self.rounded(self.lr * r / c1)
-        p -= work
+        rate = self.rounded(self.lr * r / c1)
+        rates = beta1, 1 - beta1, beta2, 1 - beta2, self.eps * r, rate
+        xp.adam(g, *rates, out=(p, self.mean, self.square, self.work))
+
+
+@Kernel(
+    "T g, T keep1, T take1, T keep2, T take2, T eps, T rate",
+    "T p, T m, T v, T work",
+    """
+    m = m * keep1 + g * take1;
+    v = v * keep2 + g * g * take2;
+    p -= m / (sqrt(v) + eps) * rate;
+    """,
+)
+def adam(g, keep1, take1, keep2, take2, eps, rate, out):
+    """Move the averages m, of g, and v, of its squares, and then the parameters p, all in place.
+
+    `work` is room for what is computed on the way.
+    """
+    p, m, v, work = out
+    m *= keep1
+    m += xp.multiply(g, take1, out=work)
+    v *= keep2
+    xp.multiply(g, g, out=work)
+    v += xp.multiply(work, take2, out=work)
+    xp.sqrt(v, out=work)
+    work += eps
+    xp.divide(m, work, out=work)
+    work *= rate
+    p -= work
+    return out
 
 
 class AdamW(Adam):

@@ -110,7 +110,12 @@ def _run_again(result, function, *args, **options):
     """A kernel has made this result, and will make it again if it is written down."""
 
     def kernel():
-        result[...] = function(*args, **options)
+        again = function(*args, **options)
+        if isinstance(result, tuple):
+            for place, values in zip(result, again):
+                place[...] = values
+        else:
+            result[...] = again
 
     if captured is None:
         counters.launches += 1
@@ -320,6 +325,10 @@ def one_launch(loop, *inputs, **options):
     # While a graph is captured the inputs hold anything yet: what comes out is only a place.
     with numpy.errstate(all=None if captured is None else "ignore"):
         result = kernel()
+    if isinstance(result, tuple):
+        _run_again(result, kernel)
+        return tuple(map(StrictArray, result))
+    result = numpy.asarray(result)  # a NumPy scalar has no place to be run into again
     _run_again(result, kernel)
     return StrictArray(result)
 

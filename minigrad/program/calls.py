@@ -69,6 +69,11 @@ class Call:
             _collect(options.values(), self.reads)
 
     @property
+    def written(self):
+        """The Values that are written into."""
+        return (self.result, *self.options.get("out", ())) if self.writes else ()
+
+    @property
     def is_view(self):
         """Whether the result is a view of an argument, in which case nothing is computed."""
         return self.result.root is not self.result and not self.writes
@@ -169,7 +174,7 @@ def statement(call, inside=None):
     symbol = SYMBOLS.get(ufunc_of(call))
     if symbol and args[0] == result and not call.options:
         return f"{result} {symbol}= {args[1]}"
-    return expression(call, inside, out=result)
+    return expression(call, inside, out=None if "out" in call.options else result)
 
 
 def expression(call, inside=None, out=None):

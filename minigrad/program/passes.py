@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy
 
-from ..backend import address, xp
+from .. import backend
+from ..backend import KERNELS, address, xp
 from .calls import REDUCTIONS, Call, Value, carry_out, expression, statement, text, ufunc_of
 
 COMPARISONS = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
@@ -41,7 +42,7 @@ def drop_dead(calls, outlive):
         else:
             needed = (
                 result.root in roots
-                or (call.writes and result.root.kind != "made")
+                or any(value.root.kind != "made" for value in call.written)
                 or call.form == "draw"
             )
         if needed:
@@ -117,7 +118,7 @@ def _replaced(args, old, new):
 
 
 def writes_to(call, root):
-    return call.writes and call.result.root is root
+    return any(value.root is root for value in call.written)
 
 
 def can_write(call):
@@ -217,7 +218,7 @@ def share_buffers(calls, contents, outlive):
 def has_home(call):
     """Whether the result of a call can be put into a buffer."""
     filled = call.form in ("function", "method") and call.name in ALLOCATIONS | COPIES
-    if call.writes or call.is_view or call.result.is_number or 0 in call.result.strides:
+    if call.writes or call.is_view or call.result.is_number or 0 in (call.result.strides or ()):
         return False
     return filled or can_write(call)
 
@@ -296,6 +297,8 @@ class Spelling:
 
     def spell(self, call):
         ufunc, home = ufunc_of(call), self.contents.get(call.result) is not None
+        if call.name in KERNELS and backend.device() != "cpu":
+            return self.kernel(call)
         if call.result.is_number or (call.writes and not home):
             return [statement(call)]
         if ufunc and not call.options:
@@ -320,6 +323,26 @@ class Spelling:
     def bind(self, name, thing):
         self.bound[f"_{name}"] = thing
         return f"_{name}"
+
+    def kernel(self, call):
+        """In a graph numbers that change lie in arrays."""
+        before: list[str] = []
+        dtype = next(v.dtype for v in call.reads if not v.is_number)
+        args = [
+            self.changing(a, dtype, before) if type(a) is Value and a.is_number else text(a)
+            for a in call.args
+        ]
+        names = {a: name for a, name in zip(call.args, args) if type(a) is Value}
+        return [*before, statement(call, names)]
+
+    def changing(self, value, dtype, before):
+        """The array in which a number that changes is handed over: it is computed once in a step,
+        and filled in once."""
+        name = f"_{value}_{dtype}"
+        if name not in self.bound:
+            self.bind(name[1:], xp.empty((), dtype))
+            before.append(f"{name}[()] = {value}")
+        return name
 
     def ufunc(self, call, ufunc, home):
         """By position, the place for the result too: 0.05 us less than by name."""
@@ -359,11 +382,7 @@ class Spelling:
             return text(a)
         dtype = dtypes(ufunc, tuple(kinds))[i]
         if type(a) is Value:
-            name = f"_{a}_{dtype}"
-            if name not in self.bound:  # it is computed once in a step, and filled in once
-                self.bind(name[1:], xp.empty((), dtype))
-                before.append(f"{name}[()] = {a}")
-            return name
+            return self.changing(a, dtype, before)
         array, shape = xp.asarray(numpy.array(a, dtype)), ()
         if ufunc in ("maximum", "minimum"):  # which are faster with two arrays: 0.5 us, not 1.1
             shape = call.result.shape

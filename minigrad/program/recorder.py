@@ -288,15 +288,18 @@ class Recorder:
         if options:
             real_options = {key: self.open(a) for key, a in options.items()}
             content = function(*real, **real_options)
-            options = {key: self.noted(a) for key, a in options.items() if key != "out"}
+            options = {key: self.noted(a) for key, a in options.items() if a is not out}
         else:
             content = function(*real)
-        if out is not None:
+        if type(out) is tuple:  # of a kernel that writes into several arrays
+            options["out"] = self.noted(out)
+            result, value = out[0], out[0].value
+        elif out is not None:
             result, value = out, out.value
         elif content is real[0]:
             return args[0]  # x.astype(its own dtype, copy=False)
         elif type(content) is tuple:
-            raise CannotRecord(f"{where()}: {name} gives several arrays at once")
+            return self.several(form, name, noted, options, content)
         else:
             root = None
             if name in MAY_VIEW and self.library.may_share_memory(content, real[0]):
@@ -311,6 +314,20 @@ class Recorder:
         calls = self.calls
         calls.append(Call(form, name, tuple(noted), options, value, out is not None, len(calls)))
         return result
+
+    def several(self, form, name, args, options, content):
+        """Note a call that gives several arrays at once: a tuple, and views of what is in it."""
+        if name not in backend.KERNELS:
+            raise CannotRecord(f"{where()}: {name} gives several arrays at once")
+        whole, calls, parts = Value(content, "made"), self.calls, []
+        calls.append(Call(form, name, tuple(args), options, whole))
+        for i, array in enumerate(content):
+            part = Value(array, "made", root=whole)
+            calls.append(Call("getitem", "", (whole, i), {}, part))
+            parts.append(Array(array, part))
+        if self.keep is not None:
+            self.keep += [None] * (1 + len(parts))
+        return tuple(parts)
 
     def open(self, a):
         """What the library is to compute with: what is inside of Arrays."""
