@@ -51,7 +51,7 @@ def _sigmoid(x):
     return xp.logistic(x)
 
 
-@Kernel("T x", "T y", "y = T(1) / (exp(min(-x, T(88))) + T(1))")
+@Kernel("T x", "T y", "y = T(1) / (exp(x < T(-88) ? T(88) : -x) + T(1))")
 def logistic(x):
     y = xp.asarray(-x)
     xp.minimum(y, 88, out=y)  # e^88 is still a float32, and 1 / (1 + e^88) = 6e-39 as good as 0

@@ -288,7 +288,7 @@ class Recorder:
         if options:
             real_options = {key: self.open(a) for key, a in options.items()}
             content = function(*real, **real_options)
-            options = {key: self.noted(a) for key, a in options.items() if a is not out}
+            options = {key: self.noted(a) for key, a in options.items() if key != "out"}
         else:
             content = function(*real)
         if type(out) is tuple:  # of a kernel that writes into several arrays

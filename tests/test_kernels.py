@@ -1,0 +1,240 @@
+"""The text of each kernel, compiled as plain C++, does what the array calls beside it do.
+
+CUDA's language is C++ with a few words more, and none of the kernels uses those. So a loop around
+the text stands in for a GPU's threads, one after the other.
+"""
+
+import ctypes
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+import architectures
+import minigrad.recurrent
+import minigrad.spiking
+from minigrad.backend import KERNELS, Sum, xp
+
+assert architectures and minigrad.recurrent and minigrad.spiking  # all kernels are known now
+
+C_TYPES = {"float32": "float", "float64": "double", "int64": "long long"}
+
+
+def arrays(dtype, *shapes):
+    rng = np.random.default_rng(0)
+    return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+
+
+# --- a call of each, with arrays of a dtype: (inputs, options) --------------------------------
+
+
+def adam(dtype):
+    p, m, v, g, work = arrays(dtype, *[(50,)] * 5)
+    return (g, 0.9, 0.1, 0.999, 0.001, 1e-8, 0.01), {"out": (p, m, abs(v), work)}
+
+
+def over_time(dtype, *extra, **sizes):
+    """(lead, T, B, H): x, which is overwritten."""
+    (x,) = arrays(dtype, (2, 7, 4, 5))
+    return (x, 7, 20, *extra), {"out": x, "size": 2 * 20}
+
+
+def lif_membrane(dtype):
+    (current,) = arrays(dtype, (2, 7, 4, 5))
+    out = np.empty((2, 7, 4, 5), dtype)
+    return (2 * current, 7, 7, 20, 0.8, 1.3, 0.25), {"out": out, "size": 2 * 20}
+
+
+def relax(dtype):
+    e, w, h = arrays(dtype, (2, 7, 3, 4, 5), (2, 7, 3, 4, 5), (2, 8, 3, 4, 5))
+    return (e, w, 7, 60), {"out": h, "size": 2 * 60}
+
+
+def relax_back(dtype):
+    e, x = arrays(dtype, (2, 7, 3, 4, 5), (2, 7, 3, 4, 5))
+    return (e, x, 7, 60), {"out": x, "size": 2 * 60}
+
+
+def glu_gradient(dtype):
+    g, gate, y = arrays(dtype, (2, 4, 3), (2, 4, 3), (2, 4, 3))
+    return (g, gate, y, 3), {"out": np.empty((2, 4, 6), dtype), "size": g.size}
+
+
+def approach(dtype):
+    average, value = arrays(dtype, (2, 1, 3), (2, 1, 3))
+    return (average, value, 0.1), {"out": average}
+
+
+def batch_norm_gradient(dtype):
+    big, row = (2, 4, 3), (2, 1, 3)
+    return (*arrays(dtype, big, big, row, row, (1, 3), row), 4), {}
+
+
+def exponentials(dtype):
+    z, largest = arrays(dtype, (2, 4, 3), (2, 4, 1))
+    z[0, 0, 0], z[0, 1, 1] = -np.inf, np.nan
+    return (z, largest), {}
+
+
+def batch_cross_entropy(dtype):
+    target, shifted, total = map(abs, arrays(dtype, (2, 4, 3), (2, 4, 3), (2, 4, 1)))
+    target /= target.sum(axis=-1, keepdims=True)
+    return (target, shifted, total, 4), {"axis": (-1, -2)}
+
+
+def logistic(dtype):
+    (x,) = arrays(dtype, (2, 4, 3))
+    x[0, 0] = -1000, 1000, np.nan
+    return (x,), {}
+
+
+BIG, ROW = (2, 4, 3), (2, 4, 1)
+CASES = {
+    "adam": adam,
+    "approach": approach,
+    "batch_cross_entropy": batch_cross_entropy,
+    "batch_norm_gradient": batch_norm_gradient,
+    "cross_entropy_gradient": lambda t: ((*arrays(t, (2, 1, 1), BIG, BIG, ROW), 4), {}),
+    "decaying_sum": lambda t: over_time(t, 0.8),
+    "exponentials": exponentials,
+    "gain_and_bias": lambda t: (arrays(t, BIG, (2, 1, 3), (1, 3)), {}),
+    "glu_gradient": glu_gradient,
+    "inverse_deviation": lambda t: ((abs(arrays(t, BIG)[0]), 1e-5), {}),
+    "lif_membrane": lif_membrane,
+    "logistic": logistic,
+    "relax": relax,
+    "relax_back": relax_back,
+    "scaled_sum": lambda t: ((*arrays(t, BIG, BIG), 0.5**0.5), {}),
+}
+
+every_kernel = pytest.mark.parametrize("name", sorted(CASES))
+both_dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
+# The exponential function and the logarithm are rounded in several ways.
+TOLERANCE = {"float32": {"rtol": 2e-6, "atol": 1e-6}, "float64": {"rtol": 1e-14, "atol": 1e-14}}
+
+
+def test_every_kernel_has_a_case():
+    assert CASES.keys() == KERNELS.keys()
+
+
+def in_a_tuple(result):
+    return result if isinstance(result, tuple) else (result,)
+
+
+# --- in C++ ----------------------------------------------------------------------------------
+
+
+class Parameter:
+    """One of a kernel's: "raw T x"."""
+
+    def __init__(self, text, dtype):
+        *raw, kind, self.name = text.split()
+        self.raw = raw == ["raw"]
+        self.dtype = np.dtype(dtype if kind == "T" else kind)
+
+    def typed(self, array):
+        pointer = f"{C_TYPES[str(self.dtype)]} *{'' if self.raw else '_'}{self.name}"
+        return pointer if array else f"{C_TYPES[str(self.dtype)]} {self.name}"
+
+
+def parameters(text, dtype):
+    return [Parameter(part, dtype) for part in text.split(",")]
+
+
+def source(name, dtype):
+    """A function that does all threads of a kernel, given pointers and numbers."""
+    inputs, outputs, code = KERNELS[name].cuda[:3]
+    arguments = CASES[name](dtype)[0]
+    ins, outs = parameters(inputs, dtype), parameters(outputs, dtype)
+    arrays = [(p, isinstance(a, np.ndarray)) for p, a in zip(ins, arguments)]
+    arrays += [(p, True) for p in outs]
+    elements = [p for p, is_array in arrays if is_array and not p.raw]
+    found = "".join(f"T &{p.name} = _{p.name}[i]; " for p in elements if p in ins)
+    place = "".join(f"T &{p.name} = _{p.name}[i]; " for p in elements if p in outs)
+    head = f'extern "C" void {name}_{dtype}(' + ", ".join(p.typed(is_a) for p, is_a in arrays)
+    head += f", long long size, long long terms) {{ typedef {C_TYPES[dtype]} T;"
+    if isinstance(KERNELS[name], Sum):
+        term, _, result = KERNELS[name].cuda[2:5]
+        added = f"for (long long i = k * terms; i < (k + 1) * terms; ++i) {{ {found}a += {term}; }}"
+        one = f"T a = 0; {added} long long i = k; {place}{result};"
+        return f"{head} for (long long k = 0; k < size; ++k) {{ {one} }} }}"
+    return f"{head} for (long long i = 0; i < size; ++i) {{ {found}{place}{code}; }} }}"
+
+
+# CUDA's min and max prefer numbers to NaN, as these two do.
+PREAMBLE = """
+#include <cmath>
+using namespace std;
+#define min fmin
+#define max fmax
+"""
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    compiler = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
+    if compiler is None:
+        pytest.skip("there is no C++ compiler here")
+    folder = tmp_path_factory.mktemp("kernels")
+    functions = [source(name, dtype) for name in CASES for dtype in TOLERANCE]
+    text = "\n".join([PREAMBLE, *functions])
+    (folder / "kernels.cpp").write_text(text)
+    command = [compiler, "-shared", "-fPIC", "-ffp-contract=off", "kernels.cpp", "-o", "kernels.so"]
+    subprocess.run(command, cwd=folder, check=True)
+    return ctypes.CDLL(str(folder / "kernels.so"))
+
+
+def in_cpp(library, name, dtype):
+    """What the kernel makes of its case."""
+    inputs, options = CASES[name](dtype)
+    ins, outs = (parameters(text, dtype) for text in KERNELS[name].cuda[:2])
+    given = [np.asarray(a) for p, a in zip(ins, inputs) if isinstance(a, np.ndarray) and not p.raw]
+    results = in_a_tuple(options.get("out", ()))
+    shape = np.broadcast_shapes(*[a.shape for a in (*given, *results)]) if given else ()
+    size, terms, kept = options.get("size", int(np.prod(shape))), 1, shape
+    if axis := options.get("axis"):
+        terms = int(np.prod([shape[i] for i in in_a_tuple(axis)]))
+        kept = KERNELS[name].loop(*inputs, **options).shape
+        size //= terms
+        # The sums run over the last axes of what is handed over.
+        order = [i for i in range(-len(shape), 0) if i not in in_a_tuple(axis)]
+        turned = (*order, *sorted(in_a_tuple(axis)))
+    values = []
+    for p, a in zip(ins, inputs):
+        if not isinstance(a, np.ndarray):
+            values.append((ctypes.c_longlong if p.dtype == "int64" else C_NUMBERS[dtype])(a))
+        elif p.raw:
+            values.append(np.ascontiguousarray(a))
+        elif axis:
+            values.append(np.ascontiguousarray(np.broadcast_to(a, shape).transpose(turned)))
+        elif any(a is result for result in results):  # in place
+            values.append(a)
+        else:
+            values.append(np.ascontiguousarray(np.broadcast_to(a, shape)))
+    results = results or tuple(np.empty(kept, dtype) for _ in outs)
+    pointers = [
+        a.ctypes.data_as(ctypes.c_void_p) if isinstance(a, np.ndarray) else a
+        for a in (*values, *results)
+    ]
+    getattr(library, f"{name}_{dtype}")(
+        *pointers, ctypes.c_longlong(size), ctypes.c_longlong(terms)
+    )
+    return results
+
+
+C_NUMBERS = {"float32": ctypes.c_float, "float64": ctypes.c_double}
+
+
+@every_kernel
+@both_dtypes
+def test_the_text_does_what_the_array_calls_do(compiled, name, dtype):
+    inputs, options = CASES[name](dtype)
+    with np.errstate(invalid="ignore"):
+        expected = in_a_tuple(KERNELS[name].loop(*inputs, **options))
+    actual = in_cpp(compiled, name, dtype)
+    assert len(actual) == len(expected)
+    for (a, b), p in zip(zip(actual, expected), parameters(KERNELS[name].cuda[1], dtype)):
+        if p.name != "work":  # room for what the array calls compute on the way
+            np.testing.assert_allclose(a, b, **TOLERANCE[dtype])
+            assert a.dtype == xp.asarray(b).dtype == dtype
