@@ -74,7 +74,7 @@ def run(options, task, recipe, begin_with, output):
     )
     if stopped and not outcomes and not begin_with.folder:
         return farewell(stopped, "nothing had finished, nothing is written")
-    rankings = rank_all(outcomes, options.protocols, task.bayes_accuracy)
+    rankings = rank_all(outcomes, options.protocols, task.bayes_accuracy, task.overlap)
     try:
         announce(rankings, task, options.quiet)
         if rankings and not options.no_plots and not stopped:
@@ -147,7 +147,7 @@ def announce(rankings, task, quiet):
             for sentence in takeaways(standings, task):
                 print(wrapped(sentence, "- ", "  "))
     if len(rankings) > 1:
-        print(f"\n{protocol_table(*rankings.values())}")
+        print(f"\n{protocol_table(*rankings.values(), task.overlap)}")
 
 
 def draw(rankings, task, options, out, progress):

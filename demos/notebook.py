@@ -47,7 +47,7 @@ def compare(options=""):
         progress = CellProgress(total, display) if display else Progress(total, sys.stdout)
     place_of = place(options, len(contenders))
     outcomes, failed, stopped = compete(Start(contenders), place_of, progress)
-    rankings = rank_all(outcomes, options.protocols, task.bayes_accuracy)
+    rankings = rank_all(outcomes, options.protocols, task.bayes_accuracy, task.overlap)
     announce(rankings, task, options.quiet)
     for name, problem in failed.items():
         print(f"{name} failed: {problem}", file=sys.stderr)

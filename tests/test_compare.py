@@ -79,7 +79,16 @@ def test_your_own_data(tmp_path, capsys):
     assert status == 0
     assert found["data"]["name"] == "own.csv" and found["data"]["classes"] == 2
     assert found["bayes_accuracy"] is None
-    assert "Bayes" not in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Bayes" not in said
+    # Two splits, 48 rows to train on and 12 to test on; t = 12.7062, s^2 = (a - b)^2 / 2.
+    a, b = found["results"][0]["accuracy"]
+    half_width = 12.7062 * (((a - b) ** 2 / 2) * (1 / 2 + 12 / 48)) ** 0.5
+    assert a != b and found["results"][0]["accuracy_ci95"] == pytest.approx(half_width)
+    assert f"± {100 * half_width:.1f} %" in said and said.count(f"± {100 * half_width:.1f} %") == 3
+    assert "over 2 splits of the same rows (corrected by Nadeau & Bengio 2003)" in " ".join(
+        said.split()
+    )
 
 
 def test_names_are_not_particular(tmp_path):

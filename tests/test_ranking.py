@@ -21,6 +21,10 @@ def test_an_estimate_and_how_it_reads():
     assert found.mean == pytest.approx(0.3)
     assert found.half_width == pytest.approx(2.7764 * 0.025**0.5 / 5**0.5)
     assert f"{found}" == "30.0 ± 19.6" and f"{found:+}" == "+30.0 ± 19.6"
+    # 5 splits of 50 rows, 40 to train on and 10 to test on: s^2 (1/5 + 10/40), by hand.
+    corrected = estimate([0.1, 0.2, 0.3, 0.4, 0.5], overlap=10 / 40)
+    assert corrected.half_width == pytest.approx(2.7764 * (0.025 * 0.45) ** 0.5)
+    assert estimate([0.1], overlap=0.25).half_width is None
     assert estimate([0.1]).half_width is None and f"{estimate([0.1])}" == "10.0"
     assert difference([0.4, 0.6], [0.3, 0.5]).mean == pytest.approx(0.1)
 

@@ -50,6 +50,7 @@ def task_from_file(path, target, seeds):
         name=printable(path.name),
         class_names=tuple(map(shown, class_names)),
         feature_names=tuple(map(shown, names)),
+        resampled=True,
         **split_and_standardised(x, y, seeds),
     )
 

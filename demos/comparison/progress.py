@@ -74,7 +74,8 @@ class Progress:
         if isinstance(result, Exception):
             says = red(f"failed: {describe(result)}")
         else:
-            says = f"{estimate(result.accuracy)} % accuracy in {result.train_seconds:.2f} s"
+            accuracy = estimate(result.accuracy, entry.task.overlap)
+            says = f"{accuracy} % accuracy in {result.train_seconds:.2f} s"
         self.rewrite("")
         print(f"[{self.done}/{self.total}] {title(entry)}: {says}", file=self.stream, flush=True)
 

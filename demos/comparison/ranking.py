@@ -50,7 +50,7 @@ class Standing:
         return f"#{self.place}{' =' * self.tied} {self.outcome.label}: {self.accuracy} %"
 
 
-def rank_all(outcomes, protocols, ceiling=None):
+def rank_all(outcomes, protocols, ceiling=None, overlap=0.0):
     """{protocol: the Standings of its outcomes}.
 
     An architecture that would train the same under both protocols trains once, and is ranked in
@@ -62,10 +62,10 @@ def rank_all(outcomes, protocols, ceiling=None):
         if not outcome.has_own_objective:
             for other in set(protocols) - {outcome.protocol}:
                 found[other].append(replace(outcome, protocol=other))
-    return {protocol: rank(some, ceiling) for protocol, some in found.items() if some}
+    return {protocol: rank(some, ceiling, overlap) for protocol, some in found.items() if some}
 
 
-def rank(outcomes, ceiling=None):
+def rank(outcomes, ceiling=None, overlap=0.0):
     """The Standings, the highest mean accuracy first, and equals by their names: not in the order
     in which they happened to finish.
 
@@ -75,14 +75,14 @@ def rank(outcomes, ceiling=None):
     best_first = sorted(outcomes, key=lambda one: (-fmean(one.accuracy), one.name))
     standings = []
     for place, outcome in enumerate(best_first, start=1):
-        accuracy = estimate(outcome.accuracy)
+        accuracy = estimate(outcome.accuracy, overlap)
         standings.append(
             Standing(
                 place=place,
                 ties=tuple(
                     other
                     for other, rival in enumerate(best_first, start=1)
-                    if other != place and tied(rival.accuracy, outcome.accuracy)
+                    if other != place and tied(rival.accuracy, outcome.accuracy, overlap)
                 ),
                 outcome=outcome,
                 accuracy=accuracy,
@@ -92,27 +92,34 @@ def rank(outcomes, ceiling=None):
     return standings
 
 
-def tied(first, second):
+def tied(first, second, overlap=0.0):
     """Whether the data cannot tell the two means apart, replica by replica.
 
     Of a single replica each nothing is known about the spread: tied only if equal.
     """
-    return difference(first, second).has_zero()
+    return difference(first, second, overlap).has_zero()
 
 
-def difference(first, second):
+def difference(first, second, overlap=0.0):
     """The Estimate of first - second, paired.
 
     Replica k of both has seen the same points, so what counts are the differences, replica by
     replica.
     """
-    return estimate([a - b for a, b in zip(first, second)])
+    return estimate([a - b for a, b in zip(first, second)], overlap)
 
 
-def estimate(values):
-    """The Estimate of the mean of what `values` are drawn from."""
+def estimate(values, overlap=0.0):
+    """The Estimate of the mean of what `values` are drawn from.
+
+    overlap: 0 for independent values. R random splits of the same rows are not: their training sets
+        have most rows in common, so that their mean varies more than s^2 / R. Give the number of
+        test rows over that of training rows: s^2 (1/R + overlap) is the corrected resampled
+        variance of Nadeau & Bengio, "Inference for the Generalization Error", Machine Learning
+        2003, section 3.
+    """
     n = len(values)
-    half_width = t_975(n - 1) * stdev(values) / math.sqrt(n) if n > 1 else None
+    half_width = t_975(n - 1) * stdev(values) * math.sqrt(1 / n + overlap) if n > 1 else None
     return Estimate(fmean(values), half_width)
 
 

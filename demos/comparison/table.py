@@ -34,11 +34,14 @@ def table(standings, task):
     return "\n".join([*lines, *notes])
 
 
-def protocol_table(shared, native):
-    """Each architecture under both protocols, largest gain first; both are Standings."""
+def protocol_table(shared, native, overlap=0.0):
+    """Each architecture under both protocols, largest gain first; both are Standings.
+
+    overlap: that of the Task.
+    """
     own = {one.outcome.name: one for one in native}
     pairs = [(one, own[one.outcome.name]) for one in shared if one.outcome.name in own]
-    gains = [difference(b.outcome.accuracy, a.outcome.accuracy) for a, b in pairs]
+    gains = [difference(b.outcome.accuracy, a.outcome.accuracy, overlap) for a, b in pairs]
     rows = []
     for (a, b), gain in sorted(zip(pairs, gains), key=lambda item: -item[1].mean):
         says = f"{gain:+}" + " =" * gain.has_zero()
@@ -79,7 +82,9 @@ def footnotes(standings, task):
     """What the signs in the table mean, and what it does not show."""
     replicas, rows = task.y_test.shape
     if replicas > 1:
-        yield f"±  95 % confidence interval of the mean over {replicas} replicas"
+        splits = "splits of the same rows (corrected by Nadeau & Bengio 2003)"
+        over = splits if task.resampled else "replicas"
+        yield f"±  95 % confidence interval of the mean over {replicas} {over}"
         if len(standings) > 1:
             yield "=  cannot be told from the line above (paired over replicas, 95 %)"
         yield f"Time is for training all {replicas} replicas at once."
@@ -93,7 +98,7 @@ def footnotes(standings, task):
         )
     for outcome in (one.outcome for one in standings):
         if "accuracy_before_conversion" in outcome.extra:
-            before = estimate(outcome.extra["accuracy_before_conversion"])
+            before = estimate(outcome.extra["accuracy_before_conversion"], task.overlap)
             yield f"{outcome.label}: {before} % before its conversion."
         if outcome.diverged:
             yield (

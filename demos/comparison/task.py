@@ -18,6 +18,7 @@ class Task:
     extent: (left, right, bottom, top) of the pictures, where D = 2.
     posterior: maps points (..., 2) to the true class probabilities (..., C), where they are known.
     bayes_accuracy: the expected accuracy of the classifier that follows `posterior`.
+    resampled: whether all replicas split the same rows, instead of having rows of their own.
     """
 
     name: str
@@ -30,8 +31,14 @@ class Task:
     extent: tuple
     posterior: Callable | None = None
     bayes_accuracy: float | None = None
+    resampled: bool = False
     mean: np.ndarray | None = None
     deviation: np.ndarray | None = None
+
+    @property
+    def overlap(self):
+        """How much the replicas have in common, for their intervals: see `ranking.estimate`."""
+        return self.y_test.shape[-1] / self.y_train.shape[-1] if self.resampled else 0.0
 
     def scale(self, replica):
         """(mean, deviation), each (D,): x * deviation + mean is in the data's own units."""

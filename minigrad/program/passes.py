@@ -366,7 +366,7 @@ class Spelling:
         """An array with one element counts as a number, where that leaves the result's shape: it
         is given by another argument, of more elements, or by the place where the result goes."""
         array: Any = self.contents.get(a)
-        if array is None or math.prod(a.shape) != 1 or a.shape in ((), call.result.shape):
+        if array is None or not a.shape or math.prod(a.shape) != 1 or a is call.result:
             return text(a)
         shape = call.result.shape
         others = [b.shape for b in call.args if type(b) is Value and b is not a]
