@@ -16,6 +16,7 @@ from demos.comparison import prediction, training
 from demos.comparison.cluster import cluster
 from demos.comparison.contest import contest, entries
 from demos.comparison.prediction import grid_points, predict
+from demos.comparison.progress import title
 from demos.comparison.ranking import rank_all
 from demos.comparison.rings_and_clusters import rings_and_clusters
 from demos.comparison.training import Entry, Recipe, train
@@ -56,6 +57,27 @@ def test_a_replica_is_the_single_run_with_its_seed(name):
     np.testing.assert_allclose(together.loss_history[1], alone.loss_history[0], rtol=1e-3)
     assert (together.predictions[1] == alone.predictions[0]).mean() > 0.95
     assert together.parameters == alone.parameters
+
+
+@pytest.mark.parametrize("name", ["mlp", "tabnet", "hopfield", "snn"])
+def test_replicas_with_numbers_of_their_own_are_runs_with_these_numbers(name):
+    """Bit for bit, of whatever draws no noise while training."""
+    rates, decays = (1e-3, 1e-2, 1e-1), (0.0, 1e-1, 1e-3)
+    recipe = replace(RECIPE, keep=True)
+    together = train(Entry(name, TASK, replace(recipe, learning_rate=rates, weight_decay=decays)))
+    for k, (seed, lr, decay) in enumerate(zip(SEEDS, rates, decays)):
+        own = replace(recipe, seeds=(seed,), learning_rate=lr, weight_decay=decay)
+        alone = train(Entry(name, small_task((seed,)), own))
+        np.testing.assert_array_equal(together.loss_history[k], alone.loss_history[0])
+        np.testing.assert_array_equal(together.predictions[k], alone.predictions[0])
+        for part, array in alone.state.items():
+            np.testing.assert_array_equal(together.state[part][k], array[0])
+
+
+def test_options_of_an_entry_come_before_those_of_the_comparison():
+    entry = Entry("mlp", TASK, RECIPE, options={"hidden_sizes": (3,)})
+    assert train(entry).parameters == 2 * 3 + 3 + 3 * 5 + 5
+    assert title(entry) == "MLP (hidden_sizes=3)"
 
 
 @pytest.mark.parametrize("name", list_architectures())

@@ -99,8 +99,15 @@ def duration(seconds):
 
 def title(entry):
     """The name of an entry as people read it."""
+    says = [entry.recipe.protocol] * (entry.recipe.protocol != "shared")
+    says += [f"{name}={spelt(value)}" for name, value in entry.options.items()]
     label = lookup(entry.name).label
-    return label if entry.recipe.protocol == "shared" else f"{label} ({entry.recipe.protocol})"
+    return f"{label} ({', '.join(says)})" if says else label
+
+
+def spelt(value):
+    """The value of an option as it is written on a command line: "64x32"."""
+    return "x".join(map(str, value)) if isinstance(value, tuple) else f"{value}"
 
 
 def describe(error):

@@ -1,5 +1,6 @@
 """One architecture's turn: all its replicas train at once, by the recipe that everybody follows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,7 +24,8 @@ class Recipe:
     seeds: tuple  # one for each replica
     protocol: str = "shared"  # "shared": plain cross-entropy for all; "native": each its own
     epochs: int = 10
-    learning_rate: float = 1e-2
+    learning_rate: float | tuple = 1e-2  # one for all replicas, or one for each
+    weight_decay: float | tuple = 0.0  # likewise; with it, Adam becomes AdamW
     batch_size: int = 32
     reshuffle: bool = False
     compiled: bool = True  # whether training steps are recorded and replayed: the same bits
@@ -40,6 +42,7 @@ class Entry:
     task: Task
     recipe: Recipe
     guests: tuple = ()  # Guests to load first, where the registry does not have them yet
+    options: Mapping = field(default_factory=dict)  # beside the comparison's own, or instead
     earlier: "Outcome | None" = None  # of the first replicas, which need not train again
 
 
@@ -108,7 +111,7 @@ def train(entry, on_epoch=None):
             x_train,
             task.y_train,
             type(model).loss,
-            optim.Adam(model.parameters(), lr=recipe.learning_rate),
+            optimizer(model, recipe),
             epochs=recipe.epochs,
             batch_size=recipe.batch_size,
             shuffle=seeds.order(recipe.seeds[0]) if recipe.reshuffle else None,
@@ -130,18 +133,34 @@ def train(entry, on_epoch=None):
         )
 
 
+def optimizer(model, recipe):
+    if np.any(recipe.weight_decay):
+        return optim.AdamW(
+            model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+    return optim.Adam(model.parameters(), lr=recipe.learning_rate)
+
+
 def replicas(entry):
     """The Classifiers of all seeds, stacked into one."""
     task, recipe = entry.task, entry.recipe
     classes, (rows, features) = len(task.class_names), task.x_train.shape[1:]
     return nn.stack(
-        fresh(entry.name, recipe.protocol, classes, features, rows, rng=seeds.training(seed))
+        fresh(
+            entry.name,
+            recipe.protocol,
+            classes,
+            features,
+            rows,
+            rng=seeds.training(seed),
+            options=entry.options,
+        )
         for seed in recipe.seeds
     )
 
 
-def fresh(name, protocol, classes, features, train_rows, *, rng):
-    """One Classifier of the comparison, untrained."""
+def fresh(name, protocol, classes, features, train_rows, *, rng, options=None):
+    """One Classifier of the comparison, untrained; see Entry for its `options`."""
     return classifier(
         name,
         classes,
@@ -149,7 +168,7 @@ def fresh(name, protocol, classes, features, train_rows, *, rng):
         train_rows=train_rows,
         native=protocol == "native",
         rng=rng,
-        **lookup(name).options,
+        **{**lookup(name).options, **(options or {})},
     )
 
 
