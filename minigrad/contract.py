@@ -57,23 +57,23 @@ def describe(inputs):
 
 def start_of(root, grad):
     """The gradient from which backward starts: `grad` as an array, or 1 for a single number."""
+    array = root.data
     if not root.requires_grad:
         raise RuntimeError(
             "nothing to differentiate: this Tensor does not depend on any that requires a gradient"
             " (or was computed under no_grad())"
         )
     if grad is None:
-        if root.size != 1:
+        if array.size != 1:
             raise RuntimeError(
                 f"backward() of a Tensor of shape {root.shape} needs to know where to start: "
                 "call .sum().backward() or .backward(grad=...)"
             )
-        grad = xp.ones(root.shape, root.dtype)
-    else:
-        grad = grad.data if isinstance(grad, type(root)) else backend.asarray(grad)
+        return xp.ones(array.shape, array.dtype)
+    grad = grad.data if isinstance(grad, type(root)) else backend.asarray(grad)
     if grad.shape != root.shape:
         raise ValueError(f"grad has shape {grad.shape}, but the Tensor has shape {root.shape}")
-    return grad if grad.dtype == root.dtype else grad.astype(root.dtype)
+    return grad.astype(root.dtype, copy=False)
 
 
 def refuse_freed(op):

@@ -110,22 +110,22 @@ class Methods:
     @property
     def shape(self) -> tuple[int, ...]:
         """The length of each axis."""
-        return self.data.shape
+        return self._data.shape
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return self.data.ndim
+        return self._data.ndim
 
     @property
     def size(self) -> int:
         """The number of elements."""
-        return self.data.size
+        return self._data.size
 
     @property
     def dtype(self) -> numpy.dtype:
         """The type of the elements."""
-        return self.data.dtype
+        return self._data.dtype
 
     @property
     def T(self) -> Tensor:

@@ -29,8 +29,8 @@ class Module(Exchangeable):
     training = True
     stacked: tuple = ()  # see `replicas`
 
-    def __call__(self, *inputs):
-        return self.forward(*inputs)
+    def __call__(self, x, *others):
+        return self.forward(x, *others) if others else self.forward(x)  # faster than with * alone
 
     def forward(self, x):
         raise NotImplementedError(f"{type(self).__name__} defines no forward(x)")
