@@ -69,7 +69,8 @@ def start_of(root, grad):
                 f"backward() of a Tensor of shape {root.shape} needs to know where to start: "
                 "call .sum().backward() or .backward(grad=...)"
             )
-        return xp.ones(array.shape, array.dtype)
+        grad = xp.ones(array.shape, array.dtype)
+        return grad
     grad = grad.data if isinstance(grad, type(root)) else backend.asarray(grad)
     if grad.shape != root.shape:
         raise ValueError(f"grad has shape {grad.shape}, but the Tensor has shape {root.shape}")
