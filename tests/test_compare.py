@@ -1,6 +1,7 @@
 """The command: its files, its pictures, its exit status."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -86,6 +87,10 @@ def test_your_own_data(tmp_path, capsys):
     half_width = 12.7062 * (((a - b) ** 2 / 2) * (1 / 2 + 12 / 48)) ** 0.5
     assert a != b and found["results"][0]["accuracy_ci95"] == pytest.approx(half_width)
     assert f"± {100 * half_width:.1f} %" in said and said.count(f"± {100 * half_width:.1f} %") == 3
+    logistic = found["baselines"]["Logistic regression"]
+    assert min(logistic) > 0.9 and len(found["baselines"]["Majority class"]) == 2
+    assert re.search(r"\n +Logistic regression +baseline +\d", said)
+    assert re.search(r"- Logistic regression reaches .* it is simpler\.", " ".join(said.split()))
     assert "over 2 splits of the same rows (corrected by Nadeau & Bengio 2003)" in " ".join(
         said.split()
     )

@@ -6,6 +6,7 @@ task.py                 what is learnt: a data set for each replica
 rings_and_clusters.py   the task of the comparison, and its densities
 ceiling.py              Bayes' classifier of known densities, and its accuracy
 own_data.py             your own task, from a CSV or .npz file: no ceiling is known
+baselines.py            what is to be beaten there
 guests.py               architectures of your own, from a file
 prediction.py           class probabilities of trained replicas
 training.py             one architecture's turn: all replicas at once, by one recipe

@@ -3,10 +3,12 @@
 import argparse
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import minigrad
 from architectures import list_architectures, list_families, lookup
+from demos.comparison.baselines import baselines
 from demos.comparison.cluster import cluster
 from demos.comparison.guests import guest
 from demos.comparison.own_data import DataError, task_from_file
@@ -220,7 +222,7 @@ def load(options):
         raise DataError(
             f"--animate needs two features, {options.data} has {len(task.feature_names)}"
         )
-    return task
+    return replace(task, baselines=baselines(task))
 
 
 def recipe_of(options, task):

@@ -45,6 +45,7 @@ def collect(rankings, task, recipe, protocol, *, failed, interrupted):
             "batches": -(-train // recipe.batch_size),
         },
         "bayes_accuracy": task.bayes_accuracy,
+        "baselines": task.baselines,
         "interrupted": interrupted,
         "failed": failed,
         "results": [result(standing) for standings in rankings.values() for standing in standings],

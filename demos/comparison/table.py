@@ -1,11 +1,13 @@
 """The table of the ranking, and the table of the two protocols."""
 
+from statistics import fmean
+
 from demos.comparison.ranking import difference, estimate
 from demos.shell.terminal import bold, dim, green, wrapped
 
 
 def table(standings, task):
-    """The ranking, best first, under the ceiling where it is known."""
+    """The ranking, best first, under the ceiling where it is known, above the baselines else."""
     known = task.bayes_accuracy is not None
     head = ["Rank", "Architecture", "Family", "Accuracy", "Time", "Parameters"]
     rows = [
@@ -25,10 +27,12 @@ def table(standings, task):
             row.insert(4, f"{one.to_ceiling:.1f}")
         ceiling = f"{100 * task.bayes_accuracy:.1f} %"
         rows.insert(0, ["", "Bayes", "the ceiling", ceiling, "", "", ""])
+    for name, accuracy in sorted(task.baselines.items(), key=lambda item: -fmean(item[1])):
+        rows.append(["", name, "baseline", f"{estimate(accuracy, task.overlap)} %", "", ""])
     lines = laid_out(head, rows, left=4)
     first = 3 + known
-    if known:
-        lines[3] = dim(lines[3])
+    for k in (*range(3, first), *range(first + len(standings), len(lines) - 1)):
+        lines[k] = dim(lines[k])
     lines[first] = green(lines[first])
     notes = [dim(wrapped(note, then="   ")) for note in footnotes(standings, task)]
     return "\n".join([*lines, *notes])

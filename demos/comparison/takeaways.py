@@ -4,13 +4,15 @@ from statistics import fmean
 
 import numpy as np
 
+from demos.comparison.ranking import difference, estimate
+
 
 def takeaways(standings, task):
     """The sentences; an architecture whose loss diverged is left out of them."""
     ranked = [one for one in standings if not one.outcome.diverged]
     if not ranked:
         return ["Every loss diverged: this run shows nothing else."]
-    says = [winner(ranked, task)]
+    says = [winner(ranked, task), over_baseline(ranked, task)]
     if len(ranked) > 1:
         says += [luck(ranked, task), families(ranked), cost(ranked)]
     says += [hardest_pair(ranked, task), still_learning(ranked)]
@@ -36,6 +38,19 @@ def winner(ranked, task):
     if single:  # whether that is luck, the next sentence says
         return says + "."
     return f"{says}, and no other comes close enough to be confused with it."
+
+
+def over_baseline(ranked, task):
+    """Whether the data need a network at all."""
+    if not task.baselines:
+        return ""
+    name, accuracy = max(task.baselines.items(), key=lambda item: fmean(item[1]))
+    label = ranked[0].outcome.label
+    gain = difference(ranked[0].outcome.accuracy, accuracy, task.overlap)
+    says = f"{name} reaches {estimate(accuracy, task.overlap)} %"
+    if gain.has_zero():
+        return f"{says}: {label} cannot be told from it, and it is simpler."
+    return f"{says}: {gain:+} points for {label}."
 
 
 def luck(ranked, task):

@@ -1,7 +1,7 @@
 """What the architectures learn: one data set for each replica."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,6 +18,7 @@ class Task:
     extent: (left, right, bottom, top) of the pictures, where D = 2.
     posterior: maps points (..., 2) to the true class probabilities (..., C), where they are known.
     bayes_accuracy: the expected accuracy of the classifier that follows `posterior`.
+    baselines: {name: the accuracies (R,) of a simple classifier}, where the ceiling is not known.
     resampled: whether all replicas split the same rows, instead of having rows of their own.
     """
 
@@ -31,6 +32,7 @@ class Task:
     extent: tuple
     posterior: Callable | None = None
     bayes_accuracy: float | None = None
+    baselines: dict = field(default_factory=dict)
     resampled: bool = False
     mean: np.ndarray | None = None
     deviation: np.ndarray | None = None
