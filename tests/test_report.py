@@ -204,7 +204,7 @@ def test_the_schema():
     assert list(found) == [
         *("schema", "minigrad", "device", "array_module", "dtype", "protocol", "epochs"),
         *("batch_size", "learning_rate", "reshuffle", "seeds", "data", "bayes_accuracy"),
-        *("interrupted", "failed", "results"),
+        *("baselines", "interrupted", "failed", "results"),
     ]
     assert found["schema"] == 1 and found["array_module"] == "numpy" and found["seeds"] == [0, 1, 2]
     assert found["data"] == {
