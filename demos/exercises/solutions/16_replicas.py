@@ -1,0 +1,14 @@
+"""Exercise 16. The shapes of a stack (lesson 9, `stack` in minigrad/nn.py).
+
+    layer = nn.stack([nn.Linear(3, 4, rng=k) for k in range(5)])
+
+Write the shapes down as tuples.
+"""
+
+weight = (5, 3, 4)  # layer.weight.shape
+bias = (5, 1, 4)  # layer.bias.shape
+shared = (5, 8, 4)  # of layer(x), if x has the shape (8, 3): the same batch for all
+own = (5, 8, 4)  # if x has the shape (5, 8, 3): a batch for each
+sampled = (7, 5, 8, 4)  # if it is (7, 1, 8, 3): seven samples in front of the replicas
+loss = (5,)  # of cross_entropy(layer(x), y), if y has the shape (8,)
+alone = True  # is the gradient of replica 2 what it would be without the others?
