@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import minigrad
+from architectures import ARCHITECTURES, list_architectures
 
 ROOT = Path(__file__).parents[1]
 LESSONS = sorted((ROOT / "demos/lessons").glob("*.py"))
@@ -75,14 +76,18 @@ def test_the_heart_is_one_sitting():
     assert len((ROOT / "minigrad/engine.py").read_text().splitlines()) <= 250
 
 
-EIGHT = re.findall(r"\]\((architectures/\w+/\w+\.py)\) \|", README)
+LISTED = re.findall(r"\]\((architectures/\w+/\w+\.py)\) \|", README)
 
 
-def test_the_readme_lists_the_eight():
-    assert len(EIGHT) == 8
+def test_the_readme_lists_the_eight_and_only_what_there_is():
+    files = {
+        name: f"{entry.backbone.__module__.replace('.', '/')}.py"
+        for name, entry in ARCHITECTURES.items()
+    }
+    assert {files[name] for name in list_architectures()} <= {*LISTED} <= {*files.values()}
 
 
-@pytest.mark.parametrize("path", EIGHT)
+@pytest.mark.parametrize("path", LISTED)
 def test_an_architecture_says_what_it_is_for_before_its_first_equation(path):
     opening = (ROOT / path).read_text().partition("    symbol")[0]
     _, problem, _ = opening.split("\n\n", 2)
