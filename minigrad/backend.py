@@ -53,17 +53,19 @@ class Kernel:
     """Decorates a loop over array calls that a GPU does in one launch: `code` in place of the loop.
 
     The loop is a function of arrays and numbers that returns an array, or a tuple of them; it is
-    called as ``xp.name``.
+    called as ``xp.name``. What is written into arrays that are there is given as ``out=``, an array
+    or a tuple of them.
 
     Args:
         inputs, outputs, code: CUDA in the form of `cupy.ElementwiseKernel`: what is done for one
-            element, or by thread i to raw arrays, which are indexed as if they were flat. Then the
-            call says how many threads there are, ``size=n``. What is written into arrays that are
-            there already is given as ``out=array``, or a tuple of arrays.
+            element, or by thread i to raw arrays, which are indexed as if they were flat.
+        threads: of a kernel whose arrays are all raw: a function of the inputs that gives the
+            number of threads and the shape of each output; or None, where the loop is faster.
     """
 
-    def __init__(self, inputs, outputs, code):
+    def __init__(self, inputs, outputs, code, threads=None):
         self.cuda = inputs, outputs, code
+        self.threads = threads
 
     def __call__(self, loop):
         self.loop = loop
@@ -72,14 +74,23 @@ class Kernel:
 
     def function(self):
         """What ``xp.name`` stands for on the device in use."""
-        return self.loop if _device == "cpu" else self.launch
+        return self.loop if _device == "cpu" or xp._library is numpy else self.launch
+
+    def is_for(self, inputs):
+        """Whether these inputs are worth a launch; a Box is not, see higher."""
+        if any(hasattr(a, "tensor") for a in inputs):
+            return False
+        return self.threads is None or self.threads(*inputs) is not None
 
     def launch(self, *inputs, **options):
-        if any(hasattr(a, "tensor") for a in inputs):  # a Box, see higher
+        if not self.is_for(inputs):
             return self.loop(*inputs, **options)
         if _device != "gpu":
             return _library.one_launch(self.loop, *inputs, **options)  # the stand-in for CuPy
         out = options.pop("out", ())
+        if self.threads is not None:
+            options["size"], *shapes = self.threads(*inputs)
+            out = out or tuple(xp.empty(shape, inputs[0].dtype) for shape in shapes)
         return self.compiled(*inputs, *(out if type(out) is tuple else (out,)), **options)
 
     @functools.cached_property
@@ -103,13 +114,15 @@ class Sum(Kernel):
     """
 
     def __init__(self, inputs, output, term, result):
-        self.cuda = inputs, output, term, "a + b", result, "0"
+        super().__init__(inputs, output, term)
+        self.result = result
 
     @functools.cached_property
     def compiled(self):
         import cupy  # type: ignore
 
-        return cupy.ReductionKernel(*self.cuda, self.loop.__name__, options=ROUND_EACH)
+        rest = "a + b", self.result, "0", self.loop.__name__
+        return cupy.ReductionKernel(*self.cuda, *rest, options=ROUND_EACH)
 
 
 class DeviceError(RuntimeError):

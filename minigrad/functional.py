@@ -37,7 +37,13 @@ def once(function):
 def relu(x):
     """max(x, 0); the derivative at 0 is taken as 0."""
     y = xp.maximum(x, 0)
-    return y, lambda g: g * (y > 0.0)  # with 0.0: NumPy takes twice the time with 0
+    return y, lambda g: xp.relu_gradient(g, y)
+
+
+@Kernel("T g, T y", "T gx", "gx = g * T(y > 0)")
+def relu_gradient(g, y):
+    """What passes where y is above 0."""
+    return g * (y > 0.0)  # with 0.0: NumPy takes twice the time with 0
 
 
 def require_floats(x):
@@ -53,6 +59,7 @@ def _sigmoid(x):
 
 @Kernel("T x", "T y", "y = T(1) / (exp(x < T(-88) ? T(88) : -x) + T(1))")
 def logistic(x):
+    """1 / (1 + exp(-x))."""
     y = xp.asarray(-x)
     xp.minimum(y, 88, out=y)  # e^88 is still a float32, and 1 / (1 + e^88) = 6e-39 as good as 0
     xp.exp(y, out=y)
@@ -71,7 +78,13 @@ def sigmoid(x):
 def silu(x):
     """x sigmoid(x): Hendrycks & Gimpel 2016; Elfwing et al. 2018."""
     s = _sigmoid(x)
-    return x * s, lambda g: g * s * (1 + x * (1 - s))
+    return x * s, lambda g: xp.silu_gradient(g, x, s)
+
+
+@Kernel("T g, T x, T s", "T gx", "gx = g * s * (1 + x * (1 - s))")
+def silu_gradient(g, x, s):
+    """d(x s)/dx = s + x s (1 - s), since ds/dx = s (1 - s)."""
+    return g * s * (1 + x * (1 - s))
 
 
 @op
@@ -105,13 +118,19 @@ def glu(x):
     half = x.shape[-1] // 2
     if 2 * half != x.shape[-1]:
         raise ValueError(f"glu halves the features: {x.shape[-1]} is odd")
-    a, gate = x[..., :half], _sigmoid(x[..., half:])
-    y = a * gate
+    gate, y = xp.gated(x[..., :half], x[..., half:])
+    return y, lambda g: xp.glu_gradient(g, gate, y, half)
 
-    def vjp(g):
-        return xp.glu_gradient(g, gate, y, half, out=xp.empty_like(x), size=y.size)
 
-    return y, vjp
+@Kernel(
+    "T a, T b",
+    "T gate, T y",
+    "gate = T(1) / (exp(b < T(-88) ? T(88) : -b) + T(1)); y = a * gate;",
+)
+def gated(a, b):
+    """The gate sigmoid(b), and what it lets through of a."""
+    gate = _sigmoid(b)
+    return gate, a * gate
 
 
 @Kernel(
@@ -122,11 +141,14 @@ def glu(x):
     gx[a] = g[i] * gate[i];
     gx[a + half] = g[i] * y[i] * (1 - gate[i]);
     """,
+    threads=lambda g, gate, y, half: (g.size, (*g.shape[:-1], 2 * half)),
 )
-def glu_gradient(g, gate, y, half, out, size):
-    out[..., :half] = g * gate
-    out[..., half:] = g * y * (1 - gate)  # da s(b)/db = a s (1 - s)
-    return out
+def glu_gradient(g, gate, y, half):
+    """The gradients of a and of b, side by side, where y = a gate: da s(b)/db = a s (1 - s)."""
+    gx = xp.empty((*g.shape[:-1], 2 * half), g.dtype)
+    gx[..., :half] = g * gate
+    gx[..., half:] = g * y * (1 - gate)
+    return gx
 
 
 ACTIVATIONS = {f.__name__: f for f in (relu, sigmoid, tanh, silu, gelu, softplus)}
@@ -191,24 +213,67 @@ def sparsemax(x):
     Martins & Astudillo 2016, Algorithm 1: p = max(x - tau, 0), where tau makes p sum to one.
     """
     require_floats(x)
+    p = xp.simplex_projection(x, x.shape[-1])
+    return p, lambda g: xp.simplex_projection_gradient(g, p, x.shape[-1])
+
+
+def one_thread_a_row(x, *others):
+    """A kernel's threads, where each goes along a row alone, if that is short."""
+    return (x.size // x.shape[-1], x.shape) if 0 < x.shape[-1] <= 32 else None
+
+
+@Kernel(
+    "raw T x, int64 features",
+    "raw T p",
+    """
+    const long long begin = i * features, end = begin + features;
+    T largest = x[begin], tau = -1;  // which is less than no other
+    for (long long j = begin; j < end; ++j) largest = x[j] > largest ? x[j] : largest;
+    for (long long j = begin; j < end; ++j) {
+        // The support, if x[j] were its smallest member.
+        T excess = -1, size = 0;
+        for (long long k = begin; k < end; ++k)
+            if (x[k] >= x[j]) { excess += x[k] - largest; ++size; }
+        tau = excess / size > tau ? excess / size : tau;
+    }
+    for (long long j = begin; j < end; ++j) {
+        const T above = x[j] - largest - tau;
+        p[j] = above < 0 ? 0 : above;
+    }
+    """,
+    threads=one_thread_a_row,
+)
+def simplex_projection(x, features):
+    """max(x - tau, 0), which sums to one."""
     z = x - x.max(axis=-1, keepdims=True)
     descending = xp.flip(xp.sort(z, axis=-1), axis=-1)
-    rank = xp.arange(1, x.shape[-1] + 1, dtype=x.dtype)
+    rank = xp.arange(1, features + 1, dtype=x.dtype)
     excess = xp.cumsum(descending, axis=-1) - 1
     # If the k largest were the support, tau would be tau_k = (z_(1) + ... + z_(k) - 1) / k. And
     # tau_k+1 is the mean of tau_k, with weight k, and z_(k+1), with weight 1: it rises as long as
     # z_(k+1) is above tau_k, and so belongs to the support. So tau is the largest of them.
     tau = (excess / rank).max(axis=-1, keepdims=True)
-    p = xp.maximum(z - tau, 0)
+    return xp.maximum(z - tau, 0)
 
-    def vjp(g):
-        # On the support p_i = x_i - tau, and if x_j rises by 1, tau, a mean, does by 1 / |support|:
-        # there J = I - 1 1^T / |support| and J^T g is g minus its mean; elsewhere both are 0.
-        support = p > 0
-        size = support.sum(axis=-1, keepdims=True, dtype=g.dtype)
-        return (g - (g * support).sum(axis=-1, keepdims=True) / size) * support
 
-    return p, vjp
+@Kernel(
+    "raw T g, raw T p, int64 features",
+    "raw T gx",
+    """
+    const long long begin = i * features, end = begin + features;
+    T sum = 0, size = 0;
+    for (long long j = begin; j < end; ++j)
+        if (p[j] > 0) { sum += g[j]; ++size; }
+    for (long long j = begin; j < end; ++j) gx[j] = (g[j] - sum / size) * T(p[j] > 0);
+    """,
+    threads=one_thread_a_row,
+)
+def simplex_projection_gradient(g, p, features):
+    # On the support p_i = x_i - tau, and if x_j rises by 1, tau, a mean, does by 1 / |support|:
+    # there J = I - 1 1^T / |support| and J^T g is g minus its mean; elsewhere both are 0.
+    support = p > 0.0
+    size = support.sum(axis=-1, keepdims=True, dtype=g.dtype)
+    return (g - (g * support).sum(axis=-1, keepdims=True) / size) * support
 
 
 # --- losses: means over the batch, one number for each of what leads -------------------------
@@ -584,23 +649,90 @@ def rms_norm(x, gain, eps=1e-5):
     return normal * gain, vjp_x, lambda g: g * normal
 
 
-@Kernel("T average, T value, T part", "T y", "y = average + part * (value - average)")
-def approach(average, value, part, out):
-    """Move an average towards a value by that part of the way, in place: `average` is `out`."""
-    out += part * (value - out)
+def one_thread_a_feature(x, n, *others):
+    """A kernel's threads, where each goes down the batch alone with one feature, if it is short."""
+    row = (*x.shape[:-2], 1, x.shape[-1])
+    return (x.size // n, x.shape, row, row, row) if n <= 512 else None
+
+
+@Kernel(
+    "raw T x, int64 n, int64 features, T eps",
+    "raw T normal, raw T mean, raw T variance, raw T scale",
+    """
+    const long long begin = i / features * n * features + i % features;
+    const long long end = begin + n * features;
+    T sum = 0, squares = 0;
+    for (long long k = begin; k < end; k += features) sum += x[k];
+    mean[i] = sum / n;
+    for (long long k = begin; k < end; k += features) {
+        normal[k] = x[k] - mean[i];
+        squares += normal[k] * normal[k];
+    }
+    variance[i] = squares / n;
+    scale[i] = 1 / sqrt(variance[i] + eps);
+    for (long long k = begin; k < end; k += features) normal[k] *= scale[i];
+    """,
+    threads=one_thread_a_feature,
+)
+def standardised(x, n, features, eps):
+    """x with mean 0 and variance 1 along the batch, and the mean, variance and scale of that."""
+    mean = x.sum(axis=-2, keepdims=True) / n
+    normal = x - mean
+    variance = (normal * normal).sum(axis=-2, keepdims=True) / n
+    scale = 1 / xp.sqrt(variance + eps)
+    normal *= scale
+    return normal, mean, variance, scale
+
+
+@Kernel(
+    "T mean, T variance, T part",
+    "T running_mean, T running_variance",
+    """
+    running_mean += part * (mean - running_mean);
+    running_variance += part * (variance - running_variance);
+    """,
+)
+def approach(mean, variance, part, out):
+    """Move two averages towards new values by that part of the way, in place."""
+    for average, value in zip(out, (mean, variance)):
+        average += part * (value - average)
     return out
-
-
-@Kernel("T variance, T eps", "T scale", "scale = T(1) / sqrt(variance + eps)")
-def inverse_deviation(variance, eps):
-    return 1 / xp.sqrt(variance + eps)
 
 
 @Kernel("T normal, T gain, T bias", "T y", "y = normal * gain + bias")
 def gain_and_bias(normal, gain, bias):
+    """normal * gain + bias."""
     y = normal * gain
     y += bias
     return y
+
+
+def one_thread_a_sum(g, normal, n, features, period):
+    """As one_thread_a_feature, where normal repeats itself along the leading axes that it lacks."""
+    row = (*g.shape[:-2], 1, features)
+    repeats = g.shape[-normal.ndim :] == normal.shape
+    return (g.size // n, row, row) if n <= 512 and repeats else None
+
+
+@Kernel(
+    "raw T g, raw T normal, int64 n, int64 features, int64 period",
+    "raw T along_ones, raw T along_normal",
+    """
+    const long long begin = i / features * n * features + i % features;
+    const long long end = begin + n * features;
+    T ones = 0, products = 0;
+    for (long long k = begin; k < end; k += features) {
+        ones += g[k];
+        products += g[k] * normal[k % period];
+    }
+    along_ones[i] = ones;
+    along_normal[i] = products;
+    """,
+    threads=one_thread_a_sum,
+)
+def batch_sums(g, normal, n, features, period):
+    """The sums of g, and of g times normal, along the batch."""
+    return g.sum(axis=-2, keepdims=True), (g * normal).sum(axis=-2, keepdims=True)
 
 
 @Kernel(
@@ -635,20 +767,17 @@ def batch_norm(x, gain, bias, running=None, momentum=0.1, eps=1e-5):
     require_one_for_each_feature(x, gain, bias)
     if n < 2:
         raise ValueError(f"the batch has {n} rows: batch norm needs two or more for a variance")
-    mean = x.sum(axis=-2, keepdims=True) / n
-    normal = x - mean
-    variance = (normal * normal).sum(axis=-2, keepdims=True) / n
-    scale = xp.inverse_deviation(variance, eps)
-    normal *= scale
+    features = x.shape[-1]
+    normal, mean, variance, scale = xp.standardised(x, n, features, eps)
     if running is not None:
-        for average, value in zip(running, (mean, variance)):
-            if value.ndim > average.ndim:  # x has leading axes that `running` lacks: average them
-                value = value.mean(axis=tuple(range(value.ndim - average.ndim)))
-            xp.approach(average, value, momentum, out=average)
+        if mean.ndim > running[0].ndim:  # x has leading axes that `running` lacks: average them
+            axes = tuple(range(mean.ndim - running[0].ndim))
+            mean, variance = mean.mean(axis=axes), variance.mean(axis=axes)
+        xp.approach(mean, variance, momentum, out=tuple(running))
 
     @once
     def sums(g):
-        return g.sum(axis=-2, keepdims=True), (g * normal).sum(axis=-2, keepdims=True)
+        return xp.batch_sums(g, normal, n, features, normal.size)
 
     def vjp_x(g):
         return xp.batch_norm_gradient(g, normal, *sums(g), gain, scale, n)

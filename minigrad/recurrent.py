@@ -5,8 +5,6 @@ forward and its adjoint are one loop over time each; whatever does not need the 
 for all timesteps at once. Time is the axis before the batch: (..., T, B, H).
 """
 
-import math
-
 from .backend import Kernel, xp
 from .engine import op
 from .functional import once, require_floats
@@ -131,16 +129,15 @@ def selective_scan(x, step, A, B, C):
     w = B[..., None] * x[..., None, :] / rate
     *lead, steps, batch, states, channels = e.shape
     neurons = batch * states * channels
-    threads = math.prod(lead) * neurons
     h = xp.zeros((*lead, steps + 1, batch, states, channels), e.dtype)
-    h = xp.relax(e, w, steps, neurons, out=h, size=threads)
+    h = xp.relax(e, w, steps, neurons, out=h)
     before, after = h[..., :-1, :, :, :], h[..., 1:, :, :, :]
 
     @once
     def adjoint(g):
         """d[t] = dL/dh[t] = C[t] g[t] + (1 + e[t+1]) d[t+1]."""
         d = C[..., None] * g[..., None, :]
-        return xp.relax_back(e, d, steps, neurons, out=d, size=threads)
+        return xp.relax_back(e, d, steps, neurons, out=d)
 
     @once
     def by_drive(g):
@@ -180,8 +177,9 @@ def selective_scan(x, step, A, B, C):
         h[(lead * (steps + 1) + t + 1) * neurons + k] = state;
     }
     """,
+    threads=lambda e, w, steps, neurons: (e.size // steps,),
 )
-def relax(e, w, steps, neurons, out, size):
+def relax(e, w, steps, neurons, out):
     """h[t+1] = h[t] + e[t] (h[t] + w[t]) through time, into `out` (..., T + 1, B, N, E)."""
     state = out[..., 0, :, :, :] + 0
     for t in range(steps):
@@ -202,8 +200,9 @@ def relax(e, w, steps, neurons, out, size):
         share = e[here];
     }
     """,
+    threads=lambda e, x, steps, neurons: (e.size // steps,),
 )
-def relax_back(e, x, steps, neurons, out, size):
+def relax_back(e, x, steps, neurons, out):
     """d[t] = x[t] + (1 + e[t+1]) d[t+1], from the last timestep to the first, in place: x is d."""
     later = out[..., -1, :, :, :] + 0
     for t in reversed(range(steps - 1)):

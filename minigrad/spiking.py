@@ -84,14 +84,13 @@ def lif_trace(current, steps, beta, threshold=1.0, initial=0.0, smooth=None):
     *lead, given, batch, width = current.shape
     if given not in (1, steps):
         raise ValueError(f"a current of {given} timesteps does not fit steps={steps}")
-    membrane = xp.empty((*lead, steps, batch, width), current.dtype)
-    spikes = xp.empty_like(membrane)
     if smooth is None and backend.device() != "cpu":
         sizes = given, steps, batch * width
-        threads = membrane.size // steps
-        xp.lif_membrane(current, *sizes, beta, threshold, initial, out=membrane, size=threads)
-        xp.greater(membrane, threshold, out=spikes)
+        membrane = xp.lif_membrane(current, *sizes, beta, threshold, initial)
+        spikes = xp.greater(membrane, threshold, out=xp.empty_like(membrane))
     else:
+        membrane = xp.empty((*lead, steps, batch, width), current.dtype)
+        spikes = xp.empty_like(membrane)
         _fire_through_time(current, membrane, spikes, beta, threshold, initial, smooth)
     return membrane, spikes
 
@@ -126,11 +125,17 @@ def _fire_through_time(current, membrane, spikes, beta, threshold, initial, smoo
         membrane[(lead * steps + t) * neurons + k] = u;
     }
     """,
+    threads=lambda current, given, steps, *_: (
+        current.size // given,
+        (*current.shape[:-3], steps, *current.shape[-2:]),
+    ),
 )
-def lif_membrane(current, given, steps, neurons, beta, threshold, initial, out, size):
+def lif_membrane(current, given, steps, neurons, beta, threshold, initial):
     """The membrane potentials alone: where one is above the threshold there is a spike."""
-    _fire_through_time(current, out, xp.empty_like(out), beta, threshold, initial)
-    return out
+    *lead, _, batch, width = current.shape
+    membrane = xp.empty((*lead, steps, batch, width), current.dtype)
+    _fire_through_time(current, membrane, xp.empty_like(membrane), beta, threshold, initial)
+    return membrane
 
 
 @Kernel(
@@ -144,8 +149,9 @@ def lif_membrane(current, given, steps, neurons, beta, threshold, initial, out, 
         d[here] = later = x[here] + beta * later;
     }
     """,
+    threads=lambda x, steps, *_: (x.size // steps, x.shape),
 )
-def decaying_sum(x, steps, neurons, beta, out, size):
+def decaying_sum(x, steps, neurons, beta, out):
     """d[t] = x[t] + beta d[t+1], from the last timestep to the first, in place: x is d."""
     for later, now in pairwise(by_time(out)[::-1]):
         now += beta * later
@@ -193,8 +199,7 @@ def lif(
         xp.divide(g, d, out=d)  # g h: and d itself at the last timestep, from where on it is summed
         if keep is None:
             *_, batch, width = d.shape
-            sizes = steps, batch * width
-            xp.decaying_sum(d, *sizes, beta, out=d, size=d.size // steps)
+            xp.decaying_sum(d, steps, batch * width, beta, out=d)
         else:
             for (later, now), k in zip(pairwise(by_time(d)[::-1]), keep):
                 now += k * later

@@ -34,36 +34,24 @@ def adam(dtype):
     return (g, 0.9, 0.1, 0.999, 0.001, 1e-8, 0.01), {"out": (p, m, abs(v), work)}
 
 
-def over_time(dtype, *extra, **sizes):
-    """(lead, T, B, H): x, which is overwritten."""
+def decaying_sum(dtype):
     (x,) = arrays(dtype, (2, 7, 4, 5))
-    return (x, 7, 20, *extra), {"out": x, "size": 2 * 20}
-
-
-def lif_membrane(dtype):
-    (current,) = arrays(dtype, (2, 7, 4, 5))
-    out = np.empty((2, 7, 4, 5), dtype)
-    return (2 * current, 7, 7, 20, 0.8, 1.3, 0.25), {"out": out, "size": 2 * 20}
+    return (x, 7, 20, 0.8), {"out": x}
 
 
 def relax(dtype):
     e, w, h = arrays(dtype, (2, 7, 3, 4, 5), (2, 7, 3, 4, 5), (2, 8, 3, 4, 5))
-    return (e, w, 7, 60), {"out": h, "size": 2 * 60}
+    return (e, w, 7, 60), {"out": h}
 
 
 def relax_back(dtype):
     e, x = arrays(dtype, (2, 7, 3, 4, 5), (2, 7, 3, 4, 5))
-    return (e, x, 7, 60), {"out": x, "size": 2 * 60}
-
-
-def glu_gradient(dtype):
-    g, gate, y = arrays(dtype, (2, 4, 3), (2, 4, 3), (2, 4, 3))
-    return (g, gate, y, 3), {"out": np.empty((2, 4, 6), dtype), "size": g.size}
+    return (e, x, 7, 60), {"out": x}
 
 
 def approach(dtype):
-    average, value = arrays(dtype, (2, 1, 3), (2, 1, 3))
-    return (average, value, 0.1), {"out": average}
+    mean, variance, *running = arrays(dtype, (1, 3), (1, 3), (2, 1, 3), (2, 1, 3))
+    return (mean, variance, 0.1), {"out": tuple(running)}
 
 
 def batch_norm_gradient(dtype):
@@ -83,29 +71,48 @@ def batch_cross_entropy(dtype):
     return (target, shifted, total, 4), {"axis": (-1, -2)}
 
 
-def logistic(dtype):
+def simplex_projection(dtype):
+    (x,) = arrays(dtype, (2, 40, 5))
+    x = x.round(1)  # some are equal
+    x[0, 0], x[0, 1] = 0, [0, 0, 1000, 0, -1000]
+    return (x, 5), {}
+
+
+def simplex_projection_gradient(dtype):
+    g, p = arrays(dtype, (2, 40, 5), (2, 40, 5))
+    p[..., 0] = 1
+    return (g, np.maximum(p, 0), 5), {}
+
+
+def extremes(dtype):
     (x,) = arrays(dtype, (2, 4, 3))
     x[0, 0] = -1000, 1000, np.nan
-    return (x,), {}
+    return x
 
 
-BIG, ROW = (2, 4, 3), (2, 4, 1)
+BIG, ROW, SCAN = (2, 4, 3), (2, 4, 1), (2, 7, 4, 5)
 CASES = {
     "adam": adam,
     "approach": approach,
     "batch_cross_entropy": batch_cross_entropy,
     "batch_norm_gradient": batch_norm_gradient,
+    "batch_sums": lambda t: ((*arrays(t, BIG, BIG[1:]), 4, 3, 12), {}),
     "cross_entropy_gradient": lambda t: ((*arrays(t, (2, 1, 1), BIG, BIG, ROW), 4), {}),
-    "decaying_sum": lambda t: over_time(t, 0.8),
+    "decaying_sum": decaying_sum,
     "exponentials": exponentials,
     "gain_and_bias": lambda t: (arrays(t, BIG, (2, 1, 3), (1, 3)), {}),
-    "glu_gradient": glu_gradient,
-    "inverse_deviation": lambda t: ((abs(arrays(t, BIG)[0]), 1e-5), {}),
-    "lif_membrane": lif_membrane,
-    "logistic": logistic,
+    "gated": lambda t: ((*arrays(t, BIG), extremes(t)), {}),
+    "gated_sum": lambda t: ((*arrays(t, BIG, BIG), extremes(t), 0.5**0.5), {}),
+    "glu_gradient": lambda t: ((*arrays(t, BIG, BIG, BIG), 3), {}),
+    "lif_membrane": lambda t: ((2 * arrays(t, SCAN)[0], 7, 7, 20, 0.8, 1.3, 0.25), {}),
+    "logistic": lambda t: ((extremes(t),), {}),
     "relax": relax,
     "relax_back": relax_back,
-    "scaled_sum": lambda t: ((*arrays(t, BIG, BIG), 0.5**0.5), {}),
+    "relu_gradient": lambda t: (arrays(t, BIG, BIG), {}),
+    "silu_gradient": lambda t: (arrays(t, BIG, BIG, BIG), {}),
+    "simplex_projection": simplex_projection,
+    "simplex_projection_gradient": simplex_projection_gradient,
+    "standardised": lambda t: ((*arrays(t, BIG), 4, 3, 1e-5), {}),
 }
 
 every_kernel = pytest.mark.parametrize("name", sorted(CASES))
@@ -155,7 +162,7 @@ def source(name, dtype):
     head = f'extern "C" void {name}_{dtype}(' + ", ".join(p.typed(is_a) for p, is_a in arrays)
     head += f", long long size, long long terms) {{ typedef {C_TYPES[dtype]} T;"
     if isinstance(KERNELS[name], Sum):
-        term, _, result = KERNELS[name].cuda[2:5]
+        term, result = code, KERNELS[name].result
         added = f"for (long long i = k * terms; i < (k + 1) * terms; ++i) {{ {found}a += {term}; }}"
         one = f"T a = 0; {added} long long i = k; {place}{result};"
         return f"{head} for (long long k = 0; k < size; ++k) {{ {one} }} }}"
@@ -188,42 +195,42 @@ def compiled(tmp_path_factory):
 def in_cpp(library, name, dtype):
     """What the kernel makes of its case."""
     inputs, options = CASES[name](dtype)
-    ins, outs = (parameters(text, dtype) for text in KERNELS[name].cuda[:2])
-    given = [np.asarray(a) for p, a in zip(ins, inputs) if isinstance(a, np.ndarray) and not p.raw]
-    results = in_a_tuple(options.get("out", ()))
-    shape = np.broadcast_shapes(*[a.shape for a in (*given, *results)]) if given else ()
-    size, terms, kept = options.get("size", int(np.prod(shape))), 1, shape
-    if axis := options.get("axis"):
-        terms = int(np.prod([shape[i] for i in in_a_tuple(axis)]))
-        kept = KERNELS[name].loop(*inputs, **options).shape
-        size //= terms
-        # The sums run over the last axes of what is handed over.
-        order = [i for i in range(-len(shape), 0) if i not in in_a_tuple(axis)]
-        turned = (*order, *sorted(in_a_tuple(axis)))
-    values = []
-    for p, a in zip(ins, inputs):
+    kernel = KERNELS[name]
+    ins, outs = (parameters(text, dtype) for text in kernel.cuda[:2])
+    results, terms, turned = in_a_tuple(options.get("out", ())), 1, None
+    if kernel.threads is not None:
+        size, *shapes = kernel.threads(*inputs)
+    else:
+        elements = [a for a in (*inputs, *results) if isinstance(a, np.ndarray)]
+        shape = np.broadcast_shapes(*[a.shape for a in elements])
+        size, shapes = int(np.prod(shape)), [shape] * len(outs)
+    if isinstance(kernel, Sum):  # over the last axes of what is handed over
+        axes = sorted(i % len(shape) for i in options["axis"])
+        turned = [i for i in range(len(shape)) if i not in axes] + axes
+        terms = int(np.prod([shape[i] for i in axes]))
+        size, shapes = size // terms, [[n for i, n in enumerate(shape) if i not in axes]]
+    results = results or [np.empty(shape, dtype) for shape in shapes]
+    pointers = []
+    for p, a in zip([*ins, *outs], [*inputs, *results]):
         if not isinstance(a, np.ndarray):
-            values.append((ctypes.c_longlong if p.dtype == "int64" else C_NUMBERS[dtype])(a))
-        elif p.raw:
-            values.append(np.ascontiguousarray(a))
-        elif axis:
-            values.append(np.ascontiguousarray(np.broadcast_to(a, shape).transpose(turned)))
-        elif any(a is result for result in results):  # in place
-            values.append(a)
-        else:
-            values.append(np.ascontiguousarray(np.broadcast_to(a, shape)))
-    results = results or tuple(np.empty(kept, dtype) for _ in outs)
-    pointers = [
-        a.ctypes.data_as(ctypes.c_void_p) if isinstance(a, np.ndarray) else a
-        for a in (*values, *results)
-    ]
-    getattr(library, f"{name}_{dtype}")(
-        *pointers, ctypes.c_longlong(size), ctypes.c_longlong(terms)
-    )
-    return results
+            pointers.append(C_NUMBERS[str(p.dtype)](a))
+            continue
+        if not p.raw:
+            a = np.broadcast_to(a, shape) if p in ins else a
+            a = a.transpose(turned) if turned and p in ins else a
+        kept = np.ascontiguousarray(a)  # which is `a` itself, if it is written into
+        pointers.append(kept.ctypes.data_as(ctypes.c_void_p))
+        pointers[-1].kept = kept
+    sizes = ctypes.c_longlong(size), ctypes.c_longlong(terms)
+    getattr(library, f"{name}_{dtype}")(*pointers, *sizes)
+    return tuple(results)
 
 
-C_NUMBERS = {"float32": ctypes.c_float, "float64": ctypes.c_double}
+C_NUMBERS = {
+    "float32": ctypes.c_float,
+    "float64": ctypes.c_double,
+    "int64": ctypes.c_longlong,
+}
 
 
 @every_kernel
@@ -234,7 +241,7 @@ def test_the_text_does_what_the_array_calls_do(compiled, name, dtype):
         expected = in_a_tuple(KERNELS[name].loop(*inputs, **options))
     actual = in_cpp(compiled, name, dtype)
     assert len(actual) == len(expected)
-    for (a, b), p in zip(zip(actual, expected), parameters(KERNELS[name].cuda[1], dtype)):
+    for a, b, p in zip(actual, expected, parameters(KERNELS[name].cuda[1], dtype)):
         if p.name != "work":  # room for what the array calls compute on the way
             np.testing.assert_allclose(a, b, **TOLERANCE[dtype])
             assert a.dtype == xp.asarray(b).dtype == dtype

@@ -13,7 +13,7 @@ import pytest
 
 import architectures
 import minigrad
-from architectures.feedforward.tabnet import residual
+from architectures.feedforward.tabnet import gated_residual
 from minigrad import Tensor, backend, functional, images, ops
 from minigrad.engine import OPS
 from minigrad.gradcheck import gradcheck
@@ -309,7 +309,16 @@ CASES = {
         (functional.linear, (1, 3, 4), (4, 2), (5, 1, 2)),
         (functional.linear, (5, 3, 4), (4, 2), (5, 3, 2)),
     ],
-    "residual": binary(residual),
+    "gated_residual": [
+        (gated_residual, *shapes)
+        for shapes in [
+            ((3, 2), (3, 4)),
+            ((2, 3, 2), (2, 3, 4)),
+            ((3, 2), (2, 3, 4)),
+            ((2, 3, 2), (3, 4)),
+            ((0, 2), (0, 4)),
+        ]
+    ],
     "attention": [
         (functools.partial(functional.attention, beta=0.7), (3, 4), (5, 4), (5, 2)),
         (functools.partial(functional.attention, beta=0.7), (2, 3, 4), (5, 4), (5, 2)),
@@ -680,7 +689,12 @@ VALUES = {
         *[(2, 3, 4)] * 3,
     ),
     "linear": (functional.linear, lambda x, w, b: x @ w + b, (2, 3, 4), (2, 4, 5), (2, 1, 5)),
-    "residual": (residual, lambda h, y: (h + y) / np.sqrt(2), (3, 4), (4,)),
+    "gated_residual": (
+        gated_residual,
+        lambda h, x: (h + x[..., :2] * np_sigmoid(x[..., 2:])) / np.sqrt(2),
+        (3, 2),
+        (3, 4),
+    ),
     "attention": (
         lambda q, k, v: functional.attention(q, k, v, beta=0.5),
         lambda q, k, v: np_softmax(0.5 * q @ np.swapaxes(k, -1, -2), -1) @ v,

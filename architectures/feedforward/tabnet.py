@@ -87,26 +87,46 @@ class GLULayer(nn.Module):
     def forward(self, h):
         return functional.glu(self.norm(self.linear(h)))
 
-
-@Kernel("T h, T y, T factor", "T z", "z = (h + y) * factor")
-def scaled_sum(h, y, factor):
-    z = h + y
-    z *= factor
-    return z
+    def around(self, h):
+        """The same with a residual connection."""
+        return gated_residual(h, self.norm(self.linear(h)))
 
 
 @op
-def residual(h, y):
-    """(h + y) sqrt(1/2): the variance stays what it is, however many layers add to h.
+def gated_residual(h, x):
+    """(h + glu(x)) sqrt(1/2): the variance stays what it is, however many layers add to h.
 
-    For of h and y, independent and with variance 1, the sum has variance 2; a factor enters the
-    variance squared, and 2 * 1/2 = 1. Unscaled, it would double with every layer.
+    For of h and glu(x), independent and with variance 1, the sum has variance 2; a factor enters
+    the variance squared, and 2 * 1/2 = 1. Unscaled, it would double with every layer.
 
-    An op of its own, as TabNet has a dozen of them: one node and one array instead of two each.
+    (..., B, H), (..., B, 2H) -> (..., B, H). Fused for speed, as TabNet has a dozen of them: one
+    node and one array instead of three each.
     """
-    z = xp.scaled_sum(h, y, math.sqrt(0.5))
-    half = once(lambda g: g * math.sqrt(0.5))
-    return z, half, half
+    half, factor = x.shape[-1] // 2, math.sqrt(0.5)
+    gate, y, z = xp.gated_sum(h, x[..., :half], x[..., half:], factor)
+
+    @once
+    def before(g):
+        return g * factor
+
+    return z, before, lambda g: xp.glu_gradient(before(g), gate, y, half)
+
+
+@Kernel(
+    "T h, T a, T b, T factor",
+    "T gate, T y, T z",
+    """
+    gate = T(1) / (exp(b < T(-88) ? T(88) : -b) + T(1));
+    y = a * gate;
+    z = (h + y) * factor;
+    """,
+)
+def gated_sum(h, a, b, factor):
+    """The gate sigmoid(b), what it lets through of a, and the scaled sum of that and h."""
+    gate, y = xp.gated(a, b)
+    z = h + y
+    z *= factor
+    return gate, y, z
 
 
 class FeatureTransformer(nn.Module):
@@ -119,7 +139,7 @@ class FeatureTransformer(nn.Module):
         first, *later = self.layers
         h = first(x)
         for layer in later:
-            h = residual(h, layer(h))
+            h = layer.around(h)
         return h
 
 

@@ -129,6 +129,18 @@ def _function(name, xp_function):
     return call
 
 
+def _kernel(name, kernel):
+    """One call on a GPU, where it is worth a launch; otherwise the calls of its loop."""
+    launch = _function(name, kernel.launch)
+
+    def call(*inputs, **options):
+        if backend.device() == "cpu" or not kernel.is_for([open_(a) for a in inputs]):
+            return kernel.loop(*inputs, **options)
+        return launch(*inputs, **options)
+
+    return call
+
+
 def _method(name):
     def call(self, *args, **options):
         method = getattr(type(self.real), name)
@@ -399,9 +411,8 @@ class Door:
         _recorder.call("function", "add.at", function, (target, index, values), {}, target)
 
     def __getattr__(self, name):
-        if name in backend.KERNELS:  # one call on a GPU; on the CPU those of its loop
-            function = backend.KERNELS[name].function()
-            return function if backend.device() == "cpu" else _function(name, function)
+        if name in backend.KERNELS:
+            return _kernel(name, backend.KERNELS[name])
         raise CannotRecord(
             f"{where()}: xp.{name} cannot be recorded: the shape of its result depends on values, "
             "or it is no function of arrays that the recorder knows"
