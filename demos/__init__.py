@@ -1,5 +1,5 @@
 """What a person runs: compare (in a notebook: notebook), predict, benchmark, signatures, curvature,
-regression.
+regression, sweep.
 
 What is behind them stands in the folders; lessons/ is run file by file, from 01 on.
 """

@@ -32,6 +32,7 @@ ROOMS = [
     "demos.signature",
     "demos.curved",
     "demos.gap",
+    "demos.sweeping",
     "demos",
 ]
 

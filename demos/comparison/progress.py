@@ -71,13 +71,14 @@ class Progress:
         """Say how an architecture did: `result` is its Outcome, or the Exception that ended it."""
         self.done += 1
         self.running.pop(title(entry), None)
-        if isinstance(result, Exception):
-            says = red(f"failed: {describe(result)}")
-        else:
-            accuracy = estimate(result.accuracy, entry.task.overlap)
-            says = f"{accuracy} % accuracy in {result.train_seconds:.2f} s"
+        failed = isinstance(result, Exception)
+        says = red(f"failed: {describe(result)}") if failed else self.worth(entry, result)
         self.rewrite("")
         print(f"[{self.done}/{self.total}] {title(entry)}: {says}", file=self.stream, flush=True)
+
+    def worth(self, entry, outcome):
+        accuracy = estimate(outcome.accuracy, entry.task.overlap)
+        return f"{accuracy} % accuracy in {outcome.train_seconds:.2f} s"
 
     def drawing(self, name):
         """Say which picture is being drawn; None: no more."""

@@ -1,0 +1,137 @@
+"""All combinations of some learning rates, widths, ...: which setting is best?
+
+    python demos/sweep.py mlp --lr 1e-3,1e-2,1e-1 --hidden-sizes 16,64x32
+    python demos/sweep.py snn --tau 1,2,4 --jobs 2
+
+Each setting is trained with the same ten data sets and initial weights, like the comparison's. What
+differs only in numbers of the optimizer trains at once, on the axis of the replicas. What is behind
+it: sweeping/ (its __init__ gives the reading order).
+"""
+
+import os
+import sys
+from pathlib import Path
+
+# Before NumPy is imported: see compare.py.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+if not __package__:  # run as a file: this checkout goes first, wherever it is run from
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from demos.shell.ending import Refusal, begin, bound_memory, command, farewell, printable, say
+
+if __name__ == "__main__":
+    begin("sweep.py")  # now, since the imports below take their time
+
+import json
+
+from demos.comparison.contest import contest
+from demos.comparison.options import load
+from demos.comparison.progress import Progress, describe, title
+from demos.shell.output import Output
+from demos.shell.workers import workers
+from demos.sweeping import report
+from demos.sweeping.grid import turns
+from demos.sweeping.options import parse, recipe_of, require_sense
+from minigrad import backend
+
+PICTURE, NUMBERS = "sweep.png", "sweep.json"
+
+
+@command("sweep.py")
+def main(arguments=None):
+    """Run the sweep; return the exit status."""
+    options = parse(arguments)
+    try:
+        if backend.use(options.device) == "cpu":
+            bound_memory()
+    except backend.DeviceError as error:
+        raise Refusal(error) from None
+    task, recipe = load(options), recipe_of(options)
+    require_sense(options, task)
+    with Output(options.out, (PICTURE, NUMBERS)) as output:
+        return run(options, task, recipe, output)
+
+
+def run(options, task, recipe, output):
+    """Train, print, draw, write; return the exit status."""
+    todo = turns(options.name, options.axes, task, recipe, options.guests)
+    settings = sum(len(turn.settings) for turn in todo)
+    if not options.quiet:
+        runs = f"{settings * len(recipe.seeds)} runs in {len(todo)} stacks"
+        print(f"{settings} settings, {len(recipe.seeds)} replicas each: {runs}\n")
+    pairs, failed, stopped = compete(todo, options)
+    lines = report.lines(pairs, task, len(recipe.seeds))
+    if stopped and not lines:
+        return farewell(stopped, "nothing had finished, nothing is written")
+    try:
+        if lines:
+            varying = [name for name, values in options.axes.items() if len(values) > 1]
+            print(f"\n{report.table(lines, task, varying)}")
+        if lines and not options.no_plots and not stopped:
+            draw(output.folder / PICTURE, lines, task, options)
+    except (KeyboardInterrupt, BrokenPipeError) as error:
+        stopped = error
+        output.clear()
+    numbers = report.as_dict(
+        lines,
+        task,
+        recipe,
+        options.name,
+        options.axes,
+        failed=failed,
+        interrupted=stopped is not None,
+    )
+    text = json.dumps(numbers, indent=1, allow_nan=False) + "\n"
+    (output.folder / NUMBERS).write_text(text, encoding="utf-8")
+    shown = output.publish(complete=not stopped and not failed)
+    if not options.quiet and not stopped:
+        print(f"\nEverything is in {printable(str(shown))}{os.sep}")
+    for name, problem in failed.items():
+        say(f"{name} failed: {problem}")
+    if stopped:
+        return farewell(stopped, f"what had finished is kept in {shown}{os.sep}")
+    return 1 if failed else 0
+
+
+def compete(todo, options):
+    """([(Turn, Outcome)], {what: what went wrong}, the exception that ended it early or None)."""
+    found, failed, stopped = {}, {}, None
+    progress = None if options.quiet else Stacks(len(todo), sys.stdout)
+    of = {id(turn.entry): turn for turn in todo}
+    try:
+        with workers(min(options.jobs, len(todo))) as executor:
+            entries = [turn.entry for turn in todo]
+            for entry, result in contest(entries, executor, progress and progress.epoch):
+                if isinstance(result, Exception):
+                    failed[title(entry)] = describe(result)
+                else:
+                    found[id(entry)] = result
+                if progress:
+                    progress.finished(entry, result)
+    except (KeyboardInterrupt, OSError) as error:  # Ctrl-C, or nobody reads what is printed
+        stopped = error
+    return [(of[key], found[key]) for key in of if key in found], failed, stopped
+
+
+class Stacks(Progress):
+    """Says how long each stack took: a mean over its settings would say nothing."""
+
+    def worth(self, entry, outcome):
+        return f"{len(outcome.accuracy)} runs in {outcome.train_seconds:.2f} s"
+
+
+def draw(path, lines, task, options):
+    # Here, since Matplotlib takes its time to import.
+    from matplotlib import rc_context
+
+    from architectures import lookup
+    from demos.pictures.palette import STYLE
+    from demos.sweeping.picture import picture
+
+    with rc_context(STYLE):
+        title = f"{lookup(options.name).label}: {task.name}"
+        picture(lines, task, options.axes, title).savefig(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,275 @@
+"""Sweeps: which settings train together, that they are the runs alone, and the command."""
+
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from architectures import register
+from architectures.feedforward.mlp import MLP
+from demos import sweep
+from demos.comparison.rings_and_clusters import rings_and_clusters
+from demos.comparison.training import Entry, Recipe, train
+from demos.pictures.palette import STYLE
+from demos.sweeping import grid
+from demos.sweeping.grid import combinations, turns
+from demos.sweeping.options import parse, value
+
+SEEDS = (42, 43)
+TASK = rings_and_clusters(SEEDS)
+FIRST = replace(
+    TASK,
+    **{name: getattr(TASK, name)[:1] for name in ("x_train", "y_train", "x_test", "y_test")},
+)
+SMALL = ["--replicas", "2", "--epochs", "1", "--quiet"]
+
+
+def run(folder, *arguments, status=0):
+    """(the exit status is as expected) the JSON that a sweep has written."""
+    assert sweep.main([*map(str, arguments), "--out", str(folder)]) == status
+    return json.loads((folder / "sweep.json").read_text())
+
+
+# --- the grid --------------------------------------------------------------------------------
+
+
+def test_all_combinations():
+    assert combinations({"a": (1, 2), "b": "xy"}) == [
+        {"a": 1, "b": "x"},
+        {"a": 1, "b": "y"},
+        {"a": 2, "b": "x"},
+        {"a": 2, "b": "y"},
+    ]
+    assert combinations({}) == [{}]
+
+
+AXES = {
+    "lr": (1e-3, 1e-1),
+    "weight_decay": (0.0, 0.1),
+    "batch_size": (32,),
+    "hidden_sizes": ((3,), (4, 2)),
+}
+
+
+def test_numbers_of_the_optimizer_share_a_stack_and_nothing_else_does():
+    first, second = turns("mlp", AXES, TASK, Recipe(SEEDS))
+    for turn, widths in ((first, (3,)), (second, (4, 2))):
+        assert turn.entry.options == {"hidden_sizes": widths}
+        assert turn.entry.recipe.seeds == SEEDS * 4
+        assert turn.entry.recipe.learning_rate == (1e-3,) * 4 + (1e-1,) * 4
+        assert turn.entry.recipe.weight_decay == (0.0, 0.0, 0.1, 0.1) * 2
+        np.testing.assert_array_equal(turn.entry.task.x_test[-2:], TASK.x_test)
+        assert turn.settings[1] == {
+            "batch_size": 32,
+            "hidden_sizes": widths,
+            "lr": 1e-3,
+            "weight_decay": 0.1,
+        }
+    together = [str(setting) for turn in (first, second) for setting in turn.settings]
+    assert len(set(together)) == 8
+
+
+def test_a_stack_is_not_larger_than_it_should_be(monkeypatch):
+    monkeypatch.setattr(grid, "MOST_AT_ONCE", 5)
+    some = turns("mlp", {"lr": (1, 2, 3, 4, 5)}, TASK, Recipe(SEEDS))
+    assert [len(turn.settings) for turn in some] == [2, 2, 1]
+    monkeypatch.setattr(grid, "MOST_AT_ONCE", 1)  # less than the replicas of one setting
+    assert len(turns("mlp", {"lr": (1, 2)}, TASK, Recipe(SEEDS))) == 2
+
+
+# --- the command -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name, option", [("mlp", "hidden_sizes"), ("hopfield", "num_patterns")])
+def test_a_setting_is_the_run_alone_bit_for_bit(name, option, tmp_path):
+    values = {"mlp": ("3", "4x2"), "hopfield": ("4", "5")}[name]
+    found = run(
+        tmp_path,
+        *(name, *SMALL, "--no-plots", "--lr", "1e-3,1e-1", "--weight-decay", "0,0.1"),
+        *(f"--{option.replace('_', '-')}", ",".join(values), "--batch-size", "64"),
+    )
+    assert len(found["results"]) == 8
+    for line in found["results"]:
+        own = line["setting"]
+        recipe = Recipe(
+            SEEDS,
+            epochs=1,
+            batch_size=64,
+            learning_rate=own["lr"],
+            weight_decay=own["weight_decay"],
+        )
+        given = own[option]
+        given = tuple(given) if isinstance(given, list) else given
+        alone = train(Entry(name, TASK, recipe, options={option: given}))
+        assert alone.accuracy == line["accuracy"]
+        assert alone.loss_history[:, -1].tolist() == line["final_loss"]
+        assert alone.parameters == line["parameters"]
+        outcome = train(Entry(name, FIRST, replace(recipe, seeds=SEEDS[:1]), (), {option: given}))
+        assert outcome.accuracy == line["accuracy"][:1]
+        assert outcome.loss_history[0, -1] == line["final_loss"][0]
+
+
+def test_other_processes_give_the_same(tmp_path):
+    arguments = ["bayesian", *SMALL, "--no-plots", "--samples", "2,3", "--lr", "1e-2,1e-3"]
+    here = run(tmp_path / "here", *arguments)
+    assert run(tmp_path / "there", *arguments, "--jobs", "2") == here
+    assert here["axes"]["samples"] == [2, 3]
+
+
+def test_what_it_prints_and_draws(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(STYLE, "savefig.dpi", 30)
+    arguments = ["mlp", "--replicas", "2", "--lr", "1e-4,1e-2", "--hidden-sizes", "8,16x4"]
+    found = run(tmp_path, *arguments, "--epochs", "2")
+    assert sorted(path.name for path in tmp_path.glob("[!.]*")) == ["sweep.json", "sweep.png"]
+    text = capsys.readouterr().out
+    assert text.startswith("4 settings, 2 replicas each: 8 runs in 2 stacks\n")
+    assert "[1/2] MLP (hidden_sizes=8): 4 runs in " in text
+    rows = re.findall(r"^ *(0\.\d+) +(8|16x4) +([\d.]+) ± [\d.]+ %", text, re.M)
+    means = [float(mean) for *_, mean in rows]
+    assert len(rows) == 4 and means == sorted(means, reverse=True)
+    assert means == [round(100 * line["accuracy_mean"], 1) for line in found["results"]]
+    assert "The best of 4 is chosen by these test rows" in text
+
+
+def test_one_setting_is_a_sweep_too(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(STYLE, "savefig.dpi", 30)
+    found = run(tmp_path, "mlp", "--replicas", "1", "--epochs", "1", "--quiet")
+    assert len(found["results"]) == 1 and found["results"][0]["accuracy_ci95"] is None
+    assert (tmp_path / "sweep.png").exists()
+    assert "±" not in capsys.readouterr().out
+
+
+def test_a_run_that_diverges_is_shown_as_such(tmp_path, capsys):
+    found = run(tmp_path, "mlp", *SMALL, "--lr", "1e-2,1e30")
+    assert found["results"][-1]["final_loss"] == [None, None]
+    assert "2 diverged" in capsys.readouterr().out
+
+
+class Fragile(MLP):
+    """Fails while it trains, if it is narrow."""
+
+    def forward(self, x):
+        if self.training and self.output_size < 4:
+            raise ArithmeticError("too narrow")
+        return super().forward(x)
+
+
+def test_what_fails_does_not_end_the_others(tmp_path, capsys):
+    register("fragile", Fragile, label="Fragile", options={"dropout": 0.0})
+    arguments = ["fragile", *SMALL, "--no-plots", "--hidden-sizes", "3,5"]
+    found = run(tmp_path, *arguments, status=1)
+    assert [line["setting"]["hidden_sizes"] for line in found["results"]] == [[5]]
+    assert list(found["failed"]) == ["Fragile (hidden_sizes=3)"]
+    assert "Fragile (hidden_sizes=3) failed: ArithmeticError: too narrow" in capsys.readouterr().err
+    whole = run(tmp_path, *[a.replace("3,5", "5") for a in arguments])
+    assert run_again_keeps(whole, tmp_path, arguments)
+
+
+def run_again_keeps(whole, folder, arguments):
+    """A run with a failure goes beside a whole one, not over it."""
+    assert sweep.main([*arguments, "--out", str(folder)]) == 1
+    assert json.loads((folder / "incomplete" / "sweep.json").read_text())["failed"]
+    return json.loads((folder / "sweep.json").read_text()) == whole
+
+
+def test_ctrl_c_keeps_what_had_finished(tmp_path, capsys, monkeypatch):
+    def interrupted(entry, on_epoch=None):
+        if entry.options["hidden_sizes"] == (5,):
+            raise KeyboardInterrupt
+        return train(entry, on_epoch)
+
+    monkeypatch.setattr("demos.comparison.contest.train", interrupted)
+    found = run(tmp_path, "mlp", *SMALL, "--hidden-sizes", "3,5", status=130)
+    assert found["interrupted"] and len(found["results"]) == 1
+    assert "interrupted: what had finished is kept" in capsys.readouterr().err
+
+
+def test_a_guest_and_own_data(tmp_path):
+    file = tmp_path / "wide.py"
+    file.write_text(
+        "import architectures\n"
+        "from architectures.feedforward.mlp import MLP\n"
+        "class Wide(MLP):\n"
+        "    def __init__(self, input_size, width=4, *, rng=None):\n"
+        "        super().__init__(input_size, (width,), dropout=0.0, rng=rng)\n"
+        "architectures.register('wide', Wide)\n"
+    )
+    data = tmp_path / "data.npz"
+    rng = np.random.default_rng(0)
+    np.savez(data, x=rng.standard_normal((60, 3)), y=rng.integers(2, size=60))
+    arguments = ["wide", "--with", file, "--data", data, "--width", "2,6", *SMALL, "--no-plots"]
+    found = run(tmp_path / "out", *arguments)
+    assert {line["setting"]["width"] for line in found["results"]} == {2, 6}
+    assert {line["parameters"] for line in found["results"]} == {
+        3 * w + w + 2 * w + 2 for w in (2, 6)
+    }
+    assert run(tmp_path / "there", *arguments, "--jobs", "2") == found
+
+
+# --- the command line ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text, like, expected",
+    [
+        ("64x32", (1,), (64, 32)),
+        ("16", (1, 2), (16,)),
+        ("2", 1.5, 2.0),
+        ("3", 5, 3),
+        ("TRUE", False, True),
+        ("none", None, None),
+        ("none", 4, None),
+        ("0.5", None, 0.5),
+        ("7", None, 7),
+        ("relu", None, "relu"),
+        ("none", "relu", "none"),
+    ],
+)
+def test_values(text, like, expected):
+    found = value(text, like)
+    assert found == expected and type(found) is type(expected)
+
+
+def test_every_option_of_the_architecture_may_be_swept():
+    options = parse(["snn", "--tau", "1,2.5", "--surrogate", "arctan", "--lr", "0.1"])
+    assert options.axes["tau"] == (1.0, 2.5)
+    assert options.axes["surrogate"] == ("arctan",)
+    assert options.axes["lr"] == (0.1,) and "slope" not in options.axes
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ([], "the following arguments are required: NAME"),
+        (["mpl"], "unknown architecture 'mpl'"),
+        (["--lr", "0.1", "mlp"], "the architecture comes first"),
+        (["mlp", "--lr", "0.1,-1"], "'-1' is not a number above 0"),
+        (["mlp", "--lr", "0.1,0.10"], "'0.1,0.10' names a value twice"),
+        (["mlp", "--lr", ","], "'' is not a number above 0"),
+        (["mlp", "--weight-decay", "x"], "'x' is not a number above 0"),
+        (["mlp", "--hidden-sizes", "64,32y"], "'32y' is nothing like the default 64x32"),
+        (["mlp", "--tau", "3"], "unrecognized arguments: --tau 3"),
+    ],
+)
+def test_what_is_no_sweep_is_refused(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        sweep.main(arguments)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_an_option_that_makes_no_sense_is_refused_before_anything_is_trained(tmp_path, capsys):
+    assert sweep.main(["mlp", "--activation", "relu,rleu", "--out", str(tmp_path / "out")]) == 2
+    assert "sweep.py: mlp: unknown activation 'rleu'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert sweep.main(["hopfield", "--num-heads", "3", "--out", str(tmp_path / "out")]) == 2
+    assert "num_heads=3 does not divide hidden_size=64" in capsys.readouterr().err
+
+
+def test_help_shows_the_options_of_an_architecture(capsys):
+    for arguments, text in ((["--help"], "NAME"), (["tabnet", "--help"], "--relaxation-factor")):
+        with pytest.raises(SystemExit) as stop:
+            sweep.main(arguments)
+        assert stop.value.code == 0 and text in capsys.readouterr().out
