@@ -124,6 +124,13 @@ def parse(arguments):
     )
     group.add_argument("--target", metavar="COLUMN", help="the column of the CSV with the classes")
 
+    group.add_argument(
+        "--impute",
+        choices=("mean", "median"),
+        help="replace missing values by that of their column's training rows (default: they are "
+        "refused)",
+    )
+
     group = parser.add_argument_group("where it runs, and what comes out")
     group.add_argument(
         "--device",
@@ -188,6 +195,8 @@ def parse(arguments):
     options = parser.parse_args(arguments)
     if options.target is not None and options.data is None:
         parser.error("--target needs --data FILE.csv")
+    if options.impute is not None and options.data is None:
+        parser.error("--impute is for missing values of --data FILE")
     if options.scheduler is not None and options.jobs > 1:
         parser.error("--jobs are processes of this machine: leave it out with --scheduler")
     if options.animate and options.no_plots:
@@ -217,7 +226,7 @@ def load(options):
     """The Task: rings and clusters, or that of --data."""
     if options.data is None:
         return rings_and_clusters(options.seeds)
-    task = task_from_file(options.data, options.target, options.seeds)
+    task = task_from_file(options.data, options.target, options.seeds, options.impute)
     if options.animate and len(task.feature_names) != 2:
         raise DataError(
             f"--animate needs two features, {options.data} has {len(task.feature_names)}"
