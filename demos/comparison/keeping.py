@@ -58,13 +58,14 @@ def identity(entry):
     return {
         "architecture": entry.name,
         "protocol": recipe.protocol,
-        "options": options_of(entry.name),
+        "options": options_of(entry.name, entry.options),
         "code": fingerprint_of_code(entry),
         "classes": list(task.class_names),
         "features": list(task.feature_names),
         "imputed": task.imputed,
         "epochs": recipe.epochs,
         "learning rate": recipe.learning_rate,
+        "weight decay": recipe.weight_decay,
         "batch size": recipe.batch_size,
         "reshuffled": recipe.reshuffle,
         "device": recipe.device,
@@ -73,13 +74,14 @@ def identity(entry):
     }
 
 
-def options_of(name):
-    """The options of the registry, as JSON gives them back; of a function its name."""
+def options_of(name, own=None):
+    """The options of the registry, and an Entry's `own`, as JSON gives them back; of a function its
+    name."""
 
     def name_of(value):
         return getattr(value, "__qualname__", type(value).__qualname__)
 
-    return json.loads(json.dumps(dict(lookup(name).options), default=name_of))
+    return json.loads(json.dumps({**lookup(name).options, **(own or {})}, default=name_of))
 
 
 def fingerprint_of_code(entry):

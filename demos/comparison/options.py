@@ -3,12 +3,10 @@
 import argparse
 import shlex
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import minigrad
 from architectures import list_architectures, list_families, lookup
-from demos.comparison.baselines import baselines
 from demos.comparison.cluster import cluster
 from demos.comparison.guests import guest
 from demos.comparison.own_data import DataError, task_from_file
@@ -115,22 +113,7 @@ def parse(arguments):
         help="of the data and the initial weights (default: 42)",
     )
 
-    group = parser.add_argument_group("your own data, instead of rings and clusters")
-    group.add_argument(
-        "--data",
-        type=Path,
-        metavar="FILE",
-        help="a .csv file with a header, or an .npz file with arrays x (N, D) and y (N,)",
-    )
-    group.add_argument("--target", metavar="COLUMN", help="the column of the CSV with the classes")
-
-    group.add_argument(
-        "--impute",
-        choices=("mean", "median"),
-        help="replace missing values by that of their column's training rows (default: they are "
-        "refused)",
-    )
-
+    add_data(parser)
     group = parser.add_argument_group("where it runs, and what comes out")
     group.add_argument(
         "--device",
@@ -193,10 +176,7 @@ def parse(arguments):
     group.add_argument("--quiet", action="store_true", help="print the table, nothing else")
 
     options = parser.parse_args(arguments)
-    if options.target is not None and options.data is None:
-        parser.error("--target needs --data FILE.csv")
-    if options.impute is not None and options.data is None:
-        parser.error("--impute is for missing values of --data FILE")
+    check_data(parser, options)
     if options.scheduler is not None and options.jobs > 1:
         parser.error("--jobs are processes of this machine: leave it out with --scheduler")
     if options.animate and options.no_plots:
@@ -222,6 +202,32 @@ def parse(arguments):
     return options
 
 
+def add_data(parser):
+    """The options of `load`."""
+    group = parser.add_argument_group("your own data, instead of rings and clusters")
+    group.add_argument(
+        "--data",
+        type=Path,
+        metavar="FILE",
+        help="a .csv file with a header, or an .npz file with arrays x (N, D) and y (N,)",
+    )
+    group.add_argument("--target", metavar="COLUMN", help="the column of the CSV with the classes")
+
+    group.add_argument(
+        "--impute",
+        choices=("mean", "median"),
+        help="replace missing values by that of their column's training rows (default: they are "
+        "refused)",
+    )
+
+
+def check_data(parser, options):
+    if options.target is not None and options.data is None:
+        parser.error("--target needs --data FILE.csv")
+    if options.impute is not None and options.data is None:
+        parser.error("--impute is for missing values of --data FILE")
+
+
 def load(options):
     """The Task: rings and clusters, or that of --data."""
     if options.data is None:
@@ -231,7 +237,7 @@ def load(options):
         raise DataError(
             f"--animate needs two features, {options.data} has {len(task.feature_names)}"
         )
-    return replace(task, baselines=baselines(task))
+    return task
 
 
 def recipe_of(options, task):
