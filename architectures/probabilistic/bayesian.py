@@ -36,8 +36,8 @@ import math
 from contextlib import contextmanager
 from itertools import pairwise
 
-from minigrad import functional, init, nn
-from minigrad.backend import Noise, host_rng, xp
+from minigrad import functional, init, nn, op
+from minigrad.backend import Kernel, Noise, Sum, host_rng, xp
 from minigrad.checks import (
     check_not_negative,
     check_numbers,
@@ -78,21 +78,101 @@ class BayesianLinear(nn.Module):
             return mu
         extra = x.shape[: max(x.ndim - mu.ndim, 0)]
         eps = self.noise.standard_normal((*extra, *mu.shape), dtype=mu.dtype)
-        return mu + functional.softplus(rho) * eps
+        return gaussian_sample(mu, rho, eps)
 
     def kl(self):
         """KL(q || p) of weights and biases, in nats: (...,)."""
-        s = self.prior_sigma
         total = 0.0
         for mu, rho in ((self.weight_mu, self.weight_rho), (self.bias_mu, self.bias_rho)):
-            sigma = functional.softplus(rho)
             if self.log_prior is None:
-                terms = (sigma * sigma + mu * mu) / (2 * s * s) - log(sigma) + (math.log(s) - 0.5)
+                total = total + gaussian_kl(mu, rho, self.prior_sigma)
             else:  # E_q[log q] - log p(w) of one w from q: right on average
-                w = self._draw(mu, rho, mu)
+                sigma, w = functional.softplus(rho), self._draw(mu, rho, mu)
                 terms = -log(sigma) - (0.5 + LOG_ROOT) - self.log_prior(w)
-            total = total + terms.sum(axis=(-1, -2))
+                total = total + terms.sum(axis=(-1, -2))
         return total
+
+
+@op
+def gaussian_sample(mu, rho, eps):
+    """mu + softplus(rho) eps (section 3.2). Fused for speed: a network makes two in each layer."""
+    w = xp.sampled(mu, rho, eps)
+    return w, lambda g: g, lambda g: xp.sampled_gradient(g, rho, eps), None
+
+
+@Kernel(
+    "T mu, T rho, T eps",
+    "T w",
+    "w = mu + (rho > 0 ? rho + log1p(exp(-rho)) : log1p(exp(rho))) * eps",
+)
+def sampled(mu, rho, eps):
+    """mu + softplus(rho) eps."""
+    return mu + xp.logaddexp(rho, 0) * eps
+
+
+@Kernel(
+    "T g, T rho, T eps",
+    "T gx",
+    "gx = g * eps * (T(1) / (exp(rho < T(-88) ? T(88) : -rho) + T(1)))",
+)
+def sampled_gradient(g, rho, eps):
+    """g eps dsoftplus(rho)/drho, where softplus' derivative is the logistic function."""
+    gx = g * eps
+    return gx * xp.logistic(rho)
+
+
+@op
+def gaussian_kl(mu, rho, prior_sigma):
+    """KL(N(mu, softplus(rho)^2) || N(0, prior_sigma^2)), summed: twice (..., D, H) -> (...).
+
+    Fused for speed: one node instead of ten.
+    """
+    double, sigma = 2 * prior_sigma * prior_sigma, xp.logaddexp(rho, 0)
+    constant = math.log(prior_sigma) - 0.5
+    value = xp.summed_kl(mu, sigma, double, constant, axis=(-1, -2))
+    return (
+        value,
+        lambda g: xp.kl_gradient_mu(g[..., None, None], mu, double),
+        lambda g: xp.kl_gradient_rho(g[..., None, None], rho, sigma, double),
+    )
+
+
+@Sum(
+    "T mu, T sigma, T two_variances, T constant",
+    "T kl",
+    "(sigma * sigma + mu * mu) / two_variances - log(sigma) + constant",
+    "kl = a",
+)
+def summed_kl(mu, sigma, two_variances, constant, axis):
+    """The sum of (sigma^2 + mu^2) / (2 s^2) - log(sigma / s) - 1/2."""
+    terms = sigma * sigma + mu * mu
+    terms /= two_variances
+    terms -= xp.log(sigma)
+    terms += constant
+    return terms.sum(axis=axis)
+
+
+@Kernel("T g, T mu, T two_variances", "T gx", "gx = g / two_variances * mu * 2")
+def kl_gradient_mu(g, mu, two_variances):
+    """mu / s^2."""
+    return g / two_variances * mu * 2
+
+
+@Kernel(
+    "T g, T rho, T sigma, T two_variances",
+    "T gx",
+    """
+    const T half = g / two_variances * sigma;
+    gx = (half - g / sigma + half) * (T(1) / (exp(rho < T(-88) ? T(88) : -rho) + T(1)));
+    """,
+)
+def kl_gradient_rho(g, rho, sigma, two_variances):
+    """sigma / s^2 - 1 / sigma, times dsigma/drho, the logistic function."""
+    half = g / two_variances * sigma
+    gx = half - g / sigma
+    gx += half
+    gx *= xp.logistic(rho)
+    return gx
 
 
 def _constant(shape, value):
