@@ -52,6 +52,7 @@ class Entry:
     synonyms: {another name under which an option is known: its name}.
     colour: in pictures, as Matplotlib understands it; None for that of the family.
     compared: whether the lists, and so the comparison, have it without being asked.
+    tasks: the names of tasks of another kind whose comparison has it without being asked.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Entry:
     synonyms: Mapping = field(default_factory=dict)
     colour: str | None = None
     compared: bool = True
+    tasks: tuple = ()
 
     @property
     def has_own_objective(self):
@@ -98,6 +100,7 @@ def register(name, backbone, *, label=None, shared=Classifier, native=None, **de
 register(
     "mlp", MLP, label="MLP", family="feedforward",
     options={"hidden_sizes": (64, 32), "dropout": 0.0},
+    tasks=("copy", "recall", "adding", "digits", "permuted"),
 )
 register(
     "tabnet", TabNet, label="TabNet", family="feedforward", native=TabNetClassifier,
@@ -137,25 +140,35 @@ register(
     compared=False,
 )
 # Those for sequences and images are compared where there are some.
-for _name, _backbone, _label in (
-    ("gru", GRU, "GRU"),
-    ("transformer", Transformer, "Transformer"),
-    ("retnet", RetNet, "RetNet"),
-    ("mamba", Mamba, "Mamba"),
-    ("mamba_lti", TimeInvariantMamba, "Mamba, no selection"),
-):
-    register(
-        _name, _backbone, label=_label, family="sequence", shared=SequenceClassifier,
-        compared=False,
-    )
-register("convnet", ConvNet, label="ConvNet", family="vision", compared=False)
-register("vit", ViT, label="ViT", family="vision", compared=False)
+_sequence = {"family": "sequence", "shared": SequenceClassifier, "compared": False}
+_sequence_tasks = ("copy", "recall", "adding")
+register("gru", GRU, label="GRU", tasks=_sequence_tasks, **_sequence)
+register("transformer", Transformer, label="Transformer", tasks=_sequence_tasks, **_sequence)
+register(
+    "retnet", RetNet, label="RetNet", options={"num_heads": 2, "base": 100.0},
+    tasks=_sequence_tasks, **_sequence,
+)
+register(
+    "mamba", Mamba, label="Mamba", options={"num_states": 8}, tasks=_sequence_tasks, **_sequence
+)
+register(
+    "mamba_lti", TimeInvariantMamba, label="unselective Mamba", options={"num_states": 8},
+    tasks=("copy",), **_sequence,
+)
+_vision = {"family": "vision", "compared": False, "tasks": ("digits", "permuted")}
+register("convnet", ConvNet, label="ConvNet", **_vision)
+register("vit", ViT, label="ViT", **_vision)
 # fmt: on
 
 
-def list_architectures():
-    """The names of those that are compared, in the order of registration."""
-    return [name for name, entry in ARCHITECTURES.items() if entry.compared]
+def list_architectures(task=None):
+    """The names of those that are compared, in the order of registration; on a task of another
+    kind, those that are for it."""
+    return [
+        name
+        for name, entry in ARCHITECTURES.items()
+        if (entry.compared if task is None else task in entry.tasks)
+    ]
 
 
 def list_families():

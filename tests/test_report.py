@@ -146,7 +146,7 @@ def test_what_diverged_is_left_out_of_the_takeaways():
 
 def test_your_own_data_have_splits_and_no_ceiling():
     own = replace(TASK, posterior=None, bayes_accuracy=None, class_names=tuple("abcde"))
-    own = replace(own, y_test=own.y_test[:, :16])
+    own = replace(own, y_test=own.y_test[:, :16], resampled=True)
     lines = opening(own, RECIPE, ["mlp"]).splitlines()
     assert "its own split" in lines[1]
     assert lines[2] == "Only 16 test rows: one row more right is 6 points."
@@ -214,7 +214,6 @@ def test_the_schema():
         "classes": 5,
         "features": 2,
         "batches": 25,
-        "notes": [],
     }
     first, second, *_ = found["results"]
     assert (first["name"], first["rank"], first["tied_with_above"]) == ("mlp", 1, False)

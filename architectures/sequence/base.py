@@ -6,8 +6,9 @@ a layer all timesteps of all sequences are rows (..., T B, H), those of the firs
 and to a scan the same memory is (..., T, B, H).
 """
 
-from minigrad import functional, nn
-from minigrad.checks import check_sizes
+from minigrad import Tensor, functional, nn
+from minigrad.backend import xp
+from minigrad.checks import check_counts, check_sizes
 
 from ..base import Classifier, points, predicting
 
@@ -115,3 +116,35 @@ class SequenceClassifier(Classifier):
         asked = y.shape[-1] * y.shape[-2]
         logits = self.head(self.backbone(x)[..., -asked:, :])
         return functional.cross_entropy(logits, time_first(y))
+
+
+class WindowClassifier(Classifier):
+    """A network of points as a sequence model: what a sequence holds, side by side, is one point.
+
+    It answers a fixed number of questions about sequences of a fixed length: logits (..., B, L, C).
+    The backbone takes T V numbers, tokens as 0 and 1 ("one-hot"), or T D.
+
+    Args:
+        answers: L.
+        symbols: V; 0 for sequences of numbers (..., B, T, D).
+    """
+
+    def __init__(self, backbone, num_classes, *, answers, symbols, train_rows, rng=None):
+        check_sizes(answers=answers)
+        check_counts(symbols=symbols)
+        head = nn.Linear(backbone.output_size, answers * num_classes, rng=rng)
+        super().__init__(backbone, num_classes, train_rows=train_rows, head=head)
+        self.answers, self.symbols = answers, symbols
+
+    def forward(self, x):
+        if self.symbols:
+            dtype = self.head.weight.dtype
+            x = Tensor((x.data[..., None] == xp.arange(self.symbols)).astype(dtype))
+        *lead, batch, steps, width = x.shape
+        logits = super().forward(x.reshape(*lead, batch, steps * width))
+        return logits.reshape(*logits.shape[:-1], self.answers, self.num_classes)
+
+    def loss(self, x, y):
+        """The mean cross-entropy of all labels (..., B, L), (...,): one number for each replica."""
+        logits = as_rows(self(x))
+        return functional.cross_entropy(logits, y.reshape(*y.shape[:-2], logits.shape[-2]))

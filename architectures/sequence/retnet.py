@@ -36,7 +36,7 @@ import math
 
 from minigrad import functional, nn, ops
 from minigrad.backend import host_rng, xp
-from minigrad.checks import check_sizes
+from minigrad.checks import check_positive, check_sizes
 from minigrad.nn import heads_apart, heads_together
 
 from .base import Entrance, FeedForward, ResidualStack
@@ -70,15 +70,16 @@ def recurrent(q, k, v, decay):
 class Retention(nn.Module):
     """Multi-scale retention, Eq. 8; training takes the parallel form, evaluation the recurrent."""
 
-    def __init__(self, width, num_heads, *, rng=None):
+    def __init__(self, width, num_heads, base, *, rng=None):
         check_sizes(width=width, num_heads=num_heads)
+        check_positive(base=base)
         if width % num_heads:
             raise ValueError(f"num_heads={num_heads} does not divide width={width}")
         rng = host_rng(rng)
         self.query, self.key = (nn.Linear(width, width, bias=False, rng=rng) for _ in range(2))
         self.value, self.gate = (nn.Linear(width, 2 * width, bias=False, rng=rng) for _ in range(2))
         self.out = nn.Linear(2 * width, width, bias=False, rng=rng)
-        self.num_heads = num_heads
+        self.num_heads, self.base = num_heads, base
 
     def forward(self, h, steps):
         retain = parallel if self.training else recurrent
@@ -86,7 +87,8 @@ class Retention(nn.Module):
             heads_apart(part(h), steps, self.num_heads)
             for part in (self.query, self.key, self.value)
         )
-        q, k = functional.rotary(q), functional.rotary(k) / math.sqrt(k.shape[-1])
+        q, k = functional.rotary(q, self.base), functional.rotary(k, self.base)
+        k = k / math.sqrt(k.shape[-1])
         heads = retain(q, k, v, decay_masks(self.num_heads, steps).astype(h.dtype))
         heads = functional.rms_norm(heads, xp.ones((1, heads.shape[-1]), h.dtype))
         return self.out(functional.silu(self.gate(h)) * heads_together(heads))
@@ -103,18 +105,30 @@ class RetNet(ResidualStack):
         width: E.
         num_layers: pairs of branches.
         num_heads: must divide `width`, with an even quotient.
+        base: of the rotation's angles (see `functional.rotary`): what is longer ago than some
+            `base` timesteps cannot be told apart.
         tokens: see `Entrance`.
         rng: a seed or Generator.
     """
 
-    def __init__(self, input_size, width=32, num_layers=2, num_heads=4, tokens=True, *, rng=None):
+    def __init__(
+        self,
+        input_size,
+        width=32,
+        num_layers=2,
+        num_heads=4,
+        base=10000.0,
+        tokens=True,
+        *,
+        rng=None,
+    ):
         check_sizes(num_layers=num_layers)
         rng = host_rng(rng)
         entrance = Entrance(input_size, width, tokens, rng=rng)
         branches = []
         for _ in range(num_layers):
             branches += [
-                Retention(width, num_heads, rng=rng),
+                Retention(width, num_heads, base, rng=rng),
                 FeedForward(width, 2 * width, rng=rng),
             ]
         super().__init__(

@@ -5,6 +5,9 @@ seeds.py                the streams of random numbers that a seed feeds
 task.py                 what is learnt: a data set for each replica
 rings_and_clusters.py   the task of the comparison, and its densities
 ceiling.py              Bayes' classifier of known densities, and its accuracy
+drawn.py                tasks that are drawn while training, and how one trains on them
+sequences.py            three of them: selective copying, associative recall, adding
+digits.py               and two: digits as images, and with exchanged pixels
 own_data.py             your own task, from a CSV or .npz file: no ceiling is known
 baselines.py            what is to be beaten there
 guests.py               architectures of your own, from a file

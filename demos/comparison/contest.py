@@ -6,8 +6,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from architectures import lookup
+from demos.comparison import drawn, resuming
 from demos.comparison.board import Board
-from demos.comparison.resuming import train
 from demos.comparison.training import Entry
 
 LOOK = 0.2  # seconds between two looks at the board
@@ -21,6 +21,12 @@ def entries(names, protocols, task, recipe, guests=()):
         for name in names
         if protocol == protocols[0] or lookup(name).has_own_objective
     ]
+
+
+def train(entry, on_epoch=None):
+    """The Outcome of an Entry, as its task is to be trained."""
+    how = drawn if isinstance(entry.task, drawn.DrawnTask) else resuming
+    return how.train(entry, on_epoch)
 
 
 def contest(entries, executor: Executor | None = None, on_epoch=None):

@@ -1,16 +1,22 @@
 """The command line of compare.py, and what it asks for: a task, a recipe, a place to train."""
 
 import argparse
+import os
 import shlex
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import minigrad
 from architectures import list_architectures, list_families, lookup
+from demos.comparison.baselines import baselines
 from demos.comparison.cluster import cluster
+from demos.comparison.digits import digits
 from demos.comparison.guests import guest
 from demos.comparison.own_data import DataError, task_from_file
 from demos.comparison.rings_and_clusters import rings_and_clusters
+from demos.comparison.sequences import adding, copy, recall
 from demos.comparison.training import Recipe
 from demos.shell.arguments import (
     Parser,
@@ -23,6 +29,15 @@ from demos.shell.arguments import (
 from demos.shell.workers import workers
 from minigrad import backend
 
+# The tasks that are drawn while training: what the command line calls them, and what makes them.
+DRAWN = {
+    "copy": copy,
+    "recall": recall,
+    "adding": adding,
+    "digits": digits,
+    "permuted": partial(digits, permuted=True),
+}
+
 EXAMPLES = """\
 examples:
   python demos/compare.py                          the comparison: rings and clusters
@@ -31,6 +46,7 @@ examples:
   python demos/compare.py --protocol both          one recipe for all, then each by its own paper
   python demos/compare.py --data iris.csv --target species
   python demos/compare.py --with my_model.py       and an architecture of your own
+  python demos/compare.py --task copy --jobs 2     sequence models (or recall, adding; digits)
 """
 
 
@@ -64,6 +80,14 @@ def parse(arguments):
         "and --only knows them (may be given several times)",
     )
     group.add_argument(
+        "--task",
+        choices=("rings", *DRAWN),
+        default="rings",
+        help="what is learnt; those other than rings draw fresh minibatches all the time, and have "
+        "contenders of their own: sequences (copy: selective copying, recall: associative recall, "
+        "adding) or images (digits; permuted: the same with exchanged pixels) (default: rings)",
+    )
+    group.add_argument(
         "--protocol",
         choices=("shared", "native", "both"),
         default="shared",
@@ -73,25 +97,27 @@ def parse(arguments):
     group.add_argument(
         "--replicas",
         type=number_of_replicas,
-        default=10,
+        default=None,
         metavar="R",
         help="train R of each at once, with seeds SEED, SEED+1, ...; replica k is what a run with "
         "--replicas 1 and its seed gives, to rounding (where noise is drawn while training, or "
-        "with --reshuffle, a run of the same distribution) (default: 10)",
+        "with --reshuffle, a run of the same distribution) (default: 10; of --task copy ...: 2)",
     )
     group.add_argument(
         "--epochs",
         type=positive_integer,
         default=10,
         metavar="N",
-        help="how often each sees all training rows (default: 10)",
+        help="how often each sees all training rows; of a task that is drawn, tenths of its steps "
+        "(default: 10)",
     )
     group.add_argument(
         "--lr",
         type=positive_number,
-        default=1e-2,
+        default=None,
         metavar="X",
-        help="the learning rate of Adam (default: 0.01)",
+        help="the learning rate of Adam (default: 0.01; of --task copy ...: 0.003 after a warm-up, "
+        "then down along a cosine)",
     )
     group.add_argument(
         "--batch-size",
@@ -113,7 +139,15 @@ def parse(arguments):
         help="of the data and the initial weights (default: 42)",
     )
 
-    add_data(parser)
+    group = parser.add_argument_group("your own data, instead of rings and clusters")
+    group.add_argument(
+        "--data",
+        type=Path,
+        metavar="FILE",
+        help="a .csv file with a header, or an .npz file with arrays x (N, D) and y (N,)",
+    )
+    group.add_argument("--target", metavar="COLUMN", help="the column of the CSV with the classes")
+
     group = parser.add_argument_group("where it runs, and what comes out")
     group.add_argument(
         "--device",
@@ -130,9 +164,9 @@ def parse(arguments):
     group.add_argument(
         "--jobs",
         type=positive_integer,
-        default=1,
         metavar="N",
-        help="train in N processes; the results are the same (default: 1)",
+        help="train in N processes; the results are the same (default: 1; of --task copy ...: as "
+        "many as there are cores)",
     )
     group.add_argument(
         "--scheduler",
@@ -176,16 +210,32 @@ def parse(arguments):
     group.add_argument("--quiet", action="store_true", help="print the table, nothing else")
 
     options = parser.parse_args(arguments)
-    check_data(parser, options)
-    if options.scheduler is not None and options.jobs > 1:
+    if options.target is not None and options.data is None:
+        parser.error("--target needs --data FILE.csv")
+    if options.scheduler is not None and options.jobs and options.jobs > 1:
         parser.error("--jobs are processes of this machine: leave it out with --scheduler")
+    if options.task != "rings":
+        unfit = {
+            "--data": options.data,
+            "--protocol": options.protocol != "shared",
+            "--reshuffle": options.reshuffle,
+            "--save": options.save,
+            "--resume": options.resume,
+            "--animate": options.animate,
+        }
+        for name in (name for name, given in unfit.items() if given):
+            parser.error(f"--task {options.task} draws its rows while training: leave out {name}")
+    drawn = options.task != "rings"
+    options.replicas = options.replicas or (2 if drawn else 10)
+    options.lr = options.lr or (3e-3 if drawn else 1e-2)
+    options.jobs = options.jobs or (os.cpu_count() if drawn else 1)
     if options.animate and options.no_plots:
         parser.error("--animate draws pictures: leave out --no-plots")
     options.guests = tuple(guest(path) for path in options.guests)
     for file in options.guests:
         file.load()
     if options.only is None:
-        options.only = list_architectures()
+        options.only = list_architectures(*[options.task] * drawn)
     else:
         try:
             options.only = architecture_names(options.only)
@@ -202,42 +252,18 @@ def parse(arguments):
     return options
 
 
-def add_data(parser):
-    """The options of `load`."""
-    group = parser.add_argument_group("your own data, instead of rings and clusters")
-    group.add_argument(
-        "--data",
-        type=Path,
-        metavar="FILE",
-        help="a .csv file with a header, or an .npz file with arrays x (N, D) and y (N,)",
-    )
-    group.add_argument("--target", metavar="COLUMN", help="the column of the CSV with the classes")
-
-    group.add_argument(
-        "--impute",
-        choices=("mean", "median"),
-        help="replace missing values by that of their column's training rows (default: they are "
-        "refused)",
-    )
-
-
-def check_data(parser, options):
-    if options.target is not None and options.data is None:
-        parser.error("--target needs --data FILE.csv")
-    if options.impute is not None and options.data is None:
-        parser.error("--impute is for missing values of --data FILE")
-
-
 def load(options):
-    """The Task: rings and clusters, or that of --data."""
+    """The Task: that of --task, or that of --data."""
+    if options.task in DRAWN:
+        return DRAWN[options.task](options.seeds)
     if options.data is None:
         return rings_and_clusters(options.seeds)
-    task = task_from_file(options.data, options.target, options.seeds, options.impute)
+    task = task_from_file(options.data, options.target, options.seeds)
     if options.animate and len(task.feature_names) != 2:
         raise DataError(
             f"--animate needs two features, {options.data} has {len(task.feature_names)}"
         )
-    return task
+    return replace(task, baselines=baselines(task))
 
 
 def recipe_of(options, task):

@@ -13,18 +13,15 @@ FEW_ROWS = 20  # below, the accuracies are hardly worth comparing
 
 def opening(task, recipe, names):
     """The first lines: what is learnt, from how much, by whom."""
-    train, test = task.y_train.shape[-1], task.y_test.shape[-1]
-    batches = -(-train // recipe.batch_size)
-    lines = [f"{train} train / {test} test, {len(task.class_names)} classes, {batches} batches"]
+    lines, test = [task.in_words(recipe)], task.y_test.shape[-1]
     if len(recipe.seeds) > 1:
-        own = "data" if task.posterior is not None else "split"
+        own = "split" if task.resampled else "data"
         lines.append(
             f"{len(recipe.seeds)} replicas at once, each with its own {own} and initial weights: "
             f"seeds {recipe.seeds[0]} to {recipe.seeds[-1]}"
         )
     if test < FEW_ROWS:
         lines.append(f"Only {test} test rows: one row more right is {100 / test:.0f} points.")
-    lines += task.notes
     families = {lookup(name).family for name in names}
     lines.append(
         f"{len(names)} architecture{'s' * (len(names) > 1)} from "

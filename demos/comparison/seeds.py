@@ -22,6 +22,11 @@ def prediction(seed, first):
     return seed, first, 2
 
 
+def drawn(seed):
+    """The minibatches of a task that is drawn while training."""
+    return np.random.default_rng([seed, 4])
+
+
 def order(seed):
     """The order of the rows in each epoch, with --reshuffle: one for all replicas."""
     return np.random.default_rng([seed, 3])

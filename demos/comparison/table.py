@@ -28,7 +28,8 @@ def table(standings, task):
         ceiling = f"{100 * task.bayes_accuracy:.1f} %"
         rows.insert(0, ["", "Bayes", "the ceiling", ceiling, "", "", ""])
     for name, accuracy in sorted(task.baselines.items(), key=lambda item: -fmean(item[1])):
-        rows.append(["", name, "baseline", f"{estimate(accuracy, task.overlap)} %", "", ""])
+        found = f"{estimate(accuracy, task.overlap)} %"
+        rows.append(["", name, "baseline", found, *[""] * (len(head) - 4)])
     lines = laid_out(head, rows, left=4)
     first = 3 + known
     for k in (*range(3, first), *range(first + len(standings), len(lines) - 1)):
@@ -94,7 +95,6 @@ def footnotes(standings, task):
         yield f"Time is for training all {replicas} replicas at once."
     elif any(one.tied for one in standings):
         yield f"=  equal to the line above on these {rows} points"
-    yield from task.notes
     if task.posterior is not None:
         found = (task.posterior(task.x_test).argmax(-1) == task.y_test).mean()
         yield (

@@ -161,12 +161,11 @@ def pack(frames):
 
 def recipe_in_words(task, recipe):
     """[(what, value)]: what it takes to do it again."""
-    train, test = task.y_train.shape[-1], task.y_test.shape[-1]
     seeds = f"{recipe.seeds[0]}"
     if len(recipe.seeds) > 1:
         seeds += f" to {recipe.seeds[-1]}"
     return [
-        ("data", f"{task.name}: {train} train / {test} test, {len(task.class_names)} classes"),
+        ("data", f"{task.name}: {task.in_words(recipe)}"),
         ("optimizer", f"Adam, learning rate {recipe.learning_rate:g}"),
         ("epochs", f"{recipe.epochs}, minibatches of {recipe.batch_size}"),
         ("replicas", f"{len(recipe.seeds)}, seeds {seeds}"),

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from demos.comparison.drawn import DrawnTask
+from demos.pictures import drawn
 from demos.pictures.layout import square
 from demos.pictures.palette import class_colours, class_legend, marker
 
@@ -11,12 +13,17 @@ def picture(task):
     figure, axes = square()
     cloud(axes, task)
     axes.set_title(f"{len(task.class_names)} classes: {task.name}")
-    class_legend(figure, task)
+    if not isinstance(task, DrawnTask):
+        class_legend(figure, task)
     return figure
 
 
 def cloud(axes, task):
-    """All points of the first replica, but for a few that lie far from all others."""
+    """All points of the first replica, but for a few that lie far from all others; of a task that
+    is drawn, some rows."""
+    if isinstance(task, DrawnTask):
+        drawn.rows(axes, task)
+        return
     points, y, names = projection(task)
     scatter(axes, points, y, len(task.class_names), size=22, alpha=0.65)
     axes.set(xlabel=names[0], ylabel=names[1])

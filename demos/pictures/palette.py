@@ -21,9 +21,11 @@ FAMILIES = {
     "probabilistic": "#882255",
     "energy": "#999933",
     "neuromorphic": "#44AA99",
+    "sequence": "#CC6677",
+    "vision": "#117733",
 }
 # For families that guests of the registry bring along: the rest of Tol's "muted" colours.
-GUESTS = ("#CC6677", "#117733", "#DDCC77", "#AA4499", "#88CCEE")
+GUESTS = ("#DDCC77", "#AA4499", "#88CCEE")
 MARKERS = "osD^vPX"
 MOST_NAMES = 20  # with more classes, pictures leave out their names
 INK = "#222222"

@@ -72,7 +72,7 @@ TabNet(input_size, hidden_size=64, num_steps=3, relaxation_factor=1.5, num_share
     num_independent=2, virtual_batch_size=128, momentum=0.1, sparsity=0.001, num_classes=None,
     dropout=0.0, attention_size=None, *, rng=None)
 Bayesian(input_size, hidden_sizes=(256, 128), output_size=64, activation='relu', prior_sigma=1.0,
-    posterior_rho=-3.0, samples=32, temperature=1.0, log_prior=None, *, rng=None)
+    posterior_rho=-3.0, samples=32, temperature=1.0, *, rng=None)
 MCDropout(input_size, hidden_sizes=(256, 128), output_size=64, dropout=0.2, activation='relu',
     samples=50, length_scale=0.1, input_dropout=0.0, *, rng=None)
 EBM(input_size, hidden_sizes=(256, 128), activation='silu', dropout=0.0, weight=0.1, penalty=0.01,
@@ -86,6 +86,15 @@ ANN2SNN(input_size, hidden_sizes=(256, 128), output_size=None, num_timesteps=64,
     percentile=99.9, initial_potential=0.5, *, rng=None)
 AssociativeMemory(input_size, num_layers=2, num_patterns=64, hidden_size=64, beta=None,
     num_heads=4, dropout=0.1, *, rng=None)
+GRU(input_size, hidden_size=64, width=32, num_layers=2, tokens=True, *, rng=None)
+Transformer(input_size, width=32, num_layers=2, num_heads=4, tokens=True, *, rng=None)
+RetNet(input_size, width=32, num_layers=2, num_heads=4, base=10000.0, tokens=True, *, rng=None)
+Mamba(input_size, width=32, num_layers=2, num_states=16, kernel_size=4, selective=True, tokens=True,
+    *, rng=None)
+TimeInvariantMamba(input_size, width=32, num_layers=2, num_states=16, kernel_size=4, tokens=True,
+    *, rng=None)
+ConvNet(input_size, channels=(16, 32), output_size=64, kernel_size=3, shape=None, *, rng=None)
+ViT(input_size, width=32, num_layers=2, num_heads=4, patch_size=2, shape=None, *, rng=None)
 """
 
 

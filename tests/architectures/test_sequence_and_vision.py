@@ -186,7 +186,7 @@ def test_the_labels_are_those_of_the_last_timesteps():
 @pytest.mark.parametrize("replicas", [False, True])
 def test_retention_is_the_same_in_parallel_and_step_by_step(replicas):
     """Outputs and gradients, to 1e-10."""
-    layers = [to_float64(Retention(8, 4, rng=seed)) for seed in range(2)]
+    layers = [to_float64(Retention(8, 4, 100.0, rng=seed)) for seed in range(2)]
     layer = nn.stack(layers) if replicas else layers[0]
     h = np.random.default_rng(0).standard_normal((*layer.replicas, 12 * 3, 8))
     g = np.random.default_rng(1).standard_normal(h.shape)

@@ -1,0 +1,162 @@
+"""Tasks that are drawn while training: what is drawn, and that everybody can be trained on it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from architectures import list_architectures
+from demos import compare
+from demos.comparison import drawn, options, seeds
+from demos.comparison.digits import digits, draw_digits, glyphs
+from demos.comparison.sequences import draw_adding, draw_copy, draw_recall
+from demos.comparison.training import Entry, Recipe
+
+SEEDS = (3, 4)
+
+
+def short(name, steps=20, rows=8):
+    """A task with few steps and few test rows."""
+    task = options.DRAWN[name](SEEDS)
+    answers = task.answers
+    return replace(
+        task, steps=steps, x_test=task.x_test[:, :rows], y_test=task.y_test[:, : rows * answers]
+    )
+
+
+# --- what is drawn ---------------------------------------------------------------------------
+
+
+def test_what_is_to_be_copied_stands_between_noise():
+    x, y = draw_copy(np.random.default_rng(0), 50)
+    assert x.shape == (50, 28) and y.shape == (50, 4) and set(np.unique(y)) == set(range(8))
+    for tokens, answer in zip(x, y):
+        assert (tokens[24:] == 1).all()
+        assert [t - 2 for t in tokens[:24] if t != 0] == answer.tolist()
+
+
+def test_what_is_to_be_recalled_stood_behind_its_key():
+    x, y = draw_recall(np.random.default_rng(0), 50)
+    assert x.shape == (50, 24) and y.shape == (50, 8)
+    for tokens, answer in zip(x, y):
+        pairs = dict(zip(tokens[:16:2], tokens[1:16:2] - 16))
+        assert len(pairs) == 8 and [pairs[key] for key in tokens[16:]] == answer.tolist()
+    assert (x[:, 16:] != x[:, :16:2]).any(axis=1).mean() > 0.9  # in another order
+
+
+def test_what_is_to_be_added_is_marked_once_in_each_half():
+    x, y = draw_adding(np.random.default_rng(0), 5000)
+    assert x.shape == (5000, 32, 2) and y.shape == (5000, 1)
+    marks = x[..., 1]
+    assert (marks[:, :16].sum(axis=1) == 1).all() and (marks[:, 16:].sum(axis=1) == 1).all()
+    total = (x[..., 0] * marks).sum(axis=1)
+    assert (np.abs(total - (y[:, 0] + 0.5) / 10) <= 0.05 + 1e-6).all()
+    # The best guess is a tenth beside 1: 9.5 %.
+    assert abs((y == 9).mean() - 0.095) < 0.015
+
+
+def test_glyphs_are_inside_and_outside():
+    depth = glyphs()
+    assert depth.shape[1:] == (10, 32, 32) and np.isfinite(depth).all()
+    assert 0.05 < (depth > 0).mean() < 0.3
+    assert (depth[..., 0, :] < 0).all()  # the border is paper
+    zero, one = depth[0, 0], depth[0, 1]
+    assert zero[16, 16] < 0 < one[16, 16]  # 0 has a hole
+
+
+def test_digits_are_drawn_and_permuted():
+    x, y = draw_digits(np.random.default_rng(0), 200)
+    assert x.shape == (200, 64) and set(np.unique(y)) == set(range(10))
+    ink = x.mean(axis=0).reshape(8, 8)
+    assert ink[2:6, 2:6].mean() > 4 * abs(ink[:, [0, -1]]).mean()
+    order = np.random.default_rng(0).permutation(64)
+    permuted, same = draw_digits(np.random.default_rng(0), 200, order=order)
+    np.testing.assert_array_equal(permuted, x[:, order])
+    np.testing.assert_array_equal(same, y)
+    task = digits(SEEDS, permuted=True)
+    np.testing.assert_array_equal(task.x_test[0], digits(SEEDS).x_test[0][:, order])
+
+
+@pytest.mark.parametrize("name", options.DRAWN)
+def test_a_replica_has_rows_of_its_own(name):
+    both, one = options.DRAWN[name](SEEDS), options.DRAWN[name](SEEDS[1:])
+    np.testing.assert_array_equal(both.x_test[1], one.x_test[0])
+    assert not np.array_equal(both.x_test[0], both.x_test[1])
+    assert not np.array_equal(both.x_train[0], both.x_test[0][:32])
+    assert both.y_test.max() < len(both.class_names)
+    streams = [seeds.drawn(seed) for seed in SEEDS]
+    first, second = (drawn.minibatch(both, streams, 32)[0] for _ in range(2))
+    np.testing.assert_array_equal(first, both.x_train)
+    assert not np.array_equal(first, second)
+
+
+# --- training --------------------------------------------------------------------------------
+
+CONTENDERS = [
+    (task, name) for task in ("copy", "adding", "digits") for name in list_architectures(task)
+]
+
+
+@pytest.mark.parametrize("task, name", CONTENDERS)
+def test_everybody_trains(task, name):
+    recipe = Recipe(seeds=SEEDS, epochs=2, learning_rate=3e-3, compiled=False)
+    task = short(task, steps=10)
+    outcome = drawn.train(Entry(name, task, recipe))
+    assert outcome.loss_history.shape == outcome.accuracy_history.shape == (2, 2)
+    assert np.isfinite(outcome.loss_history).all()
+    assert outcome.predictions.shape == task.y_test.shape
+    assert outcome.confusion.sum() == task.y_test.size
+    right = (outcome.predictions == task.y_test).mean(axis=1)
+    np.testing.assert_allclose(outcome.accuracy, right)
+
+
+def test_compiled_or_not_and_alone_or_together():
+    """The same bits compiled; a replica trains as it would alone, to rounding."""
+    recipe, task = Recipe(seeds=SEEDS, epochs=2, learning_rate=3e-3), short("copy", steps=15)
+    eager = replace(recipe, compiled=False)
+    losses = [drawn.train(Entry("gru", task, one)).loss_history for one in (recipe, eager)]
+    np.testing.assert_array_equal(*losses)
+    alone = replace(task, x_test=task.x_test[1:], x_train=task.x_train[1:], y_test=task.y_test[1:])
+    second = drawn.train(Entry("gru", alone, replace(eager, seeds=SEEDS[1:])))
+    np.testing.assert_allclose(second.loss_history[0], losses[0][1], rtol=1e-5)
+
+
+def test_the_learning_rate_warms_up_and_falls(monkeypatch):
+    rates = []
+
+    class Adam(drawn.optim.Adam):
+        def step(self):
+            rates.append(self.lr)
+            super().step()
+
+    monkeypatch.setattr(drawn.optim, "Adam", Adam)
+    recipe = Recipe(seeds=SEEDS, epochs=10, learning_rate=1.0, compiled=False)
+    drawn.train(Entry("mlp", short("copy", steps=100), recipe))
+    assert len(rates) == 100 and np.argmax(rates) in range(35, 51) and rates[-1] < 0.01
+    assert rates[0] == pytest.approx(1 / 50)
+
+
+# --- the command -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["copy", "digits"])
+def test_the_command(name, tmp_path, monkeypatch, capsys):
+    task = short(name)
+    monkeypatch.setitem(options.DRAWN, name, lambda seeds: task)
+    arguments = ["--task", name, "--epochs", "2", "--jobs", "1", "--seed", "3"]
+    if name == "copy":
+        arguments += ["--only", "mlp,gru"]
+    assert compare.main([*arguments, "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "4 minibatches of 32 drawn fresh" in printed
+    assert "guessing" in printed and "each with its own data" in printed
+    assert {"data.png", "accuracy.png", "report.html", "results.json"} <= {
+        path.name for path in tmp_path.iterdir()
+    }
+
+
+@pytest.mark.parametrize("option", ["--save", "--resume", "--animate", "--reshuffle"])
+def test_what_makes_no_sense_with_a_drawn_task_is_refused(option, capsys):
+    with pytest.raises(SystemExit):
+        compare.main(["--task", "recall", option])
+    assert f"leave out {option}" in capsys.readouterr().err
