@@ -6,6 +6,7 @@
 The options are those of compare.py; instead of files, everything appears below the cell.
 """
 
+import io
 import shlex
 import sys
 from pathlib import Path
@@ -69,6 +70,18 @@ class CellProgress(Progress):
 
     def rewrite(self, line):
         self.line.update({"text/plain": line or ""}, raw=True)
+
+
+class Picture:
+    """A Matplotlib figure as the last line of a cell, which shows it; without pyplot."""
+
+    def __init__(self, figure):
+        self.figure = figure
+
+    def _repr_png_(self):
+        data = io.BytesIO()
+        self.figure.savefig(data, format="png")
+        return data.getvalue()
 
 
 def notebook_display():
