@@ -99,12 +99,12 @@ class Program:
 
     def changes(self):
         """The places, gradients apart, that hold something else now than at the recording."""
-        watched = (p for p in self.recording.places if p.guarded or p.owner is None)
-        return [place for place in watched if not place.is_as_it_was()]
+        watched = [place for place in self.recording.places if place.is_guarded]
+        return [held for held in self.recording.holders + watched if not held.is_as_it_was()]
 
     def renew_guards(self):
         """Let the replay pass over what is in all places: `changes` has found that it may."""
-        self.replay.__globals__.update(guards(self.recording.places))
+        self.replay.__globals__.update(guards(self.recording))
 
 
 class Compiled:
@@ -262,7 +262,7 @@ class Moment:
         self.arrays = [(a, a.copy()) for a in states if hasattr(a, "dtype")]
         self.noise = [(g, backend.noise_state(g)) for g in states if not hasattr(g, "dtype")]
         self.places = [(place, place.get()) for place, *_ in recording.numbers]
-        grads = [(p, p.get()) for p in recording.places if p.holds_gradient]
+        grads = [(p, p.get()) for p in recording.places if p.role == "gradient"]
         self.places += grads
         self.arrays += [(a, a.copy()) for _, a in grads if a is not None]
 

@@ -8,7 +8,7 @@ from ..engine import Tensor
 from ..modes import is_recording, watched
 from ..optim import Optimizer
 from .calls import Value
-from .places import LEAVES, places, size, state_names
+from .places import Search, equal, state_names
 from .recorder import Array, CannotRecord, Draws, Recorder, open_
 
 
@@ -24,15 +24,16 @@ class Recording:
     grads_before: (leaf, its gradient or None) of those whose gradient the step looks at before it
         gives them one: a step that adds to them is another program than one that finds none.
     moved: the leaves whose data the step has changed.
-    places: what the step can reach, with what was there before.
+    places, holders: what the step can reach, with what was there before.
     graph: whether a graph was to be built when the step began, outside of no_grad().
     """
 
-    def __init__(self, places):
+    def __init__(self, step):
         self.calls, self.inputs, self.outputs, self.single = [], [], [], True
         self.states, self.numbers, self.moved = {}, [], []
         self.grads, self.grads_before = [], []
-        self.places, self.graph = places, is_recording()
+        reached = Search(step)
+        self.places, self.holders, self.graph = reached.places, reached.holders, is_recording()
 
 
 def record(step, inputs, names, keep=None):
@@ -44,11 +45,11 @@ def record(step, inputs, names, keep=None):
         CannotRecord: see the opening. Everything that the step can reach is real again by then.
     """
     library = xp._library
-    recording = Recording(places(step))
+    recording = Recording(step)
     recorder = Recorder(library, recording.calls, keep)
     arguments = [_argument(recorder, recording, *pair) for pair in zip(names, inputs)]
     inside = _wrap_states(recorder, recording)
-    before = [(p.owner, p.owner.order, p.content) for p in recording.places if p.holds_gradient]
+    before = [(p.owner, p.owner.order, p.content) for p in recording.places if p.role == "gradient"]
     optimizers = {o for p in recording.places if isinstance(o := p.content, Optimizer)}
     try:
         for place, new in inside.items():
@@ -66,10 +67,10 @@ def record(step, inputs, names, keep=None):
         for optimizer in optimizers:
             del vars(optimizer)["step"]
         for place in inside:
-            if not place.changes and not place.holds_gradient:
+            if place.role not in ("number", "gradient"):
                 place.put(place.content)
         for place in recording.places:
-            if place.changes or place.holds_gradient:
+            if place.role in ("number", "gradient"):
                 place.put(open_(place.get()))
 
 
@@ -103,7 +104,7 @@ def _wrap_states(recorder, recording):
         if type(content) is recorder.raw:
             if id(content) not in recorder.known:
                 kept.setdefault(id(content), place)
-        elif place.changes or place.holds_noise:
+        elif place.role in ("number", "noise"):
             kept[id(place)] = place
     names = state_names([place.path for place in kept.values()])
     arrays: list[tuple] = []
@@ -113,7 +114,7 @@ def _wrap_states(recorder, recording):
         content, name = place.content, names[place.path]
         if type(content) is recorder.raw:
             arrays.append((content, name))
-        elif place.changes:
+        elif place.role == "number":
             wrapped[place] = Array(content, Value(content, "state", name))
         else:
             value = Value(content, "state", name)
@@ -136,9 +137,11 @@ def _wrap_states(recorder, recording):
 
 
 def _with_arrays(content, known):
-    if type(content) is tuple:
-        new = tuple(_with_arrays(c, known) for c in content)
-        return new if any(a is not b for a, b in zip(new, content)) else content
+    if isinstance(content, tuple):
+        new = [_with_arrays(c, known) for c in content]
+        if all(a is b for a, b in zip(new, content)):
+            return content
+        return content._make(new) if hasattr(content, "_make") else tuple(new)  # a named tuple
     return known.get(id(content), content)
 
 
@@ -168,15 +171,16 @@ def _note_outputs(recording, result):
 
 def _note_changes(recording, inside):
     """Compare all that the step can reach with what was there before."""
+    for holder in recording.holders:
+        if not holder.is_as_it_was():
+            raise CannotRecord(f"the step changes what is in {holder}, which a replay would not")
     for place in recording.places:
-        if place.owner is None or place.holds_gradient:
+        if place.owner is None or place.role == "gradient":
             continue
         now, expected = place.get(), inside.get(place, place.content)
-        if size(now) != place.size:
-            raise CannotRecord(f"the step lengthens or shortens {place}, which a replay would not")
-        if place.changes:
+        if place.role == "number":
             recording.numbers.append((place, expected.value, now.value))
-        elif now is not expected and (type(now) not in LEAVES or now != expected):
+        elif now is not expected and not equal(now, expected):
             raise CannotRecord(
                 f"the step gives {place} another value: write into arrays (a[...] = values), and "
                 "keep counts in arrays, too"

@@ -14,6 +14,7 @@ from ..exchanges import Exchangeable, exchanges
 from ..modes import is_recording, who_watches
 from .graph import Graph
 from .passes import Spelling, cast_apart, constants_once, share_buffers, views_once
+from .places import CONTAINERS, ENTRIES
 
 MISS = object()
 
@@ -25,7 +26,7 @@ def make_replay(recording, calls, outlive):
     size = share_buffers(calls, contents, outlive)
     spelling = Spelling(views_once(calls, contents), contents)
     bound = spelling.bound | {"_MISS": MISS, "_Tensor": Tensor, "_asarray": xp.asarray}
-    bound |= {"_ndarray": xp.ndarray, "_next_order": next_order} | guards(recording.places)
+    bound |= {"_ndarray": xp.ndarray, "_next_order": next_order} | guards(recording)
     bound |= {"_is_recording": is_recording, "_who_watches": who_watches}
     begin = [f"if _is_recording() is not {recording.graph} or _who_watches(): return _MISS"]
     begin += [f"if {check}: return _MISS" for check in input_checks(recording, bound)]
@@ -86,33 +87,48 @@ def input_checks(recording, bound):
         yield f"{array}.dtype is not _dtype_{i}"
 
 
-def guards(places):
-    """{name: what is expected}: bound to the replay, and bound anew if other things are expected.
+def guarded(recording):
+    """(i, place) of each that is looked at before a replay.
 
     What is in modules, optimizers and Tensors counts its exchanges: one number tells of them all.
     (To look at each would cost a cache miss each time, 200 us in TabNet's 1,500.)
     """
+    for i, place in enumerate(recording.places):
+        counts = isinstance(place.owner, (Exchangeable, Tensor))
+        if place.is_guarded and place.role != "entry" and not counts:
+            yield i, place
+
+
+def guards(recording):
+    """{name: what is expected}: bound to the replay, and anew if other things are expected."""
     expected: dict[str, Any] = {"_exchanges_then": exchanges[0]}
-    for i, place in enumerate(places):
-        if type(place.content) in (list, dict):
-            expected[f"_entries_{id(place.content)}"] = place.content.copy()
-        if place.guarded and not place.in_container:
-            expected[f"_content_{i}"] = place.content
+    expected |= {f"_content_{i}": place.content for i, place in guarded(recording)}
+    for i, holder in enumerate(recording.holders):
+        if isinstance(holder.content, CONTAINERS):
+            expected[f"_entries_{i}"] = holder.content.copy()
+        elif hasattr(holder.content, "__dict__"):
+            expected[f"_count_{i}"] = len(vars(holder.content))
     return expected
 
 
 def place_checks(recording, bound):
-    places, bound["_exchanges"] = recording.places, exchanges
+    bound["_exchanges"] = exchanges
     yield "_exchanges[0] != _exchanges_then"
-    for i, place in enumerate(places):
-        owner, kind, content = place.owner, type(place.owner), place.content
-        if type(content) in (list, dict) and f"_container_{id(content)}" not in bound:
-            bound[f"_container_{id(content)}"] = content
-            yield f"_container_{id(content)} != _entries_{id(content)}"
-        if not place.guarded or place.in_container or isinstance(owner, (Exchangeable, Tensor)):
-            continue
+    for i, holder in enumerate(recording.holders):
+        if isinstance(holder.content, CONTAINERS):
+            bound[f"_holder_{i}"] = holder.content
+            yield f"_holder_{i} != _entries_{i}"
+        elif not isinstance(holder.content, Exchangeable) and f"_count_{i}" in bound:
+            bound[f"_holder_{i}"] = vars(holder.content)
+            yield f"len(_holder_{i}) != _count_{i}"
+    for i, place in guarded(recording):
+        owner = vars(place.owner) if isinstance(place.owner, type) else place.owner
         bound[f"_owner_{i}"] = owner
-        key = f"[{place.key!r}]" if kind is dict else f".{place.key}"
+        key = (
+            f".{place.key}"
+            if owner is place.owner and not isinstance(owner, ENTRIES)
+            else f"[{place.key!r}]"
+        )
         yield f"_owner_{i}{key} is not _content_{i}"
     for i, (leaf, grad) in enumerate(recording.grads_before):
         bound |= {f"_used_{i}": leaf, f"_grad_{i}": grad}
