@@ -1,8 +1,15 @@
 """The compiled step: the eager step's bits, a text to read, and refusals in place of wrong ones."""
 
+import functools
+import itertools
+import random
 import tracemalloc
+from array import array
+from collections import deque, namedtuple
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import pairwise
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -408,11 +415,12 @@ def test_lists_that_the_step_lengthens():
 
 
 def test_a_number_that_python_changed():
-    numbers = iter(range(10))
-    step = minigrad.compile(lambda x: Tensor(x) * next(numbers))
+    numbers = array("d", [0])  # the recorder does not look into a library's objects
+    step = minigrad.compile(lambda x: Tensor(x) * numbers[0])
     step(batch()[0])
+    numbers[0] = 1
     text = refused(step, batch()[0])
-    assert "* 0`, now" in text and "in multiply" in text
+    assert "* 0.0`, now" in text and "in multiply" in text
 
 
 def test_an_option_that_was_changed_is_another_program():
@@ -491,6 +499,166 @@ def test_whatever_a_step_computes_with_is_another_program_when_it_changes(change
     change(model)
     for _ in range(3):
         assert bits(compiled(x).data) == bits(step(x).data) != bits(before.data)
+
+
+class Scale:
+    """An object of a class that is no module: what it computes with lies in many places."""
+
+    factor = 2.0
+
+    def __init__(self):
+        self.own, self.options = 2.0, {2.0}
+        self.frozen = Frozen(2.0, [2.0])
+        self.pair, self.queue, self.slots = Pair(2.0, [2.0]), deque([2.0]), Slots()
+        self.losses = []
+
+    @property
+    def squared(self):
+        return self.own * FACTOR
+
+    @staticmethod
+    def twice():
+        return 2.0
+
+    def step(self, x):
+        y = Tensor(x) * self.own * self.factor * self.squared * self.twice() * self.method()
+        y = y * max(self.options) * self.frozen.number * self.frozen.numbers[0] * self.pair.b[0]
+        return y * self.queue[-1] * self.slots.number * wrapped() * HELPERS.factor() * DEFAULT()
+
+    def method(self):
+        return 2.0
+
+
+@dataclass(frozen=True)
+class Frozen:
+    number: float
+    numbers: list
+
+
+Pair = namedtuple("Pair", "a, b")
+
+
+class Slots:
+    __slots__ = ("number",)
+
+    def __init__(self):
+        self.number = 2.0
+
+
+def decorated(function):
+    @functools.wraps(function)
+    def call():
+        return function() * SETTINGS.factor
+
+    return call
+
+
+@decorated
+def wrapped():
+    return FACTOR
+
+
+def with_default(factor=2.0):
+    return factor
+
+
+DEFAULT = with_default
+HELPERS = ModuleType("helpers")
+exec("number = 2.0\ndef factor():\n    return number", vars(HELPERS))
+PLACES = {
+    "an attribute": lambda s: setattr(s, "own", 3.0),
+    "an attribute in place of the class's": lambda s: setattr(s, "factor", 3.0),
+    "a class's attribute": lambda s: setattr(Scale, "factor", 3.0),
+    "a property": lambda s: setattr(Scale, "squared", property(lambda s: 3.0)),
+    "a global that a property names": lambda s: exchange("FACTOR", 3.0),
+    "a global that a wrapper names": lambda s: setattr(SETTINGS, "factor", 3.0),
+    "a method": lambda s: setattr(Scale, "method", lambda s: 3.0),
+    "a method of its own": lambda s: setattr(s, "method", lambda: 3.0),
+    "a static method": lambda s: setattr(Scale, "twice", staticmethod(lambda: 3.0)),
+    "a set": lambda s: s.options.add(3.0),
+    "a frozen object": lambda s: setattr(s, "frozen", Frozen(3.0, [2.0])),
+    "a frozen object, by force": lambda s: object.__setattr__(s.frozen, "number", 3.0),
+    "a list in a frozen object": lambda s: s.frozen.numbers.__setitem__(0, 3.0),
+    "a list in a named tuple": lambda s: s.pair.b.__setitem__(0, 3.0),
+    "a deque": lambda s: s.queue.append(3.0),
+    "a slot": lambda s: setattr(s.slots, "number", 3.0),
+    "a module's variable": lambda s: setattr(HELPERS, "number", 3.0),
+    "a module's function": lambda s: setattr(HELPERS, "factor", lambda: 3.0),
+    "another module": lambda s: exchange("HELPERS", SimpleNamespace(factor=lambda: 3.0)),
+    "a default": lambda s: setattr(with_default, "__defaults__", (3.0,)),
+}
+
+
+@pytest.mark.parametrize("change", PLACES.values(), ids=PLACES)
+def test_wherever_a_number_lies(change, monkeypatch):
+    for name, value in {"FACTOR": 2.0, "HELPERS": HELPERS}.items():
+        monkeypatch.setitem(globals(), name, value)
+    monkeypatch.setitem(globals(), "SETTINGS", SimpleNamespace(factor=2.0))
+    for name in ("factor", "squared", "method", "twice"):
+        monkeypatch.setattr(Scale, name, vars(Scale)[name])
+    for name in ("number", "factor"):
+        monkeypatch.setattr(HELPERS, name, getattr(HELPERS, name))
+    monkeypatch.setattr(with_default, "__defaults__", (2.0,))
+    scale, x = Scale(), batch()[0]
+    compiled = minigrad.compile(scale.step)
+    for _ in range(3):
+        before = compiled(x)
+        scale.losses.append(before)  # which no function names
+    assert len(compiled.programs) == 1
+    change(scale)
+    for _ in range(3):
+        assert bits(compiled(x).data) == bits(scale.step(x).data) != bits(before.data)
+    assert len(compiled.programs) == 2
+
+
+def test_arrays_wherever_they_lie():
+    """They are states: what is in them is read at every replay."""
+    arrays = [np.ones(3, np.float32) for _ in range(6)]
+    frozen, pair = Frozen(arrays[0], [arrays[1]]), Pair(arrays[2], [arrays[3]])
+    box, queue = SimpleNamespace(array=arrays[4]), deque([arrays[5]])
+
+    def step(x):
+        y = Tensor(x) * frozen.number * frozen.numbers[0] * pair.a * pair.b[0]
+        return y * box.array * queue[0]
+
+    compiled, x = minigrad.compile(step), batch()[0]
+    for k in range(8):
+        arrays[k % 6] += 1
+        assert bits(compiled(x).data) == bits(step(x).data)
+    assert len(compiled.programs) == 1
+    assert type(frozen.number) is type(pair.a) is np.ndarray and type(pair) is Pair
+
+
+def test_an_input_that_the_step_has_as_a_variable_too():
+    known = batch()[0]
+    compiled = minigrad.compile(lambda x: Tensor(x) + known)
+    for x in (known, known, known, known * 2, known * 3):
+        assert np.array_equal(compiled(x).data, x + known)
+
+
+def test_one_array_for_two_inputs():
+    compiled = minigrad.compile(lambda x, y: Tensor(x) - y * 2)
+    a, b = np.ones(3, np.float32), np.zeros(3, np.float32)
+    for x, y in ((a, a), (a, a), (a, a), (a, b), (b, a)):
+        assert np.array_equal(compiled(x, y).data, x - y * 2)
+
+
+ITERATOR, ONES = itertools.count(), itertools.repeat(1.0).__next__
+GENERATOR, DICE = np.random.default_rng(0), random.Random(0)
+UNSEEN = {
+    "an iterator": (lambda x: Tensor(x) * next(ITERATOR), "ITERATOR is an iterator"),
+    "its method": (lambda x: Tensor(x) * ONES(), "ONES is an iterator"),
+    "a generator": (lambda x: Tensor(x) * (GENERATOR.random() >= 0), "from GENERATOR"),
+    "Python's": (lambda x: Tensor(x) * random.choice([1, 1]), "from the module random"),
+    "Python's, an own one": (lambda x: Tensor(x) * DICE.choice([1, 1]), "from DICE"),
+    "NumPy's old one": (lambda x: Tensor(x) * (np.random.rand() >= 0), "from numpy.random"),
+}
+
+
+@pytest.mark.parametrize("name", UNSEEN)
+def test_what_gives_something_else_each_time_is_refused_though_it_gave_the_same(name):
+    step, words = UNSEEN[name]
+    assert words in refused(minigrad.compile(step), batch()[0])
 
 
 def test_a_layer_that_was_appended_is_seen():
@@ -664,6 +832,31 @@ def test_a_compiled_step_in_a_compiled_step():
     outer = minigrad.compile(lambda x: inner(x) * 2)
     for _ in range(4):
         assert np.array_equal(outer(batch()[0]).data, 2 * model(batch()[0]).data)
+
+
+def test_threads_take_turns():
+    model = small_net()
+    step = minigrad.compile(lambda x: model(x))
+
+    def alone(seed):
+        x = batch(rows=5 + seed % 2, seed=seed)[0]
+        return all(bits(step(x).data) == bits(model(x).data) for _ in range(50))
+
+    step(batch(5)[0])
+    step(batch(6)[0])
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(alone, range(8)))
+
+
+def test_a_thread_that_computes_during_a_recording_is_told_so():
+    x = batch()[0]
+
+    def step(x):
+        with ThreadPoolExecutor(1) as pool, pytest.raises(RuntimeError, match="in another thread"):
+            pool.submit(lambda: Tensor(np.ones(3, np.float32)) * xp.ones(3)).result()
+        return Tensor(x) * 2
+
+    assert np.array_equal(minigrad.compile(step)(x).data, 2 * x)
 
 
 # --- a pass that is wrong is noticed ---------------------------------------------------------

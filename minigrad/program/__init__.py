@@ -24,6 +24,7 @@ replay, so that a replayed step is the eager step, bit for bit; the first replay
 import functools
 import inspect
 import itertools
+import threading
 from typing import Any
 
 import numpy
@@ -39,6 +40,8 @@ from .recording import record
 from .replay import MISS, guards, make_replay
 
 MOST_PROGRAMS = 32
+# Threads take turns: all calls share a program's buffers, and one `xp` is there for all recordings.
+_turn = threading.RLock()
 
 
 def compile(step) -> Any:
@@ -120,8 +123,9 @@ class Compiled:
         functools.update_wrapper(self, step, updated=())
 
     def __call__(self, *inputs):
-        result = self.replay(*inputs)
-        return self.find(inputs) if result is MISS else result
+        with _turn:
+            result = self.replay(*inputs)
+            return self.find(inputs) if result is MISS else result
 
     @property
     def source(self):

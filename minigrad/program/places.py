@@ -10,7 +10,7 @@ nothing counts but what some function names: a list of losses beside the step ma
 import sys
 from collections import Counter, deque
 from contextlib import suppress
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from types import CodeType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
 
@@ -23,7 +23,7 @@ from ..optim import Optimizer
 LEAVES = {int, float, bool, str, type(None)}  # they hold nothing, and can be compared
 CONTAINERS = (list, dict, set, deque)
 ENTRIES = (list, dict, deque)  # asked by owner[key]
-LIBRARIES = {*sys.stdlib_module_names, "minigrad", "numpy", "cupy"}  # nothing in them is exchanged
+LIBRARIES = {*sys.stdlib_module_names, "minigrad"}
 # A function that names one of these may use any attribute, whatever it is called.
 REFLECTIVE = {"vars", "getattr", "attrgetter", "asdict", "astuple", "__dict__", "__getattribute__"}
 CALLED = {"forward", "update"}  # by Module and Optimizer
@@ -238,7 +238,7 @@ def members(owner):
         if not is_library(owner.__name__):
             for key, content in vars(owner).items():
                 yield vars(owner), key, content, key, False
-    elif hasattr(owner, "__wrapped__"):  # another compiled step
+    elif "__wrapped__" in getattr(owner, "__dict__", ()):  # another compiled step
         yield from alone(owner.__wrapped__)
     elif is_plain(owner):
         yield from of_class(kind)
@@ -302,8 +302,12 @@ def is_plain(owner):
     )
 
 
+@cache
 def is_library(name):
-    return name.partition(".")[0] in LIBRARIES
+    """Whether a module is one in which nothing is exchanged: Python's, this package, installed."""
+    root = name.partition(".")[0]
+    file = getattr(sys.modules.get(root), "__file__", None) or ""
+    return root in LIBRARIES or "site-packages" in file or "dist-packages" in file
 
 
 def is_ours(function):

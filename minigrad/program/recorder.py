@@ -22,6 +22,7 @@ import sys
 from contextlib import contextmanager
 from functools import cache
 from itertools import pairwise
+from threading import get_ident
 from typing import Any
 
 import numpy
@@ -260,10 +261,11 @@ class Recorder:
         self.library, self.raw, self.calls, self.keep = library, library.ndarray, calls, keep
         self.known, self.marked, self.ops, self.named = {}, 0, 0, set()
         self.grads_used, self.grads_given = {}, {}
+        self.thread = get_ident()
 
     @contextmanager
     def behind_xp(self):
-        """Stand there. No other thread may compute meanwhile: there is one `xp` for all."""
+        """Stand there. Another thread that computes meanwhile gets an error: all share one `xp`."""
         global _recorder
         _recorder, slot = self, Tensor.grad
         xp.switch_to(door(self.library))
@@ -292,6 +294,10 @@ class Recorder:
 
     def call(self, form, name, function, args, options, out=None):
         """Carry the call out, note it, wrap its result."""
+        if get_ident() != self.thread:
+            raise RuntimeError(
+                "a step is being recorded in another thread: wait until that is done"
+            )
         real, noted = [], []
         for a in args:
             is_ours = type(a) is Array or type(a) is Draws

@@ -1,6 +1,10 @@
 """`record`: run a step once with a recorder behind `xp`, and put everything back."""
 
+import random
+from types import BuiltinMethodType, MethodWrapperType
 from typing import Any
+
+import numpy
 
 from .. import backend
 from ..backend import xp
@@ -8,7 +12,7 @@ from ..engine import Tensor
 from ..modes import is_recording, watched
 from ..optim import Optimizer
 from .calls import Value
-from .places import Search, equal, state_names
+from .places import Search, equal, is_library, state_names
 from .recorder import Array, CannotRecord, Draws, Recorder, open_
 
 
@@ -24,7 +28,8 @@ class Recording:
     grads_before: (leaf, its gradient or None) of those whose gradient the step looks at before it
         gives them one: a step that adds to them is another program than one that finds none.
     moved: the leaves whose data the step has changed.
-    places, holders: what the step can reach, with what was there before.
+    places, holders, names: what the step can reach, with what was there before, and what names its
+        functions use.
     graph: whether a graph was to be built when the step began, outside of no_grad().
     """
 
@@ -33,7 +38,8 @@ class Recording:
         self.states, self.numbers, self.moved = {}, [], []
         self.grads, self.grads_before = [], []
         reached = Search(step)
-        self.places, self.holders, self.graph = reached.places, reached.holders, is_recording()
+        self.places, self.holders, self.names = reached.places, reached.holders, reached.names
+        self.graph = is_recording()
 
 
 def record(step, inputs, names, keep=None):
@@ -49,6 +55,7 @@ def record(step, inputs, names, keep=None):
     recorder = Recorder(library, recording.calls, keep)
     arguments = [_argument(recorder, recording, *pair) for pair in zip(names, inputs)]
     inside = _wrap_states(recorder, recording)
+    drawn = [(name, state, state()) for name, state in _sources(recording).items()]
     before = [(p.owner, p.owner.order, p.content) for p in recording.places if p.role == "gradient"]
     optimizers = {o for p in recording.places if isinstance(o := p.content, Optimizer)}
     try:
@@ -61,6 +68,12 @@ def record(step, inputs, names, keep=None):
         recorder.mark("")
         _note_outputs(recording, result)
         _note_changes(recording, inside)
+        for source, state, then in drawn:
+            if state() != then:
+                raise CannotRecord(
+                    f"the step draws from {source}, which the recorder does not see: let a "
+                    "minigrad.backend.Noise draw arrays"
+                )
         _note_leaves(recording, recorder, before)
         return _opened(result, library), recording
     finally:
@@ -74,6 +87,36 @@ def record(step, inputs, names, keep=None):
                 place.put(open_(place.get()))
 
 
+def _sources(recording):
+    """{name: function that gives its state} of all that the step can draw from unseen.
+
+    Raises:
+        CannotRecord: an iterator, of which nobody knows what it gives next.
+    """
+    sources: dict[str, Any] = {}
+    if "random" in recording.names:
+        sources["the module random"] = random.getstate
+        sources["numpy.random"] = lambda: str(numpy.random.get_state())
+    for place in recording.places:
+        content = place.content
+        if isinstance(content, numpy.random.Generator) and place.role != "noise":
+            sources[str(place)] = lambda generator=content: str(generator.bit_generator.state)
+        elif isinstance(content, numpy.random.RandomState):
+            sources[str(place)] = lambda old=content: str(old.get_state())
+        elif isinstance(content, random.Random):
+            sources[str(place)] = content.getstate
+        source = content.__self__ if isinstance(content, BOUND) else content
+        if hasattr(type(source), "__next__") and is_library(type(source).__module__):
+            raise CannotRecord(
+                f"{place} is an iterator, which may give something else each time: call the step "
+                "with what it gives, as an array"
+            )
+    return sources
+
+
+BOUND = (BuiltinMethodType, MethodWrapperType)
+
+
 def _argument(recorder, recording, name, given):
     """An input as the step is to see it."""
     is_tensor = isinstance(given, Tensor)
@@ -83,7 +126,7 @@ def _argument(recorder, recording, name, given):
             f"the input {name} is a {type(given).__name__}: inputs are arrays, and Tensors that "
             "require no gradient; whatever else the step needs, it has as a variable"
         )
-    recorder.known[id(real)] = array = Array(real, Value(real, "input", name))
+    array = Array(real, Value(real, "input", name))
     recording.inputs.append((array.value, is_tensor))
     if not is_tensor:
         return array
@@ -102,8 +145,7 @@ def _wrap_states(recorder, recording):
     for place in recording.places:
         content = place.content
         if type(content) is recorder.raw:
-            if id(content) not in recorder.known:
-                kept.setdefault(id(content), place)
+            kept.setdefault(id(content), place)
         elif place.role in ("number", "noise"):
             kept[id(place)] = place
     names = state_names([place.path for place in kept.values()])
