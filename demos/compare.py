@@ -58,8 +58,8 @@ def main(arguments=None):
 def run(options, task, recipe, begin_with, output):
     """Train, print, draw, write; return the exit status."""
     if not options.quiet:
-        if options.device == "auto" and recipe.device == "cpu":
-            print(f"{backend.why_no_gpu()}: training on the CPU")
+        if options.device != "cpu":
+            print(backend.why_this_device())
         print(opening(task, recipe, options.only), end="\n\n")
         if options.resume:
             print(wrapped(str(begin_with)), end="\n\n")

@@ -48,6 +48,8 @@ def main(arguments=None):
         raise Refusal(error) from None
     if device == "cpu":
         bound_memory()
+    if options.device != "cpu":
+        print(backend.why_this_device())
     shown = draw({name: (lookup(name).label, PICTURES[name]) for name in options.only}, options.out)
     print(f"The pictures are in {printable(str(shown))}{os.sep}")
     return 0

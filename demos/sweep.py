@@ -57,6 +57,8 @@ def run(options, task, recipe, output):
     todo = turns(options.name, options.axes, task, recipe, options.guests)
     settings = sum(len(turn.settings) for turn in todo)
     if not options.quiet:
+        if options.device != "cpu":
+            print(backend.why_this_device())
         runs = f"{settings * len(recipe.seeds)} runs in {len(todo)} stacks"
         print(f"{settings} settings, {len(recipe.seeds)} replicas each: {runs}\n")
     pairs, failed, stopped = compete(todo, options)

@@ -16,6 +16,7 @@ Three rules keep a training step on the device:
 
 import copy
 import functools
+import gc
 import reprlib
 from typing import Any
 
@@ -170,6 +171,20 @@ def device():
     return _device
 
 
+def device_name():
+    """What is in use, for people: "the CPU", or the GPU with its name and memory."""
+    if _device == "cpu":
+        return "the CPU"
+    gpu = xp.cuda.Device()
+    name = xp.cuda.runtime.getDeviceProperties(gpu.id)["name"].decode()
+    return f"the GPU ({name}, {gpu.mem_info[1] / 2**30:.0f} GiB)"
+
+
+def why_this_device():
+    """One line that says what is in use, and why "auto" chooses it."""
+    return f"{why_no_gpu() or 'CuPy finds a CUDA device'}: training on {device_name()}"
+
+
 def why_no_gpu():
     """One line that says why there is no GPU to use; empty if there is one."""
     try:
@@ -274,6 +289,17 @@ def set_noise_state(generator, state):
         generator.bit_generator._state[...] = state
     else:
         generator.bit_generator.state = state
+
+
+def give_back_memory():
+    """Give the memory of a GPU that nothing uses any more back: CuPy keeps it for what comes next.
+
+    What holds itself, as a compiled step does, is freed by the garbage collector only.
+    """
+    if _device != "cpu":
+        gc.collect()
+        xp.get_default_memory_pool().free_all_blocks()
+        xp.get_default_pinned_memory_pool().free_all_blocks()
 
 
 def add_at(target, index, values):

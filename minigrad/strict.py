@@ -367,6 +367,9 @@ class Generator:
 
 
 class Device:
+    id = 0
+    mem_info = 0, 8 << 30  # bytes: free, in all
+
     def synchronize(self):
         _wait()
 
@@ -410,7 +413,17 @@ class Graph:
 
 
 class MemoryPool:
+    """Counts how often it gave its free blocks back."""
+
     malloc = None
+    given_back = 0
+
+    def free_all_blocks(self):
+        self.given_back += 1
+
+
+pool = MemoryPool()
+get_default_memory_pool = get_default_pinned_memory_pool = lambda: pool
 
 
 random = SimpleNamespace(default_rng=Generator, Generator=Generator)
@@ -420,4 +433,5 @@ cuda = SimpleNamespace(
     MemoryPool=MemoryPool,
     get_current_stream=Stream,
     using_allocator=nullcontext,
+    runtime=SimpleNamespace(getDeviceProperties=lambda device: {"name": b"stand-in"}),
 )

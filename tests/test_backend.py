@@ -1,7 +1,6 @@
 """The switch between NumPy and CuPy: what it promises, and what it says when there is no GPU."""
 
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -29,8 +28,9 @@ def pretend_cupy(monkeypatch, count):
             raise count
         return count
 
-    runtime = SimpleNamespace(getDeviceCount=device_count, CUDARuntimeError=CUDARuntimeError)
-    monkeypatch.setattr(strict.cuda, "runtime", runtime, raising=False)
+    runtime = strict.cuda.runtime
+    monkeypatch.setattr(runtime, "getDeviceCount", device_count, raising=False)
+    monkeypatch.setattr(runtime, "CUDARuntimeError", CUDARuntimeError, raising=False)
     monkeypatch.setattr(strict, "__version__", "14.0", raising=False)
     monkeypatch.setitem(sys.modules, "cupy", strict)
 
@@ -101,6 +101,29 @@ def test_cupy_that_finds_no_device(monkeypatch):
 def test_no_reason_with_a_device(monkeypatch):
     pretend_cupy(monkeypatch, 2)
     assert backend.why_no_gpu() == ""
+
+
+# --- what is in use, and its memory ----------------------------------------------------------
+
+
+def test_auto_says_what_it_chose_and_why(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    backend.use("auto")
+    assert backend.why_this_device() == f"{backend.why_no_gpu()}: training on the CPU"
+    pretend_cupy(monkeypatch, 1)
+    backend.use("auto")
+    says = "CuPy finds a CUDA device: training on the GPU (stand-in, 8 GiB)"
+    assert backend.why_this_device() == says
+
+
+def test_a_gpus_memory_is_given_back(monkeypatch):
+    before = strict.pool.given_back
+    backend.give_back_memory()
+    assert strict.pool.given_back == before
+    pretend_cupy(monkeypatch, 1)
+    backend.use("gpu")
+    backend.give_back_memory()
+    assert strict.pool.given_back == before + 2  # on the device, and pinned
 
 
 # --- arrays ----------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Training the contenders: replicas, executors, noise, failures."""
 
 import os
+import weakref
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -16,11 +17,12 @@ from demos.comparison import prediction, training
 from demos.comparison.cluster import cluster
 from demos.comparison.contest import contest, entries
 from demos.comparison.prediction import grid_points, predict
-from demos.comparison.progress import title
+from demos.comparison.progress import describe, title
 from demos.comparison.ranking import rank_all
 from demos.comparison.rings_and_clusters import rings_and_clusters
 from demos.comparison.training import Entry, Recipe, train
 from demos.shell.ending import Refusal
+from minigrad import backend, strict
 
 SEEDS = (5, 6, 7)
 RECIPE = Recipe(seeds=SEEDS, epochs=2)
@@ -301,3 +303,38 @@ def test_a_cancelled_training_is_a_failure():
 
     [(_, error)] = contest([Entry("mlp", TASK, RECIPE)], Leaving())
     assert str(error).startswith("cancelled: ")
+
+
+class OutOfMemoryError(MemoryError):
+    """What CuPy raises."""
+
+
+def test_a_device_out_of_memory_is_one_line_and_the_next_has_it_all(monkeypatch):
+    """Whose replicas had no room, and what to lower; nothing holds on to what was allocated."""
+    arrays, given_back = [], strict.pool.given_back
+
+    def loss(model, x, y):
+        arrays.extend(weakref.ref(p) for p in model.parameters())
+        raise OutOfMemoryError("Out of memory allocating 1,234 bytes (allocated so far: 5 bytes).")
+
+    backend.activate(strict, "strict")
+    recipe = replace(RECIPE, device="strict", compiled=False)
+    monkeypatch.setattr(Classifier, "loss", loss)
+    names = ["mlp", "snn"]
+    for entry, error in contest(entries(names, ["shared"], TASK, recipe)):
+        assert describe(error) == (
+            "MemoryError: the GPU (stand-in, 8 GiB) has no room for 3 replicas of "
+            f"{lookup(entry.name).label} with 32 rows in a minibatch: lower --replicas or "
+            "--batch-size (Out of memory allocating 1,234 bytes (allocated so far: 5 bytes).)"
+        )
+        assert arrays and not [ref for ref in arrays if ref() is not None]
+    assert strict.pool.given_back == given_back + 2 * 2
+
+
+def test_memory_is_given_back_between_architectures():
+    backend.activate(strict, "strict")
+    given_back = strict.pool.given_back
+    recipe = replace(RECIPE, device="strict", compiled=False)
+    for k, (_, outcome) in enumerate(contest(entries(["mlp", "snn"], ["shared"], TASK, recipe)), 1):
+        assert outcome.accuracy_history.shape == (3, 2)
+        assert strict.pool.given_back == given_back + 2 * k

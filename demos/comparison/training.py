@@ -95,7 +95,30 @@ def train(entry, on_epoch=None):
     replica k equals the single run in distribution only.
 
     on_epoch: called after each epoch as on_epoch(entry, epoch, mean loss, mean accuracy).
+
+    Raises:
+        MemoryError: the device has no room for them; the message says what to lower.
     """
+    try:
+        return _train(entry, on_epoch)
+    except MemoryError as error:
+        problem = no_room(entry, error)
+    finally:  # by now nothing of it is left but the Outcome
+        backend.give_back_memory()
+    raise MemoryError(problem)  # another one: the first holds on to all arrays on its way
+
+
+def no_room(entry, error):
+    """One line for a MemoryError: whose, and what to lower."""
+    count = len(entry.recipe.seeds)
+    return (
+        f"{backend.device_name()} has no room for {count:,} replica{'s' * (count > 1)} of "
+        f"{lookup(entry.name).label} with {entry.recipe.batch_size} rows in a minibatch: lower "
+        f"--replicas{' or --batch-size' * (entry.recipe.batch_size > 1)} ({error})"
+    )
+
+
+def _train(entry, on_epoch):
     for guest in entry.guests:
         guest.load()
     task, recipe, known = entry.task, entry.recipe, lookup(entry.name)
