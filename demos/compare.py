@@ -25,6 +25,7 @@ if __name__ == "__main__":
     begin("compare.py")  # now, since the imports below take their time
 
 from demos.comparison import keeping, results
+from demos.comparison.baselines import with_baselines
 from demos.comparison.contest import contest, entries
 from demos.comparison.options import load, parse, place, recipe_of
 from demos.comparison.progress import Progress, describe, opening, title
@@ -46,7 +47,7 @@ def main(arguments=None):
             bound_memory()
     except backend.DeviceError as error:
         raise Refusal(error) from None
-    task = load(options)
+    task = with_baselines(load(options))
     recipe = recipe_of(options, task)
     begin_with = Start(entries(options.only, options.protocols, task, recipe, options.guests))
     if options.resume:

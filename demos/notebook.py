@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from demos.compare import announce, compete, draw
+from demos.comparison.baselines import with_baselines
 from demos.comparison.contest import entries
 from demos.comparison.options import load, parse, place, recipe_of
 from demos.comparison.progress import Progress, opening
@@ -38,7 +39,7 @@ def compare(options=""):
         raise ValueError("here nothing is written: networks are kept by compare.py --save")
     display = notebook_display()
     backend.use(options.device)
-    task = load(options)
+    task = with_baselines(load(options))
     recipe = recipe_of(options, task)
     contenders = entries(options.only, options.protocols, task, recipe, options.guests)
     progress = None

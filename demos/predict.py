@@ -18,7 +18,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 if not __package__:  # run as a file: this checkout goes first, wherever it is run from
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from demos.shell.ending import Refusal, begin, bound_memory, command
+from demos.shell.ending import Refusal, begin, bound_memory, command, say
 
 if __name__ == "__main__":
     begin("predict.py")  # now, since the imports below take their time
@@ -29,7 +29,7 @@ import minigrad
 from architectures.uncertainty import SamplingClassifier
 from demos.comparison import keeping, seeds
 from demos.comparison.guests import guest
-from demos.comparison.own_data import new_rows, standardised_as
+from demos.comparison.own_data import filled, new_rows, standardised_as
 from demos.comparison.prediction import in_passes, predict_rows
 from demos.shell.arguments import Parser, natural_number
 from demos.shell.output import replace_file, require_replaceable
@@ -51,7 +51,7 @@ def main(arguments=None):
     if options.out:
         require_replaceable(options.out)
     network = kept.network(replica)
-    rows = new_rows(options.rows, kept.features)
+    rows = read(options.rows, kept, replica)
     x = standardised_as(rows, kept.mean[replica], kept.deviation[replica])
     seed = kept.seeds[0] if options.seed is None else options.seed
     text = as_csv(kept.classes, *predict(network, x, seed))
@@ -101,6 +101,18 @@ def parse(arguments):
         "--out", type=Path, metavar="FILE", help="write there (default: to standard output)"
     )
     return parser.parse_args(arguments)
+
+
+def read(path, kept, replica):
+    """The rows (N, D); missing values are filled as those were that the network was trained on."""
+    if kept.fill is None:
+        return new_rows(path, kept.features, "the network was trained without --impute")
+    rows = new_rows(path, kept.features, None)
+    missing = int(np.isnan(rows).sum())
+    if missing:
+        how = f"the {kept.made_by['imputed']} of its column's training rows"
+        say(f"{missing:,} of {rows.size:,} values are missing: {how} stands for each")
+    return filled(rows.copy(), kept.fill[replica])
 
 
 def predict(network, x, seed):

@@ -269,6 +269,7 @@ def simplex_projection(x, features):
     threads=one_thread_a_row,
 )
 def simplex_projection_gradient(g, p, features):
+    """g minus its mean over the support, and 0 elsewhere."""
     # On the support p_i = x_i - tau, and if x_j rises by 1, tau, a mean, does by 1 / |support|:
     # there J = I - 1 1^T / |support| and J^T g is g minus its mean; elsewhere both are 0.
     support = p > 0.0
@@ -594,9 +595,15 @@ def dropout(x, rate, noise):
     `noise` is a `backend.Noise`, from which the mask is drawn.
     """
     require_floats(x)
-    keep = noise.random(x.shape, dtype=x.dtype) >= check_dropout_rate(rate)
-    mask = xp.multiply(keep, 1 / (1 - rate), dtype=x.dtype)
+    uniform = noise.random(x.shape, dtype=x.dtype)
+    mask = xp.dropout_mask(uniform, check_dropout_rate(rate), 1 / (1 - rate))
     return x * mask, lambda g: g * mask
+
+
+@Kernel("T uniform, T rate, T scale", "T mask", "mask = T(uniform >= rate) * scale")
+def dropout_mask(uniform, rate, scale):
+    """0 with probability `rate`, elsewhere `scale`."""
+    return xp.multiply(uniform >= rate, scale, dtype=uniform.dtype)
 
 
 def require_one_for_each_feature(x, gain, bias):

@@ -96,6 +96,21 @@ def test_your_own_data(tmp_path, capsys):
     )
 
 
+def test_what_is_missing_is_never_filled_silently(tmp_path, capsys):
+    table = tmp_path / "own.csv"
+    table.write_text("a,b,y\n" + "".join(f"{i},{i if i > 3 else ''},{i % 2}\n" for i in range(40)))
+    own = ["--data", str(table), "--target", "y"]
+    says = refused(capsys, *QUICK, *own, "--out", str(tmp_path / "out"))
+    assert "line 2, column 'b': the value is missing: --impute mean or --impute median" in says
+    assert run(tmp_path / "out", *own, "--impute", "median")[0] == 0
+    note = "4 of 80 values are missing: the median of their column's training rows stands for them."
+    assert " ".join(capsys.readouterr().out.split()).count(note) == 2  # before, and under the table
+    assert run(tmp_path / "out", *own, "--impute", "mean", "--quiet")[1]["data"]["notes"] == [
+        note.replace("median", "mean")
+    ]
+    assert "4 of 80 values are missing" in capsys.readouterr().out
+
+
 def test_names_are_not_particular(tmp_path):
     assert run(tmp_path, "--only", " MLP, mlp")[1]["results"][0]["name"] == "mlp"
 
@@ -124,6 +139,7 @@ def refused(capsys, *arguments):
         (["--device", "tpu"], "'auto', 'cpu', 'gpu'"),
         (["--protocol", "own"], "'shared', 'native', 'both'"),
         (["--target", "y"], "--target needs --data"),
+        (["--impute", "mean"], "--impute is for missing values of --data FILE"),
         (["--out", ""], "a folder has a name"),
         (["--animate", "--no-plots"], "leave out --no-plots"),
         (["--scheduler", "tcp://host:1", "--jobs", "2"], "leave it out with --scheduler"),

@@ -21,6 +21,9 @@ assert architectures and minigrad.recurrent and minigrad.spiking  # all kernels 
 C_TYPES = {"float32": "float", "float64": "double", "int64": "long long"}
 
 
+BIG, ROW, SCAN = (2, 4, 3), (2, 4, 1), (2, 7, 4, 5)
+
+
 def arrays(dtype, *shapes):
     rng = np.random.default_rng(0)
     return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
@@ -71,6 +74,16 @@ def batch_cross_entropy(dtype):
     return (target, shifted, total, 4), {"axis": (-1, -2)}
 
 
+def kl_gradient_rho(dtype):
+    g, sigma = arrays(dtype, (2, 1, 1), BIG)
+    return (g, extremes(dtype), abs(sigma), 4.5), {}
+
+
+def summed_kl(dtype):
+    mu, sigma = arrays(dtype, BIG, BIG)
+    return (mu, abs(sigma), 4.5, 0.25), {"axis": (-1, -2)}
+
+
 def simplex_projection(dtype):
     (x,) = arrays(dtype, (2, 40, 5))
     x = x.round(1)  # some are equal
@@ -90,7 +103,6 @@ def extremes(dtype):
     return x
 
 
-BIG, ROW, SCAN = (2, 4, 3), (2, 4, 1), (2, 7, 4, 5)
 CASES = {
     "adam": adam,
     "approach": approach,
@@ -99,19 +111,25 @@ CASES = {
     "batch_sums": lambda t: ((*arrays(t, BIG, BIG[1:]), 4, 3, 12), {}),
     "cross_entropy_gradient": lambda t: ((*arrays(t, (2, 1, 1), BIG, BIG, ROW), 4), {}),
     "decaying_sum": decaying_sum,
+    "dropout_mask": lambda t: ((*arrays(t, BIG), 0.3, 1 / 0.7), {}),
     "exponentials": exponentials,
     "gain_and_bias": lambda t: (arrays(t, BIG, (2, 1, 3), (1, 3)), {}),
     "gated": lambda t: ((*arrays(t, BIG), extremes(t)), {}),
     "gated_sum": lambda t: ((*arrays(t, BIG, BIG), extremes(t), 0.5**0.5), {}),
     "glu_gradient": lambda t: ((*arrays(t, BIG, BIG, BIG), 3), {}),
+    "kl_gradient_mu": lambda t: ((*arrays(t, (2, 1, 1), BIG), 4.5), {}),
+    "kl_gradient_rho": kl_gradient_rho,
     "lif_membrane": lambda t: ((2 * arrays(t, SCAN)[0], 7, 7, 20, 0.8, 1.3, 0.25), {}),
     "logistic": lambda t: ((extremes(t),), {}),
     "relax": relax,
     "relax_back": relax_back,
     "relu_gradient": lambda t: (arrays(t, BIG, BIG), {}),
+    "sampled": lambda t: ((*arrays(t, BIG), extremes(t), *arrays(t, BIG)), {}),
+    "sampled_gradient": lambda t: ((*arrays(t, BIG), extremes(t), *arrays(t, BIG)), {}),
     "silu_gradient": lambda t: (arrays(t, BIG, BIG, BIG), {}),
     "simplex_projection": simplex_projection,
     "simplex_projection_gradient": simplex_projection_gradient,
+    "summed_kl": summed_kl,
     "standardised": lambda t: ((*arrays(t, BIG), 4, 3, 1e-5), {}),
 }
 

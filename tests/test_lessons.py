@@ -57,6 +57,29 @@ def test_a_lesson_runs_as_a_file_from_any_folder(tmp_path):
     assert run.stdout == expected(path.read_text()) and not run.stderr
 
 
+# --- the glossary ----------------------------------------------------------------------------
+
+GLOSSARY = (ROOT / "demos/lessons/GLOSSARY.md").read_text()
+ENTRIES = re.findall(
+    r"^\| \*\*(.+?)\*\* \| (.+?) \| \[`(.+?)`\]\((.+?)\) `(.+)` \|$", GLOSSARY, re.M
+)
+
+
+def test_every_word_of_the_glossary_lives_where_it_says():
+    words = [word.lower() for word, *_ in ENTRIES]
+    assert words == sorted(set(words)) and len(words) == GLOSSARY.count("\n| **") > 70
+    for word, meaning, file, link, code in ENTRIES:
+        assert link == f"../../{file}" and not meaning.endswith("."), word
+        code = code.replace("\\|", "|")  # a bar would end the cell
+        assert code in (ROOT / file).read_text(), f"{word}: {file} has no `{code}`"
+
+
+def test_the_words_that_a_reader_meets_first_are_in_it():
+    known = {word for word, *_ in ENTRIES}
+    assert known >= {"logits", "nats", "epoch", "minibatch", "vjp", "leaf", "spike", "energy"}
+    assert known >= {"membrane potential", "KL divergence", "surrogate", "replica", "parameter"}
+
+
 # --- the sources -----------------------------------------------------------------------------
 
 

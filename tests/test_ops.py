@@ -14,6 +14,7 @@ import pytest
 import architectures
 import minigrad
 from architectures.feedforward.tabnet import gated_residual
+from architectures.probabilistic.bayesian import gaussian_kl, gaussian_sample
 from minigrad import Tensor, backend, functional, images, ops
 from minigrad.engine import OPS
 from minigrad.gradcheck import gradcheck
@@ -34,6 +35,11 @@ def distinct(*shape):
 
 def positive(*shape):
     return np.random.default_rng(0).uniform(0.5, 2.0, shape)
+
+
+def noise(x):
+    """An array, always the same, of the shape and dtype of x."""
+    return backend.asarray(np.sin(np.arange(x.size)).reshape(x.shape).astype(str(x.dtype)))
 
 
 def integers(high, *shape):
@@ -309,6 +315,14 @@ CASES = {
         (functional.linear, (1, 3, 4), (4, 2), (5, 1, 2)),
         (functional.linear, (5, 3, 4), (4, 2), (5, 3, 2)),
     ],
+    "gaussian_sample": [
+        (lambda mu, rho: gaussian_sample(mu, rho, noise(rho)), shape, shape)
+        for shape in [(3, 4), (2, 3, 4), (2, 1, 4)]
+    ],
+    "gaussian_kl": [
+        (lambda mu, rho: gaussian_kl(mu, rho, 1.5), shape, shape)
+        for shape in [(3, 4), (2, 3, 4), (2, 1, 4), (2, 0, 4)]
+    ],
     "gated_residual": [
         (gated_residual, *shapes)
         for shapes in [
@@ -514,6 +528,10 @@ def np_cross_entropy(logits, labels):
     return -np.log(np_softmax(logits)[np.arange(len(labels)), labels]).mean()
 
 
+def np_gaussian_kl(mu, sigma, s):
+    return np.log(s / sigma) + (sigma**2 + mu**2) / (2 * s**2) - 0.5
+
+
 def np_getitem(x):
     return x[np.array([2, 0, 2]), 1:]
 
@@ -689,6 +707,18 @@ VALUES = {
         *[(2, 3, 4)] * 3,
     ),
     "linear": (functional.linear, lambda x, w, b: x @ w + b, (2, 3, 4), (2, 4, 5), (2, 1, 5)),
+    "gaussian_sample": (
+        lambda mu, rho: gaussian_sample(mu, rho, noise(rho)),
+        lambda mu, rho: mu + np.log1p(np.exp(rho)) * np.sin(np.arange(12).reshape(3, 4)),
+        (3, 4),
+        (3, 4),
+    ),
+    "gaussian_kl": (
+        lambda mu, rho: gaussian_kl(mu, rho, 1.5),
+        lambda mu, rho: np_gaussian_kl(mu, np.log1p(np.exp(rho)), 1.5).sum(axis=(-1, -2)),
+        (2, 3, 4),
+        (2, 3, 4),
+    ),
     "gated_residual": (
         gated_residual,
         lambda h, x: (h + x[..., :2] * np_sigmoid(x[..., 2:])) / np.sqrt(2),

@@ -69,6 +69,55 @@ def test_new_rows_are_standardised_as_the_training_rows_were(write, scale):
     assert np.isfinite(far).all() and far[0, 1] == -1e6
 
 
+HOLES = "a,b,y\n" + "".join(
+    f"{i if i % 4 else '?'},{'NA' if i == 3 else i * i},{i % 2}\n" for i in range(1, 41)
+)
+
+
+@pytest.mark.parametrize("impute", ["mean", "median"])
+def test_missing_values_become_what_the_training_rows_say(write, impute):
+    task = task_from_file(write(HOLES), "y", (0, 1, 2), impute)
+    whole = task_from_file(write(HOLES.replace("?", "-99").replace("NA", "-99")), "y", (0, 1, 2))
+    average = {"mean": np.mean, "median": np.median}[impute]
+    for k in range(3):
+        # The same split without holes says which values are there.
+        mean, deviation = whole.scale(k)
+        train, test = (np.round(x[k] * deviation + mean, 2) for x in (whole.x_train, whole.x_test))
+        fill = [average(column[column > -99]) for column in train.T]
+        np.testing.assert_allclose(task.fill[k], fill, rtol=1e-6)
+        expected = np.where(train > -99, train, fill), np.where(test > -99, test, fill)
+        mean, deviation = task.scale(k)
+        np.testing.assert_allclose(mean, expected[0].mean(axis=0), rtol=1e-6)
+        for found, wanted in zip((task.x_train[k], task.x_test[k]), expected):
+            np.testing.assert_allclose(found, (wanted - mean) / deviation, atol=1e-5)
+    assert not np.allclose(task.fill[0], task.fill[1])
+    assert task.notes == (
+        f"11 of 80 values are missing: the {impute} of their column's training rows stands for "
+        "them.",
+    )
+    assert task_from_file(write(IRISES), "species", (0,), impute).notes == ()
+
+
+def test_missing_values_in_an_npz_and_a_column_of_nothing_else(tmp_path, write):
+    path = tmp_path / "data.npz"
+    x, y = np.arange(40.0).reshape(20, 2), np.arange(20) % 2
+    x[3, 1] = np.nan
+    np.savez(path, x=x, y=y)
+    with pytest.raises(DataError, match=r"x\[3, 1\] is nan: --impute mean or --impute median"):
+        task_from_file(path, None, (0,))
+    assert np.isfinite(task_from_file(path, None, (0,), "mean").x_train).all()
+    x[4, 1] = np.inf
+    np.savez(path, x=x, y=y)
+    with pytest.raises(DataError, match=r"x\[4, 1\] is inf$"):
+        task_from_file(path, None, (0,), "mean")
+    rows = "".join(f"{i},{'5' if i == 7 else ''},{i % 2}\n" for i in range(40))
+    says = r"split of seed \d+: no training row has a value in column 'b': leave it out"
+    with pytest.raises(DataError, match=says):
+        task_from_file(write("a,b,y\n" + rows), "y", range(12), "mean")
+    with pytest.raises(DataError, match="no training row has a value in column 'b'"):
+        task_from_file(write("a,b,y\n" + rows.replace(",5,", ",,")), "y", (0,), "median")
+
+
 def test_labels_that_are_numbers_stand_in_their_order(write):
     rows = "".join(f"{i % 3 * 9 + 2};{i}.5\n" for i in range(12))
     task = task_from_file(write("\ufeffdigit;a\n" + rows), "digit", (0,))
@@ -91,7 +140,7 @@ def test_a_constant_feature_becomes_zero(write):
         ("a,y\n1,u\n2,v\n", None, "say with --target which column holds the classes"),
         ("a,a,y\n1,2,u\n", "y", "two columns are called 'a'"),
         ("y\nu\nv\n", "y", "has no other column than the target 'y'"),
-        ("a,y\n1,u\n,u\n", "y", "line 3, column 'a': the value is missing"),
+        ("a,y\n1,u\n,u\n", "y", "the value is missing: --impute mean or --impute median would"),
         ("a,y\n1,u\nNaN,u\n", "y", "line 3, column 'a': the value is missing"),
         ("a,y\n1,u\n2,\n", "y", "line 3: the target 'y' is missing"),
         ("a,y\n1,u\nred,v\n", "y", "line 3, column 'a': 'red' is not a number"),

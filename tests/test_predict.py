@@ -176,6 +176,26 @@ def test_a_sampling_network_says_how_unsure_it_is(models, new_rows, tmp_path, ca
     assert list(csv.reader(out.read_text().splitlines()))[1:] == lines
 
 
+def test_what_is_missing_is_filled_as_while_training(table, tmp_path, capsys):
+    arguments = ["--data", table, "--target", "kind", "--only", "mlp", "--replicas", "2"]
+    arguments += ["--epochs", "1", "--no-plots", "--quiet", "--save", "--out", tmp_path]
+    assert compare.main([*map(str, arguments), "--impute", "median"]) == 0
+    capsys.readouterr()
+    kept = keeping.read(tmp_path / "models" / "mlp.npz")
+    fill = kept.fill[1].tolist()
+    path = tmp_path / "new.csv"
+    path.write_text(
+        f"width,height,c\n1,?,3\n1,{fill[1]!r},3\n,,\n{fill[0]!r},{fill[1]!r},{fill[2]!r}"
+    )
+    predicted = predict.main([str(tmp_path / "models" / "mlp.npz"), str(path), "--replica", "1"])
+    said = capsys.readouterr()
+    _, first, same, empty, filled = said.out.splitlines()
+    assert predicted == 0 and first == same and empty == filled != first
+    assert said.err == (
+        "4 of 12 values are missing: the median of its column's training rows stands for each\n"
+    )
+
+
 def test_an_npz_of_new_rows(models, table, tmp_path, capsys, new_rows):
     lines = run(capsys, models / "ann2snn.npz", new_rows)[1]
     x = [list(map(float, line.split(",")[:3])) for line in table.read_text().splitlines()[1:]]
@@ -199,7 +219,10 @@ def refused(capsys, *arguments):
         ("width,height,c,c\n1,2,3,3\n", "two columns are called 'c'"),
         ("width,height,c\n", "has a header, but no rows"),
         ("width,height,c\n1,2\n", "line 2: 2 cells, but the header has 3"),
-        ("c,width,height\n1,2,\n", "line 2, column 'height': the value is missing"),
+        (
+            "c,width,height\n1,2,\n",
+            "line 2, column 'height': the value is missing: .* trained without --impute",
+        ),
         ("c,width,height\n1,x,3\n", "line 2, column 'width': 'x' is not a number"),
         ("", "is empty"),
     ],
@@ -291,6 +314,8 @@ HOSTILE = [
     {"mean": 0.0},
     {"deviation": np.zeros((3, 3))},
     {"deviation": np.array([["1"] * 3] * 3)},
+    {"fill": np.zeros((3, 2))},
+    {"fill": "none"},
     {"outcome.shown": 7},
     {"outcome.shown": True},
     {"state": {}},

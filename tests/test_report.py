@@ -214,6 +214,7 @@ def test_the_schema():
         "classes": 5,
         "features": 2,
         "batches": 25,
+        "notes": [],
     }
     first, second, *_ = found["results"]
     assert (first["name"], first["rank"], first["tied_with_above"]) == ("mlp", 1, False)

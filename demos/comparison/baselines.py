@@ -1,6 +1,7 @@
 """What a network ought to beat where nobody knows the ceiling: two classifiers without layers."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,9 +12,12 @@ STEPS = 300  # of logistic regression, at least
 ROWS = 1024  # of each of its minibatches, at most
 
 
-def baselines(task):
-    """{name: the accuracy of each replica, a list}."""
-    return {"Majority class": majority(task), "Logistic regression": logistic_regression(task)}
+def with_baselines(task):
+    """The Task with its `baselines`, if its ceiling is not known and it brings none along."""
+    if task.bayes_accuracy is not None or task.baselines:
+        return task
+    known = {"Majority class": majority(task), "Logistic regression": logistic_regression(task)}
+    return replace(task, baselines=known)
 
 
 def majority(task):

@@ -4,6 +4,8 @@ Where the densities of the classes are known, so is the classifier that errs lea
 Bayes: it names the class of the highest density. Its accuracy is the ceiling for every other.
 """
 
+from functools import cache
+
 import numpy as np
 
 
@@ -16,6 +18,7 @@ def posterior(densities, x):
     return p / p.sum(axis=-1, keepdims=True)
 
 
+@cache
 def bayes_accuracy(densities, step=0.02, reach=7.0):
     """The share of points in the plane that Bayes' classifier gets right.
 

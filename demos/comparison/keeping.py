@@ -47,6 +47,7 @@ def keep(folder, entry, outcome):
         train_rows=task.x_train.shape[1],
         mean=mean,
         deviation=deviation,
+        fill=task.fill,
         **dict(named_parts(outcome)),
     )
 
@@ -57,12 +58,14 @@ def identity(entry):
     return {
         "architecture": entry.name,
         "protocol": recipe.protocol,
-        "options": options_of(entry.name),
+        "options": options_of(entry.name, entry.options),
         "code": fingerprint_of_code(entry),
         "classes": list(task.class_names),
         "features": list(task.feature_names),
+        "imputed": task.imputed,
         "epochs": recipe.epochs,
         "learning rate": recipe.learning_rate,
+        "weight decay": recipe.weight_decay,
         "batch size": recipe.batch_size,
         "reshuffled": recipe.reshuffle,
         "device": recipe.device,
@@ -71,13 +74,14 @@ def identity(entry):
     }
 
 
-def options_of(name):
-    """The options of the registry, as JSON gives them back; of a function its name."""
+def options_of(name, own=None):
+    """The options of the registry, and an Entry's `own`, as JSON gives them back; of a function its
+    name."""
 
     def name_of(value):
         return getattr(value, "__qualname__", type(value).__qualname__)
 
-    return json.loads(json.dumps(dict(lookup(name).options), default=name_of))
+    return json.loads(json.dumps({**lookup(name).options, **(own or {})}, default=name_of))
 
 
 def fingerprint_of_code(entry):
@@ -118,6 +122,7 @@ class Kept:
     seeds: list
     mean: np.ndarray  # (R, D)
     deviation: np.ndarray  # (R, D)
+    fill: np.ndarray | None  # (R, D), for missing values
     shown: int  # the median replica
 
     @property
@@ -194,6 +199,7 @@ def read(path):
             extras["seeds"],
             extras["mean"],
             extras["deviation"],
+            extras["fill"],
             extras["outcome.shown"],
         )
         sound = is_sound(kept)
@@ -207,6 +213,7 @@ def read(path):
 def is_sound(kept):
     """Whether the parts of a file are what they ought to be, and fit each other."""
     replicas, shape = len(kept.seeds), (len(kept.seeds), len(kept.features))
+    scales = [kept.mean, kept.deviation, *([] if kept.fill is None else [kept.fill])]
     return (
         all(type(name) is str for name in (kept.made_by["architecture"], *names(kept)))
         and kept.made_by["protocol"] in ("shared", "native")
@@ -215,9 +222,8 @@ def is_sound(kept):
         and type(kept.shown) is int
         and 0 <= kept.shown < replicas
         and all(array.shape[:1] == (replicas,) for array in kept.state.values())
-        and kept.mean.shape == kept.deviation.shape == shape
-        and kept.mean.dtype == kept.deviation.dtype == np.float64
-        and bool(np.isfinite(kept.mean).all() and np.isfinite(kept.deviation).all())
+        and all((array.shape, array.dtype) == (shape, np.float64) for array in scales)
+        and all(bool(np.isfinite(array).all()) for array in scales)
         and bool((kept.deviation > 0).all())
     )
 

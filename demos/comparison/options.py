@@ -4,13 +4,11 @@ import argparse
 import os
 import shlex
 import sys
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import minigrad
 from architectures import list_architectures, list_families, lookup
-from demos.comparison.baselines import baselines
 from demos.comparison.cluster import cluster
 from demos.comparison.digits import digits
 from demos.comparison.guests import guest
@@ -139,15 +137,7 @@ def parse(arguments):
         help="of the data and the initial weights (default: 42)",
     )
 
-    group = parser.add_argument_group("your own data, instead of rings and clusters")
-    group.add_argument(
-        "--data",
-        type=Path,
-        metavar="FILE",
-        help="a .csv file with a header, or an .npz file with arrays x (N, D) and y (N,)",
-    )
-    group.add_argument("--target", metavar="COLUMN", help="the column of the CSV with the classes")
-
+    add_data(parser)
     group = parser.add_argument_group("where it runs, and what comes out")
     group.add_argument(
         "--device",
@@ -210,8 +200,7 @@ def parse(arguments):
     group.add_argument("--quiet", action="store_true", help="print the table, nothing else")
 
     options = parser.parse_args(arguments)
-    if options.target is not None and options.data is None:
-        parser.error("--target needs --data FILE.csv")
+    check_data(parser, options)
     if options.scheduler is not None and options.jobs and options.jobs > 1:
         parser.error("--jobs are processes of this machine: leave it out with --scheduler")
     if options.task != "rings":
@@ -252,18 +241,44 @@ def parse(arguments):
     return options
 
 
+def add_data(parser):
+    """The options of `load`."""
+    group = parser.add_argument_group("your own data, instead of rings and clusters")
+    group.add_argument(
+        "--data",
+        type=Path,
+        metavar="FILE",
+        help="a .csv file with a header, or an .npz file with arrays x (N, D) and y (N,)",
+    )
+    group.add_argument("--target", metavar="COLUMN", help="the column of the CSV with the classes")
+
+    group.add_argument(
+        "--impute",
+        choices=("mean", "median"),
+        help="replace missing values by that of their column's training rows (default: they are "
+        "refused)",
+    )
+
+
+def check_data(parser, options):
+    if options.target is not None and options.data is None:
+        parser.error("--target needs --data FILE.csv")
+    if options.impute is not None and options.data is None:
+        parser.error("--impute is for missing values of --data FILE")
+
+
 def load(options):
     """The Task: that of --task, or that of --data."""
     if options.task in DRAWN:
         return DRAWN[options.task](options.seeds)
     if options.data is None:
         return rings_and_clusters(options.seeds)
-    task = task_from_file(options.data, options.target, options.seeds)
+    task = task_from_file(options.data, options.target, options.seeds, options.impute)
     if options.animate and len(task.feature_names) != 2:
         raise DataError(
             f"--animate needs two features, {options.data} has {len(task.feature_names)}"
         )
-    return replace(task, baselines=baselines(task))
+    return task
 
 
 def recipe_of(options, task):

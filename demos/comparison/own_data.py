@@ -19,6 +19,7 @@ from demos.shell.ending import Refusal, printable
 from minigrad import files
 from minigrad.data import train_test_split
 
+FILLS_IT = "--impute mean or --impute median would fill it"
 MISSING = {"", "?", "na", "n/a", "nan", "null", "none"}
 MOST_CLASSES = 1000
 LONGEST_NAME = 60
@@ -31,27 +32,37 @@ class DataError(Refusal):
     """A file that cannot be learnt from."""
 
 
-def task_from_file(path, target, seeds):
+def task_from_file(path, target, seeds, impute=None):
     """The Task of a file: replica k is the split that ``seeds[k]`` draws.
 
     80 % of each class are for training. Features are standardised with the mean and the standard
     deviation of the training rows; a feature that is constant there becomes 0.
+
+    impute: "mean" or "median": what of the training rows replaces a missing value of their column,
+        before that; None: a missing value is an error.
     """
     path = Path(path)
     require_regular(path)
     if path.suffix == ".npz":
         if target is not None:
             raise DataError(f"{path}: --target is for CSV files; an .npz file has the labels in y")
-        x, labels, codes, names = read_npz(path)
+        x, labels, codes, names = read_npz(path, None if impute else FILLS_IT)
     else:
-        x, labels, codes, names = read_csv(path, target)
+        x, labels, codes, names = read_csv(path, target, None if impute else FILLS_IT)
     class_names, y = number(labels, codes, path)
+    missing = np.isnan(x).sum()
+    notes = (
+        f"{missing:,} of {x.size:,} values are missing: the {impute} of their column's training "
+        "rows stands for them.",
+    )
     return Task(
         name=printable(path.name),
         class_names=tuple(map(shown, class_names)),
         feature_names=tuple(map(shown, names)),
         resampled=True,
-        **split_and_standardised(x, y, seeds),
+        imputed=impute,
+        notes=notes if missing else (),
+        **split_and_standardised(x, y, seeds, impute, names, path),
     )
 
 
@@ -63,11 +74,11 @@ def require_regular(path):
         raise DataError(f"cannot read {path}: {getattr(error, 'strerror', error)}") from None
 
 
-def split_and_standardised(x, y, seeds):
+def split_and_standardised(x, y, seeds, impute, names, path):
     """The arrays of a Task from all rows x (N, D), which are overwritten, and y (N,)."""
     # In units of a power of two near its largest value a column neither overflows nor underflows
-    # when it is squared, and no digit of any result changes.
-    exponent = np.frexp(np.maximum(x.max(axis=0), -x.min(axis=0)))[1].clip(-1000)
+    # when it is squared, and no digit of any result changes. (fmax passes over NaN.)
+    exponent = np.frexp(np.fmax(np.fmax.reduce(x), -np.fmin.reduce(x)))[1].clip(-1000)
     np.ldexp(x, -exponent, out=x)
     one = np.ldexp(1.0, -exponent)
     rows = np.arange(len(y))[:, None]
@@ -86,19 +97,42 @@ def split_and_standardised(x, y, seeds):
                 "mean": np.empty((replicas, features)),
                 "deviation": np.empty((replicas, features)),
             }
-        mean, deviation = mean_and_deviation(x[train])
+            if impute:
+                arrays["fill"] = np.empty((replicas, features))
+        fill = fill_of(x[train], impute, names, f"{path}, split of seed {seed}")
+        mean, deviation = mean_and_deviation(filled(x[train], fill))
         # Rounding leaves a constant column a deviation that is tiny, but not 0.
         constant = deviation <= 1e-12 * np.abs(mean)
         deviation[constant] = one[constant]
-        arrays["x_train"][k] = standardised(x[train], mean, deviation)
+        arrays["x_train"][k] = standardised(filled(x[train], fill), mean, deviation)
         arrays["y_train"][k] = y_train
-        arrays["x_test"][k] = standardised(x[test], mean, deviation)
+        arrays["x_test"][k] = standardised(filled(x[test], fill), mean, deviation)
         arrays["y_test"][k] = y_test
         arrays["mean"][k] = np.ldexp(mean, exponent)
         arrays["deviation"][k] = np.maximum(np.ldexp(deviation, exponent), SMALLEST)
+        if impute:
+            arrays["fill"][k] = np.ldexp(fill, exponent)
         if k == 0:
-            around = extent(standardised(x[:, :2].copy(), mean[:2], deviation[:2]))
+            plane = filled(x[:, :2].copy(), fill[:2])
+            around = extent(standardised(plane, mean[:2], deviation[:2]))
     return {**arrays, "extent": around}
+
+
+def fill_of(x, impute, names, where):
+    """What stands for a missing value in each column (D,), by the training rows x (N, D)."""
+    if impute is None:  # then nothing is missing
+        return np.zeros(x.shape[1])
+    empty = np.isnan(x).all(axis=0)
+    if empty.any():
+        name = shown(names[empty.argmax()])
+        raise DataError(f"{where}: no training row has a value in column {name!r}: leave it out")
+    return np.nanmean(x, axis=0) if impute == "mean" else np.nanmedian(x, axis=0)
+
+
+def filled(x, fill):
+    """x (N, D) with `fill` (D,) where it is NaN, in place."""
+    np.copyto(x, fill, where=np.isnan(x))
+    return x
 
 
 def standardised_as(x, mean, deviation):
@@ -166,12 +200,14 @@ def shown(name):
 # --- CSV -------------------------------------------------------------------------------------
 
 
-def read_csv(path, target):
+def read_csv(path, target, missing):
     """(x, different labels, a code for each row, feature names).
 
     A header line, then one row a line; the target may be text.
+
+    missing: see `numbers`.
     """
-    return read_table(path, lambda reader: read_rows(reader, path, target))
+    return read_table(path, lambda reader: read_rows(reader, path, target, missing))
 
 
 def read_table(path, read):
@@ -204,7 +240,7 @@ def bounded_lines(file, path):
         yield line
 
 
-def read_rows(reader, path, target):
+def read_rows(reader, path, target, missing):
     header = [name.strip() for name in next(reader)]
     target_column = find_target(path, header, target)
     features = header[:target_column] + header[target_column + 1 :]
@@ -217,7 +253,7 @@ def read_rows(reader, path, target):
         codes.append(labels.setdefault(label, len(labels)))
         if len(labels) > MOST_CLASSES:
             raise too_many_classes(path)
-        x.extend(numbers(row, features, where))
+        x.extend(numbers(row, features, where, missing))
     x = np.frombuffer(x).reshape(len(codes), len(features))
     return x, list(labels), np.frombuffer(codes, np.int64), features
 
@@ -243,16 +279,20 @@ def rows_below(header, reader, path):
         raise DataError(f"{path} has a header, but no rows")
 
 
-def numbers(cells, names, where):
-    """The cells of a row as finite numbers."""
+def numbers(cells, names, where, missing):
+    """The cells of a row as finite numbers.
+
+    missing: what to say of one that is missing, which is an error; with None it is NaN.
+    """
     try:
         values = [float(cell) for cell in cells]
     except ValueError:
         values = [math.nan]
-    if not all(map(math.isfinite, values)) or "_" in "".join(cells):
-        for name, cell in zip(names, cells):
-            require_number(cell, f"{where}, column {name!r}")
-    return values
+    if all(map(math.isfinite, values)) and "_" not in "".join(cells):
+        return values
+    return [
+        number_in(cell, f"{where}, column {name!r}", missing) for name, cell in zip(names, cells)
+    ]
 
 
 def find_target(path, header, target):
@@ -280,24 +320,27 @@ def listing(names, most=12):
     return ", ".join(map(shown, names[:most])) + more
 
 
-def require_number(cell, where):
+def number_in(cell, where, missing):
     if cell.strip().lower() in MISSING:
-        raise DataError(f"{where}: the value is missing")
+        if missing is None:
+            return math.nan
+        raise DataError(f"{where}: the value is missing: {missing}")
     try:
         value = float(cell.replace("_", "?"))  # Python's float takes 1_0 for 10
     except ValueError:
         raise DataError(f"{where}: {cell!r} is not a number") from None
     if not math.isfinite(value):
         raise DataError(f"{where}: {cell!r} is not a finite number")
+    return value
 
 
 # --- NPZ -------------------------------------------------------------------------------------
 
 
-def read_npz(path):
+def read_npz(path, missing):
     """(x, different labels, a code for each row, feature names) of arrays x (N, D) and y (N,)."""
     arrays = read_arrays(path, ["x", "y"])
-    x, y = finite_rows(path, arrays["x"]), arrays["y"]
+    x, y = finite_rows(path, arrays["x"], missing), arrays["y"]
     if y.dtype.kind not in "iubUS":
         raise DataError(f"{path}: y must hold integers or text, not {y.dtype}")
     if y.shape != x.shape[:1]:
@@ -319,34 +362,37 @@ def read_arrays(path, names):
         raise DataError(error) from None
 
 
-def finite_rows(path, x):
-    """x as float64, if it is (N, D) and nothing but finite numbers."""
+def finite_rows(path, x, missing):
+    """x as float64, if it is (N, D) and nothing but finite numbers; of NaN see `numbers`."""
     if x.dtype.kind not in "fiub":
         raise DataError(f"{path}: x must hold numbers, not {x.dtype}")
     if x.ndim != 2 or 0 in x.shape:
         raise DataError(f"{path}: x must be (N, D), not {x.shape}")
     with np.errstate(over="ignore"):  # of what a long double may hold
         x = x.astype(np.float64)
-    bad = np.argwhere(~np.isfinite(x))
+    bad = np.argwhere(~np.isfinite(x) if missing else np.isinf(x))
     if len(bad):
         row, column = bad[0]
-        raise DataError(f"{path}: x[{row}, {column}] is {x[row, column]}")
+        hint = f": {missing}" if np.isnan(x[row, column]) else ""
+        raise DataError(f"{path}: x[{row}, {column}] is {x[row, column]}{hint}")
     return x
 
 
 # --- new rows, for a network that is trained -------------------------------------------------
 
 
-def new_rows(path, features):
+def new_rows(path, features, missing):
     """The rows (N, D) of a CSV file with these columns, in any order, or of an .npz with x alone.
+
+    missing: see `numbers`.
 
     Raises:
         DataError: columns that are missing, or unknown, or what makes a file unreadable.
     """
     require_regular(path)
     if Path(path).suffix != ".npz":
-        return read_table(path, lambda reader: read_new_rows(reader, path, features))
-    x = finite_rows(path, read_arrays(path, ["x"])["x"])
+        return read_table(path, lambda reader: read_new_rows(reader, path, features, missing))
+    x = finite_rows(path, read_arrays(path, ["x"])["x"], missing)
     if x.shape[1] != len(features):
         raise DataError(
             f"{path}: x has {x.shape[1]:,} columns, the network knows {len(features):,}: "
@@ -355,17 +401,17 @@ def new_rows(path, features):
     return x
 
 
-def read_new_rows(reader, path, features):
+def read_new_rows(reader, path, features, missing):
     header = [shown(name.strip()) for name in next(reader)]
     require_different(header, path)
-    missing = [name for name in features if name not in header]
+    lacking = [name for name in features if name not in header]
     unknown = [name for name in header if name not in features]
-    if missing or unknown:
-        says = [f"lacks {listing(missing)}"] * bool(missing)
+    if lacking or unknown:
+        says = [f"lacks {listing(lacking)}"] * bool(lacking)
         says += [f"has columns that the network does not know: {listing(unknown)}"] * bool(unknown)
         raise DataError(f"{path} {', and '.join(says)}")
     order = [header.index(name) for name in features]
     x = array("d")
     for where, row in rows_below(header, reader, path):
-        x.extend(numbers([row[k] for k in order], features, where))
+        x.extend(numbers([row[k] for k in order], features, where, missing))
     return np.frombuffer(x).reshape(-1, len(features))

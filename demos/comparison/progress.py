@@ -22,6 +22,7 @@ def opening(task, recipe, names):
         )
     if test < FEW_ROWS:
         lines.append(f"Only {test} test rows: one row more right is {100 / test:.0f} points.")
+    lines += task.notes
     families = {lookup(name).family for name in names}
     lines.append(
         f"{len(names)} architecture{'s' * (len(names) > 1)} from "

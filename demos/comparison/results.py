@@ -43,6 +43,7 @@ def collect(rankings, task, recipe, protocol, *, failed, interrupted):
             "classes": len(task.class_names),
             "features": len(task.feature_names),
             "batches": -(-train // recipe.batch_size),
+            "notes": list(task.notes),
         },
         "bayes_accuracy": task.bayes_accuracy,
         "baselines": task.baselines,

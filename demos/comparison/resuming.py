@@ -123,7 +123,9 @@ def can_grow(entry):
     """Whether a replica is the same, to the bit, whoever trains beside it."""
     task, recipe = entry.task, entry.recipe
     classes, (rows, features) = len(task.class_names), task.x_train.shape[1:]
-    model = fresh(entry.name, recipe.protocol, classes, features, rows, rng=0)
+    model = fresh(
+        entry.name, recipe.protocol, classes, features, rows, rng=0, options=entry.options
+    )
     return recipe.device == "cpu" and not recipe.reshuffle and not list(model.named_noise())
 
 

@@ -95,6 +95,7 @@ def footnotes(standings, task):
         yield f"Time is for training all {replicas} replicas at once."
     elif any(one.tied for one in standings):
         yield f"=  equal to the line above on these {rows} points"
+    yield from task.notes
     if task.posterior is not None:
         found = (task.posterior(task.x_test).argmax(-1) == task.y_test).mean()
         yield (

@@ -13,6 +13,10 @@ class Task:
     """R data sets of the same kind, one for each replica.
 
     x_train, x_test: (R, N, D), float32.
+    imputed: "mean" or "median", which of their column's training rows stands for missing values;
+        None: nothing may be missing.
+    fill: (R, D), what that is, in the data's own units.
+    notes: sentences that belong under every table of results.
     mean, deviation: (R, D), by which x was standardised; None if it is in the data's own units.
     y_train, y_test: (R, N), integers that index `class_names`.
     extent: (left, right, bottom, top) of the pictures, where D = 2.
@@ -36,6 +40,9 @@ class Task:
     resampled: bool = False
     mean: np.ndarray | None = None
     deviation: np.ndarray | None = None
+    imputed: str | None = None
+    fill: np.ndarray | None = None
+    notes: tuple = ()
 
     @property
     def overlap(self):

@@ -9,6 +9,7 @@ from pathlib import Path
 import minigrad
 from architectures import ARCHITECTURES, build, lookup
 from demos.comparison.guests import guest
+from demos.comparison.options import add_data, check_data
 from demos.comparison.progress import spelt
 from demos.comparison.training import Recipe
 from demos.shell.arguments import (
@@ -65,6 +66,7 @@ def parse(arguments):
     add_the_rest(parser)
 
     options = parser.parse_args(given)
+    check_data(parser, options)
     options.name = options.name.strip().lower()
     if options.name != name:
         parser.error("the architecture comes first: sweep.py NAME --lr 1e-3,1e-2 ...")
@@ -173,14 +175,7 @@ def add_the_rest(parser):
         metavar="FILE.py",
         help="run this file first, which registers an architecture of your own",
     )
-    group = parser.add_argument_group("your own data, instead of rings and clusters")
-    group.add_argument(
-        "--data",
-        type=Path,
-        metavar="FILE",
-        help="a .csv file with a header, or an .npz file with arrays x (N, D) and y (N,)",
-    )
-    group.add_argument("--target", metavar="COLUMN", help="the column of the CSV with the classes")
+    add_data(parser)
     group = parser.add_argument_group("where it runs, and what comes out")
     group.add_argument(
         "--device",

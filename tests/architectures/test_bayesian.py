@@ -4,11 +4,18 @@ import math
 
 import numpy as np
 import pytest
-from small_models import Recorder, reseed, set_generators
+from small_models import Recorder, reseed, set_generators, to_float64
 
 from architectures import build, classifier
-from architectures.probabilistic.bayesian import BayesianLinear, kl, mean_weights
-from minigrad import Tensor, functional, nn
+from architectures.probabilistic.bayesian import (
+    BayesianLinear,
+    kl,
+    mean_weights,
+    minibatch_shares,
+    scale_mixture,
+)
+from minigrad import Tensor, fit, functional, nn, optim
+from minigrad.gradcheck import gradcheck
 
 
 def layer(inputs=3, outputs=2, *, sigma=1.0, rho=-1.0, seed=0):
@@ -92,6 +99,99 @@ def test_the_number_of_parameters_of_the_comparison():
     options = {"hidden_sizes": (64, 32), "output_size": 16}
     model = classifier("bayesian", 5, 2, train_rows=800, native=True, **options)
     assert sum(p.size for p in model.parameters()) == 5770
+
+
+# --- the paper's prior and its minibatches ----------------------------------------------------
+
+
+def mixture_density(w, pi, first, second):
+    def normal(sigma):
+        return np.exp(-(w**2) / (2 * sigma**2)) / (sigma * math.sqrt(2 * math.pi))
+
+    return pi * normal(first) + (1 - pi) * normal(second)
+
+
+def test_the_scale_mixture_is_a_density_by_eq_7():
+    w, step = np.linspace(-12, 12, 400_001, retstep=True)
+    for options in ((0.25, 1.0, 0.01), (0.75, 1.5, 0.5)):
+        log_p = scale_mixture(*options)(Tensor(w)).numpy()
+        np.testing.assert_allclose(np.exp(log_p), mixture_density(w, *options), rtol=1e-9)
+        assert np.exp(log_p).sum() * step == pytest.approx(1, abs=1e-6)
+    far = scale_mixture()(Tensor(np.array([1e4, 0.0], "float32"))).numpy()
+    assert np.isfinite(far).all() and far.dtype == "float32"
+    with pytest.raises(ValueError, match="rest_of_pi must be above 0"):
+        scale_mixture(pi=1.0)
+
+
+def test_kl_against_the_mixture_is_right_on_average():
+    options, draws = (0.4, 1.0, 0.1), 4000
+    linear = layer()
+    expected = 0
+    for mus, sigmas in posterior(linear):
+        for mu, sigma in zip(mus.ravel(), sigmas.ravel()):
+            w, step = np.linspace(mu - 12 * sigma, mu + 12 * sigma, 4001, retstep=True)
+            q = np.exp(-((w - mu) ** 2) / (2 * sigma**2)) / (sigma * math.sqrt(2 * math.pi))
+            p = mixture_density(w, *options)
+            expected += (q * (np.log(np.maximum(q, 1e-300)) - np.log(p))).sum() * step
+    linear.log_prior = scale_mixture(*options)
+    many = nn.stack([linear] * draws)  # each replica draws its own
+    found = many.kl().numpy()
+    error = found.std() / math.sqrt(draws)
+    assert abs(found.mean() - expected) < 4 * error < 0.2
+
+
+def test_a_normal_log_prior_agrees_with_the_closed_form():
+    linear, draws, s = layer(sigma=0.8), 4000, 0.8
+    closed = linear.kl().item()
+    linear.log_prior = lambda w: -(w * w) / (2 * s * s) - math.log(s * math.sqrt(2 * math.pi))
+    found = nn.stack([linear] * draws).kl().numpy()
+    assert abs(found.mean() - closed) < 4 * found.std() / math.sqrt(draws) < 0.1
+
+
+def test_gradients_through_the_mixture():
+    model = to_float64(build("bayesian", 2, (3,), output_size=2, log_prior=scale_mixture(), rng=0))
+    parameters = model.parameters()
+
+    def cost(*values):
+        return kl(reseed(nn.with_parameters(model, parameters, values)))
+
+    gradcheck(cost, *(p.data for p in parameters))
+
+
+def test_a_network_with_the_papers_prior_learns():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((200, 2)).astype("float32")
+    y = (x[:, 0] > 0).astype(int)
+    model = classifier(
+        "bayesian", 2, 2, (8,), train_rows=200, native=True, log_prior=scale_mixture(), rng=0
+    )
+    adam = optim.Adam(model.parameters(), lr=1e-2)
+    history = fit(model, x, y, type(model).loss, adam, epochs=30, compiled=True)
+    assert history.losses[-1] < history.losses[0]
+    assert (model.predict_proba(x, rng=0).numpy().argmax(axis=-1) == y).mean() > 0.9
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 5000])
+def test_minibatch_shares_are_those_of_eq_9(count):
+    shares = minibatch_shares(count)
+    assert sum(shares) == pytest.approx(count)
+    for i, share in enumerate(shares[:20], start=1):
+        assert share / count == pytest.approx(2 ** (count - i) / (2**count - 1))
+
+
+def test_the_objectives_of_an_epoch_sum_to_the_bound():
+    """Whatever the shares: sum_i B F_i = KL + the cross-entropy of all N rows."""
+    model = classifier("bayesian", 3, 2, (4,), train_rows=12, native=True, rng=0)
+    x = np.random.default_rng(0).standard_normal((12, 2)).astype("float32")
+    y = np.arange(12) % 3
+    with mean_weights(model):
+        parts = [
+            4 * (functional.cross_entropy(model(Tensor(x[i : i + 4])), y[i : i + 4]).item())
+            + 4 * share / 12 * kl(model).item()
+            for share, i in zip(minibatch_shares(3), (0, 4, 8))
+        ]
+        whole = 12 * functional.cross_entropy(model(Tensor(x)), y).item() + kl(model).item()
+    assert sum(parts) == pytest.approx(whole, rel=1e-5)
 
 
 # --- noise -----------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ TabNet(input_size, hidden_size=64, num_steps=3, relaxation_factor=1.5, num_share
     num_independent=2, virtual_batch_size=128, momentum=0.1, sparsity=0.001, num_classes=None,
     dropout=0.0, attention_size=None, *, rng=None)
 Bayesian(input_size, hidden_sizes=(256, 128), output_size=64, activation='relu', prior_sigma=1.0,
-    posterior_rho=-3.0, samples=32, temperature=1.0, *, rng=None)
+    posterior_rho=-3.0, samples=32, temperature=1.0, log_prior=None, *, rng=None)
 MCDropout(input_size, hidden_sizes=(256, 128), output_size=64, dropout=0.2, activation='relu',
     samples=50, length_scale=0.1, input_dropout=0.0, *, rng=None)
 EBM(input_size, hidden_sizes=(256, 128), activation='silu', dropout=0.0, weight=0.1, penalty=0.01,
