@@ -9,14 +9,16 @@ values and, if the reset is not detached, their gradient is true and can be chec
     U[t] = beta U[t-1] + I[t] - threshold S[t-1]       leaky integrate-and-fire (LIF)
     S[t] = 1 where U[t] > threshold
 
-Time is the axis before the batch: (..., T, B, H).
+Time is the axis before the batch: (..., T, B, H). `lif` does all timesteps in one op; for neurons
+that are reset in another way, `lif_by_steps` is the same composed of plain ones.
 """
 
 from itertools import pairwise, repeat
 
 from . import backend
 from .backend import Kernel, xp
-from .engine import op
+from .engine import Tensor, op
+from .ops import stack
 
 # Ops whose vjp is, on purpose, not their derivative, and why.
 NOT_A_TRUE_GRADIENT = {
@@ -79,11 +81,15 @@ def lif_trace(current, steps, beta, threshold=1.0, initial=0.0, smooth=None):
     """Membrane potentials U and spikes S, each (..., T, B, H), of arrays: the forward scan.
 
     `current` is (..., T, B, H), or (..., 1, B, H) for a current that stays the same; `initial` is
-    the potential before the first step. `smooth(u)` replaces the step by a soft spike.
+    the potential before the first step: a number, or an array (..., B, H) that goes on from an
+    earlier scan, so that above the threshold it has just fired. `smooth(u)` replaces the step by a
+    soft spike.
     """
+    if current.shape[-3] not in (1, steps):
+        raise ValueError(f"a current of {current.shape[-3]} timesteps does not fit steps={steps}")
+    if getattr(initial, "ndim", 0):
+        current, initial = _with_start(current, steps, beta, threshold, initial, smooth), 0.0
     *lead, given, batch, width = current.shape
-    if given not in (1, steps):
-        raise ValueError(f"a current of {given} timesteps does not fit steps={steps}")
     if smooth is None and backend.device() != "cpu":
         sizes = given, steps, batch * width
         membrane = xp.lif_membrane(current, *sizes, beta, threshold, initial)
@@ -93,6 +99,19 @@ def lif_trace(current, steps, beta, threshold=1.0, initial=0.0, smooth=None):
         spikes = xp.empty_like(membrane)
         _fire_through_time(current, membrane, spikes, beta, threshold, initial, smooth)
     return membrane, spikes
+
+
+def _with_start(current, steps, beta, threshold, initial, smooth):
+    """The current whose first timestep alone leads to the first potential, from nothing: so that a
+    scan, which begins with a number, may begin with an array."""
+    *lead, _, batch, width = current.shape
+    whole = xp.empty((*lead, steps, batch, width), current.dtype)
+    whole[...] = current
+    first = initial * beta + current[..., 0, :, :]
+    fired = initial > threshold if smooth is None else smooth(initial - threshold)
+    first -= threshold * fired.astype(current.dtype)
+    whole[..., 0, :, :] = first
+    return whole
 
 
 def _fire_through_time(current, membrane, spikes, beta, threshold, initial, smooth=None):
@@ -168,6 +187,8 @@ def lif(
     slope=10.0,
     detach_reset=True,
     soft=False,
+    initial=0.0,
+    membrane=False,
 ):
     """The spikes of LIF neurons: a current (..., T, B, H) or (..., 1, B, H) -> (..., T, B, H).
 
@@ -180,23 +201,35 @@ def lif(
         surrogate, slope: see SURROGATES.
         detach_reset: treat the reset as a constant in backward.
         soft: fire the surrogate's antiderivative instead of a step.
+        initial: the potential before the first timestep, at rest; or an array (..., B, H), the last
+            one of an earlier call, ``u.data[..., -1, :, :]``, to go on from there. No gradient
+            goes back that way.
+        membrane: whether to return the potentials U in place of the spikes, which are
+            ``spike(u - threshold)``.
     """
     invert_, smooth = SURROGATES[check_surrogate(surrogate)]
-    membrane, spikes = lif_trace(
-        current, steps, beta, threshold, smooth=(lambda u: smooth(u, slope)) if soft else None
+    potential, spikes = lif_trace(
+        current,
+        steps,
+        beta,
+        threshold,
+        initial,
+        smooth=(lambda u: smooth(u, slope)) if soft else None,
     )
 
     def vjp(g):
         # With d[t] = dL/dU[t] (which is dL/dI[t] too) and h[t] = the surrogate at U[t] - threshold,
         #   d[t] = g[t] h[t] + (beta - threshold h[t]) d[t+1],
-        # where the second term in the bracket is the way through the reset.
-        # Nobody needs the membrane any more: its array (..., T, B, H) becomes, one after the other,
-        d = membrane  # U
+        # where the second term in the bracket is the way through the reset. (With U as the result,
+        # g[t] stands in place of g[t] h[t].)
+        # Unless U was returned nobody needs it any more: its array (..., T, B, H) becomes, in turn,
+        d = potential.copy() if membrane else potential  # U
         d -= threshold  # u = U - threshold
         invert_(d, slope)  # 1 / h(u)
         # The bracket, (T - 1, ..., B, H), from the last timestep but one to the first.
         keep = None if detach_reset else by_time(beta - threshold / d)[-2::-1]
-        xp.divide(g, d, out=d)  # g h: and d itself at the last timestep, from where on it is summed
+        # g h: and d itself at the last timestep, from where on it is summed.
+        xp.divide(g, 1.0 if membrane else d, out=d)
         if keep is None:
             *_, batch, width = d.shape
             xp.decaying_sum(d, steps, batch * width, beta, out=d)
@@ -205,4 +238,66 @@ def lif(
                 now += k * later
         return d
 
-    return spikes, vjp
+    return potential if membrane else spikes, vjp
+
+
+RESETS = {
+    "subtract": lambda u, s, threshold: u - threshold * s,
+    "zero": lambda u, s, threshold: u * (1 - s),
+}
+
+
+def lif_by_steps(
+    current,
+    steps,
+    beta,
+    threshold=1.0,
+    surrogate="fast_sigmoid",
+    slope=10.0,
+    detach_reset=True,
+    soft=False,
+    initial=0.0,
+    reset="subtract",
+    delayed=True,
+):
+    """(membrane potentials, spikes), as Tensors, of neurons composed of plain ops: what `lif` does,
+    and easy to change, but T times as many ops. The arguments are those of `lif`, and
+
+    initial: may be a Tensor, into which the gradient goes on.
+    reset: "subtract" the threshold after a spike, or go to "zero".
+    delayed: whether the reset acts one timestep later, when the next current has come; otherwise
+        at once, so that what is left of the potential decays.
+    """
+    if reset not in RESETS:
+        raise ValueError(f"unknown reset {reset!r}: choose one of {', '.join(RESETS)}")
+    if current.shape[-3] not in (1, steps):
+        raise ValueError(f"a current of {current.shape[-3]} timesteps does not fit steps={steps}")
+
+    def fire(u):
+        return spike(u - threshold, surrogate=surrogate, slope=slope, soft=soft)
+
+    def after(u, s):
+        return RESETS[reset](u, s.detach() if detach_reset else s, threshold)
+
+    membrane, spikes = [], []
+    *lead, _, batch, width = current.shape
+    rest = xp.zeros((*lead, batch, width), current.dtype)
+    u = initial + rest
+    s = fire(u) if getattr(initial, "ndim", 0) else Tensor(rest)
+    for t in range(steps):
+        i = current[..., t % current.shape[-3], :, :]
+        u = after(beta * u + i, s) if delayed else beta * after(u, s) + i
+        s = fire(u)
+        membrane.append(u)
+        spikes.append(s)
+    return stack(membrane, axis=-3), stack(spikes, axis=-3)
+
+
+def leaky(current, beta):
+    """The potentials of neurons that do not fire, U[t] = beta U[t-1] + I[t]: (..., T, B, H) -> the
+    same. They are sums, U[t] = sum_s beta^(t-s) I[s] over s <= t: one product with a matrix."""
+    *lead, steps, batch, width = current.shape
+    t = xp.arange(steps)
+    age = t[:, None] - t
+    weights = xp.where(age >= 0, beta ** xp.maximum(age, 0), 0).astype(current.dtype)
+    return (weights @ current.reshape(*lead, steps, batch * width)).reshape(current.shape)

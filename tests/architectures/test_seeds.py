@@ -81,7 +81,7 @@ Hopfield(input_size, num_patterns=64, hidden_size=64, beta=None, update_steps=0,
     num_heads=1, *, rng=None)
 SNN(input_size, hidden_sizes=(256, 128), output_size=64, num_timesteps=25, tau=2.0, threshold=1.0,
     surrogate='fast_sigmoid', slope=10.0, detach_reset=True, soft=False,
-    constant_input=True, *, rng=None)
+    constant_input=True, reset='subtract', delayed_reset=True, readout='rates', *, rng=None)
 ANN2SNN(input_size, hidden_sizes=(256, 128), output_size=None, num_timesteps=64, threshold=1.0,
     percentile=99.9, initial_potential=0.5, *, rng=None)
 AssociativeMemory(input_size, num_layers=2, num_patterns=64, hidden_size=64, beta=None,

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from small_models import normals, to_float64
 
-from architectures import build
-from minigrad import Tensor
+from architectures import build, classifier
+from demos.comparison import rings_and_clusters
+from minigrad import Tensor, fit, optim
+from minigrad.gradcheck import gradcheck
 from minigrad.ops import stack
-from minigrad.spiking import lif, lif_trace, spike
+from minigrad.spiking import leaky, lif, lif_by_steps, lif_trace, spike
 
 STEPS, BETA, THRESHOLD = 12, 0.8, 0.7
 
@@ -116,6 +118,104 @@ def test_detaching_the_reset_makes_a_difference():
     assert np.abs(gradients[0] - gradients[1]).max() > 0.1
 
 
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("detach_reset", [True, False])
+@pytest.mark.parametrize("constant", [False, True])
+def test_the_membrane_is_a_result_too_and_so_is_its_gradient(constant, detach_reset, soft):
+    options = {"detach_reset": detach_reset, "soft": soft, "slope": 5.0}
+    data, g = normals(2, 1 if constant else STEPS, 4, 3) + 0.3, normals(2, STEPS, 4, 3, seed=1)
+    fused, simple = (Tensor(data, requires_grad=True) for _ in range(2))
+    membrane = lif(fused, STEPS, BETA, THRESHOLD, membrane=True, **options)
+    expected, spikes = lif_by_steps(simple, STEPS, BETA, THRESHOLD, **options)
+    np.testing.assert_allclose(membrane.numpy(), expected.numpy(), atol=1e-12)
+    before = membrane.numpy().copy()
+    membrane.backward(g)
+    expected.backward(g)
+    np.testing.assert_allclose(fused.grad, simple.grad, atol=1e-12)
+    np.testing.assert_array_equal(membrane.numpy(), before)  # backward leaves the result alone
+    if not soft:
+        np.testing.assert_array_equal(spikes.numpy(), spike(membrane - THRESHOLD).numpy())
+
+
+@pytest.mark.parametrize("lead", [(), (2,), (2, 3)])
+@pytest.mark.parametrize("constant", [False, True])
+def test_a_scan_in_parts_is_the_scan_in_one(lead, constant):
+    """Bit for bit: the state of a neuron is its potential."""
+    current = (normals(*lead, 1 if constant else STEPS, 4, 5) + 0.5).astype("float32")
+    whole = lif(Tensor(current), STEPS, BETA, THRESHOLD, membrane=True).numpy()
+    parts, state = [], 0.0
+    for begin, end in ((0, 5), (5, 6), (6, STEPS)):
+        part = current if constant else current[..., begin:end, :, :]
+        options = {"initial": state, "membrane": True}
+        parts.append(lif(Tensor(part), end - begin, BETA, THRESHOLD, **options).numpy())
+        state = parts[-1][..., -1, :, :]
+    assert (whole > THRESHOLD)[..., 4, :, :].any() and (whole > THRESHOLD)[..., 5, :, :].any()
+    np.testing.assert_array_equal(np.concatenate(parts, axis=-3), whole)
+    composed, _ = lif_by_steps(Tensor(current), STEPS, BETA, THRESHOLD)
+    np.testing.assert_array_equal(composed.numpy(), whole)
+
+
+def test_a_state_above_the_threshold_has_fired_a_number_is_at_rest():
+    current = np.full((1, 1, 1), 0.5)
+    for initial, expected in ((1.5, 1.25), (np.full((1, 1), 1.5), 0.25)):
+        membrane, _ = lif_trace(current, 1, 0.5, 1.0, initial)
+        assert membrane.item() == expected
+        composed, _ = lif_by_steps(Tensor(current), 1, 0.5, 1.0, initial=initial)
+        assert composed.item() == expected
+
+
+# beta 1/2, current 3/4, as above: U at the six timesteps.
+RESETS = {
+    ("subtract", True): [0.75, 1.125, 0.3125, 0.90625, 1.203125, 0.3515625],
+    ("subtract", False): [0.75, 1.125, 0.8125, 1.15625, 0.828125, 1.1640625],
+    ("zero", True): [0.75, 1.125, 0.0, 0.75, 1.125, 0.0],
+    ("zero", False): [0.75, 1.125, 0.75, 1.125, 0.75, 1.125],
+}
+
+
+@pytest.mark.parametrize("reset, delayed", RESETS)
+def test_resets_by_hand(reset, delayed):
+    current = Tensor(np.full((1, 1, 1), 0.75))
+    membrane, spikes = lif_by_steps(current, 6, 0.5, reset=reset, delayed=delayed)
+    expected = RESETS[reset, delayed]
+    assert membrane.numpy()[:, 0, 0].tolist() == expected
+    assert spikes.numpy()[:, 0, 0].tolist() == [float(u > 1) for u in expected]
+
+
+@pytest.mark.parametrize("reset, delayed", RESETS)
+def test_gradients_of_resets(reset, delayed):
+    options = {"reset": reset, "delayed": delayed, "soft": True, "detach_reset": False}
+
+    def both(current, initial):
+        return stack(lif_by_steps(current, 4, BETA, THRESHOLD, initial=initial, **options))
+
+    gradcheck(both, (2, 4, 3, 2), (3, 2))
+    gradcheck(both, (1, 3, 2), (3, 2))
+    detached = lif_by_steps(
+        Tensor(normals(4, 3, 2), requires_grad=True), 4, BETA, reset=reset, delayed=delayed
+    )
+    assert all(part.requires_grad for part in detached)
+
+
+def test_a_reset_that_nobody_knows_is_refused():
+    with pytest.raises(ValueError, match="unknown reset 'none': choose one of subtract, zero"):
+        lif_by_steps(Tensor(np.zeros((1, 1, 1))), 2, BETA, reset="none")
+    with pytest.raises(ValueError, match="7 timesteps does not fit steps=2"):
+        lif_by_steps(Tensor(np.zeros((7, 1, 1))), 2, BETA)
+
+
+@pytest.mark.parametrize("lead", [(), (2, 3)])
+def test_a_leaky_neuron_that_does_not_fire(lead):
+    current, u = normals(*lead, STEPS, 4, 5), 0.0
+    found = leaky(Tensor(current), BETA)
+    for t in range(STEPS):
+        u = BETA * u + current[..., t, :, :]
+        np.testing.assert_allclose(found.numpy()[..., t, :, :], u, atol=1e-12)
+    gradcheck(leaky, (*lead, 5, 2, 3), beta=BETA)
+    long = leaky(Tensor(np.ones((1200, 1, 1), "float32")), 0.5)  # no power overflows
+    assert long.dtype == "float32" and long.numpy()[-1].item() == pytest.approx(2)
+
+
 # --- the network -----------------------------------------------------------------------------
 
 
@@ -214,6 +314,69 @@ def test_an_input_of_another_length_is_refused_and_the_kind_of_input_is_shown():
         changing(Tensor(normals(7, 5, 3)))
     assert repr(changing).startswith(f"SNN({STEPS} timesteps of its input)")
     assert repr(network()).startswith(f"SNN({STEPS} timesteps of one input)")
+
+
+@pytest.mark.parametrize("readout", ["mean", "max"])
+@pytest.mark.parametrize("lead", [(), (2,)])
+def test_a_readout_of_leaky_neurons(lead, readout):
+    net, x = network(readout=readout), 1.5 * normals(*lead, 5, 3)
+    _, spikes = net.record(x)[-1]
+    v, potentials = 0.0, []
+    for t in range(STEPS):
+        current = spikes.numpy()[..., t, :, :] @ net.readout.weight.data + net.readout.bias.data
+        v = net.beta * v + current
+        potentials.append(v)
+    np.testing.assert_allclose(
+        net(Tensor(x)).numpy(), getattr(np, readout)(potentials, axis=0), atol=1e-12
+    )
+    net(Tensor(x)).sum().backward()
+    assert all(np.abs(p.grad).max() > 1e-3 for p in net.parameters())
+
+
+@pytest.mark.parametrize("reset, delayed", RESETS)
+def test_a_network_with_other_resets(reset, delayed):
+    net, x = network(reset=reset, delayed_reset=delayed), 1.5 * normals(5, 3)
+    current = x @ net.layers[0].weight.data + net.layers[0].bias.data
+    for linear, (membrane, spikes) in zip(net.layers, net.record(x)):
+        expected, fired = lif_by_steps(
+            Tensor(np.broadcast_to(current, (STEPS, *current.shape[-2:]))),
+            STEPS,
+            net.beta,
+            reset=reset,
+            delayed=delayed,
+        )
+        np.testing.assert_allclose(membrane.numpy(), expected.numpy(), atol=1e-12)
+        np.testing.assert_array_equal(spikes.numpy(), fired.numpy())
+        if linear is net.layers[0]:
+            current = fired.numpy() @ net.layers[1].weight.data + net.layers[1].bias.data
+    rates = spikes.numpy().mean(axis=-3)
+    expected = rates @ net.readout.weight.data + net.readout.bias.data
+    np.testing.assert_allclose(net(Tensor(x)).numpy(), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"reset": "zero"},
+        {"reset": "zero", "delayed_reset": False, "readout": "max"},
+        {"delayed_reset": False, "readout": "mean"},
+    ],
+    ids=str,
+)
+def test_other_resets_and_readouts_learn(options):
+    x, y = rings_and_clusters.draw(0)
+    x, y = x[:400], y[:400]
+    model = classifier("snn", 5, 2, (24,), 8, 10, train_rows=400, rng=0, **options)
+    adam = optim.Adam(model.parameters(), lr=1e-2)
+    fit(model, x, y, type(model).loss, adam, epochs=6, compiled=True)
+    assert (model.predict_proba(x).numpy().argmax(axis=-1) == y).mean() > 0.75
+
+
+def test_unknown_resets_and_readouts_are_refused():
+    with pytest.raises(ValueError, match="unknown reset 'half': choose one of subtract, zero"):
+        network(reset="half")
+    with pytest.raises(ValueError, match="unknown readout 'sum': choose one of rates, mean, max"):
+        network(readout="sum")
 
 
 def test_a_silent_network_still_has_a_gradient():
