@@ -413,7 +413,10 @@ def mse(prediction, target):
     if not (hasattr(prediction, "dtype") and hasattr(target, "dtype")):
         refuse_no_arrays(prediction=prediction, target=target)
     if prediction.shape[-2:] != target.shape[-2:]:
-        raise ValueError(f"prediction {prediction.shape} and target {target.shape} differ in shape")
+        raise ValueError(
+            f"prediction {prediction.shape} and target {target.shape} differ in shape: for one "
+            "output and a number for each row, give target[..., None]"
+        )
     difference = prediction - target
     axes = tuple(range(-min(difference.ndim, 2), 0))
     return (difference * difference).mean(axis=axes)

@@ -246,7 +246,10 @@ class Methods:
 
     def __bool__(self):
         if self.size != 1:
-            raise ValueError(f"a Tensor of shape {self.shape} is neither true nor false")
+            raise ValueError(
+                f"a Tensor of shape {self.shape} is neither true nor false: ask x.data.all() or "
+                "x.data.any(); ops.where() chooses element by element"
+            )
         return bool(self.data)
 
     def __float__(self):
