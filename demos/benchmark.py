@@ -4,7 +4,7 @@
     python demos/benchmark.py --only mlp,recorder --quick
     python demos/benchmark.py --peers               # PyTorch, JAX, MyGrad, autograd, if installed
     python demos/benchmark.py --launches            # GPU kernels per training step, without a GPU
-    python demos/benchmark.py --device gpu          # a step's time at 1 to 1,024 replicas
+    python demos/benchmark.py --device gpu          # a step's time at 1 to 4,096 replicas
 
 The hand-written steps are in by_hand/: reading one beside its architecture, whose backward pass is
 the one line ``loss.backward()``, is the other half of the lesson. The measurements are in bench/.
@@ -43,7 +43,8 @@ from minigrad import backend
 
 PARTS = ("recorder", "curves", "memory", "replicas", "training", "process")
 PICTURES = ("ratios.png", "curves.png")
-REPLICAS = (1, 10, 64, 256, 1024)
+REPLICAS = (1, 10, 64, 256, 1024, 4096)
+PATIENCE = 1.0  # seconds: behind a step that takes longer than that there is no larger one
 
 
 @command("benchmark.py")
@@ -88,9 +89,7 @@ def measure(options):
     if options.launches:
         return {"launches": tables.launches(scaling.launches())}
     if options.device:
-        counts = REPLICAS[:2] if options.quick else REPLICAS
-        times = scaling.replicas(counts, seconds)
-        return {"device": backend.device()} | tables.replicas(counts, times)
+        return on_devices(REPLICAS[:2] if options.quick else REPLICAS, seconds)
     if options.peers:
         return {"peers": tables.peers(peers(rounds, seconds), missing())}
 
@@ -114,11 +113,29 @@ def measure(options):
         results["memory"] = tables.memory(scaling.memory())
     if "replicas" in options.only:
         counts = (1, 16)
-        results |= tables.replicas(counts, scaling.replicas(counts, seconds))
+        results["replica_counts"] = list(counts)
+        times = tables.replicas(counts, scaling.replicas(counts, seconds))
+        results["replica_step_seconds"] = times
     if "training" in options.only:
         results["training"] = tables.training(scaling.training())
     if "process" in options.only:
         results["process"] = tables.process(fresh_process(rounds))
+    return results
+
+
+def on_devices(counts, seconds):
+    """Steps on the device in use, eager and compiled, and on the CPU before that."""
+    chosen, name = backend.device(), backend.device_name()
+    results: dict = {"device": name, "replica_counts": list(counts)}
+    for device in dict.fromkeys(("cpu", chosen)):
+        backend.use(device)
+        for compiled in (False, True):
+            times = scaling.replicas(counts, seconds, compiled, PATIENCE)
+            key = f"{device}_{'compiled' if compiled else 'eager'}_step_seconds"
+            results[key] = tables.replicas(counts, times, compiled)
+    if chosen != "cpu":
+        both = results["cpu_compiled_step_seconds"], results[f"{chosen}_compiled_step_seconds"]
+        results["pays_off_from"] = tables.pays_off(scaling.pays_off_from(counts, *both))
     return results
 
 
@@ -168,7 +185,8 @@ def parse(arguments):
     instead.add_argument(
         "--device",
         choices=("cpu", "gpu"),
-        help=f"a step's time there, of {', '.join(map(str, REPLICAS))} replicas at once",
+        help=f"a step's time there and on the CPU, eager and compiled, of "
+        f"{', '.join(map(str, REPLICAS))} replicas at once",
     )
     group = parser.add_argument_group("output")
     group.add_argument(

@@ -11,7 +11,7 @@ from architectures import list_architectures
 from demos import benchmark, by_hand
 from demos.bench import clock, duel, peers, process, scaling, tables
 from demos.bench.duel import NETWORKS
-from minigrad import backend
+from minigrad import backend, strict
 
 
 @pytest.mark.parametrize("name", ["mlp", "snn", "hopfield", "tabnet"])
@@ -57,14 +57,57 @@ def test_a_run_leaves_table_pictures_and_json(tmp_path, capsys):
     assert len(results["duels"]["mlp"]["ratios"]) == 3
 
 
+# A launch takes ten microseconds of the host's time, whatever it does.
+MOST_LAUNCHES = {"tabnet": 350, "bayesian": 65, "snn": 60, "ann2snn": 55}
+
+
 def test_launches_of_all_architectures_without_a_synchronisation(capsys):
     assert benchmark.main(["--launches"]) == 0
     rows = capsys.readouterr().out.splitlines()[2:]
     assert [row.split()[0] for row in rows] == list_architectures()
     for row in rows:
-        _, launches, compiled, waits = row.split()
-        assert 0 < int(compiled) <= int(launches) and waits == "0"
+        name, launches, waits, compiled, graphed = row.split()
+        assert 0 < int(compiled) <= int(graphed) <= int(launches) <= MOST_LAUNCHES.get(name, 50)
+        assert waits == "0"
     assert backend.device() == "cpu"
+
+
+def test_steps_on_devices(monkeypatch, capsys):
+    """With the stand-in as the GPU: a row of each architecture and table; "-" where there is no
+    room, and behind a step that took too long."""
+    monkeypatch.setattr(scaling, "list_architectures", lambda: ["mlp", "snn"])
+    monkeypatch.setattr(benchmark, "PATIENCE", 1e-9)
+    monkeypatch.setattr(backend, "use", lambda device: backend.activate(*LIBRARIES[device]))
+    step = scaling.training_step
+
+    def with_little_room(name, *args, replicas, **options):
+        if name == "snn" and backend.device() == "strict":
+            raise MemoryError("Out of memory")
+        return step(name, *args, replicas=replicas, **options)
+
+    monkeypatch.setattr(scaling, "training_step", with_little_room)
+    backend.activate(*LIBRARIES["strict"])
+    results = benchmark.on_devices((1, 2), 1e-4)
+    assert results["device"] == "the GPU (stand-in, 8 GiB)"
+    assert results["replica_counts"] == [1, 2]
+    for device in ("cpu", "strict"):
+        for kind in ("eager", "compiled"):
+            first, second = results[f"{device}_{kind}_step_seconds"]["mlp"]
+            assert first > 0 and second is None
+    assert results["strict_eager_step_seconds"]["snn"] == [None, None]
+    assert results["pays_off_from"]["snn"] is None
+    printed = capsys.readouterr().out
+    assert printed.count("on the CPU") == printed.count("on the GPU (stand-in, 8 GiB)") == 2
+    assert "snn          none of these" in printed
+    json.dumps(results)
+
+
+LIBRARIES = {"cpu": (np, "cpu"), "strict": (strict, "strict")}
+
+
+def test_from_how_many_replicas_the_gpu_is_faster():
+    cpu, gpu = {"a": [1, 2, None], "b": [1, 2, 3]}, {"a": [2, 3, 4], "b": [2, 2, None]}
+    assert scaling.pays_off_from((1, 10, 64), cpu, gpu) == {"a": 64, "b": None}
 
 
 @pytest.mark.parametrize(

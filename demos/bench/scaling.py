@@ -1,5 +1,6 @@
 """How the cost of a training step grows, and what recording a graph adds to each operation."""
 
+import math
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -172,15 +173,40 @@ def peak(step, x, y):
 # --- architectures ---------------------------------------------------------------------------
 
 
-def replicas(counts, seconds):
-    """{architecture: seconds of a step at each number of replicas}, on the device in use."""
+def replicas(counts, seconds, compiled=False, patience=math.inf):
+    """{architecture: seconds of a step at each number of replicas}, on the device in use.
+
+    None where the device has no room, and behind a step that took longer than `patience`.
+    """
+    times = {name: [] for name in list_architectures()}
+    for name, row in times.items():
+        for n in counts:
+            too_long = row and (row[-1] is None or row[-1] > patience)
+            row.append(None if too_long else step_seconds(name, n, seconds, compiled))
+            backend.give_back_memory()
+    return times
+
+
+def step_seconds(name, count, seconds, compiled):
+    try:
+        step = training_step(name, lookup(name).options, replicas=count, compiled=compiled)
+        step()
+        step()  # of the compiled step, the check
+        return seconds_per_call(step, seconds)
+    except MemoryError:
+        return None
+
+
+def pays_off_from(counts, cpu, gpu):
+    """{architecture: the first number of replicas with which the GPU is faster, or None}."""
     return {
-        name: [
-            seconds_per_call(training_step(name, lookup(name).options, replicas=n), seconds)
-            for n in counts
-        ]
-        for name in list_architectures()
+        name: next((n for n, a, b in zip(counts, cpu[name], gpu[name]) if faster(b, a)), None)
+        for name in cpu
     }
+
+
+def faster(seconds, than):
+    return seconds is not None and (than is None or seconds < than)
 
 
 def training():
@@ -201,8 +227,8 @@ def training():
 
 
 def launches():
-    """{architecture: (kernel launches, host synchronisations, launches of the compiled step)}, as
-    CuPy would do it.
+    """{architecture: (kernel launches, host synchronisations, of the compiled step the launches,
+    and the kernels in its graph)}, as CuPy would do it.
 
     Counted by the stand-in for CuPy, which needs no GPU.
     """
@@ -212,15 +238,21 @@ def launches():
     try:
         result = {}
         for name in list_architectures():
-            counts = []
+            counted = []
             for compiled in (False, True):
                 step = training_step(name, lookup(name).options, compiled=compiled)
                 step()
                 step()  # of the compiled step, the check; the next one is a replay
                 with strict.counting() as counters:
                     step()
-                counts += [counters.launches, counters.synchronisations]
-            result[name] = tuple(counts[:3])
+                counted.append(counters)
+            eager, replay = counted
+            result[name] = (
+                eager.launches,
+                eager.synchronisations,
+                replay.launches,
+                replay.graphed,
+            )
         return result
     finally:
         backend.use("cpu")

@@ -59,14 +59,25 @@ def memory(result):
     return result
 
 
-def replicas(counts, times):
+def replicas(counts, times, compiled=False):
     """One row for each architecture, one column for each number of replicas."""
-    print(f"\nA training step of R replicas at once, on the {backend.device().upper()}")
+    kind = "compiled training step" if compiled else "training step"
+    print(f"\nA {kind} of R replicas at once, on {backend.device_name()}")
     print(f"{'R':<12}" + "".join(f"{n:>12,}" for n in counts) + f"{'last / first':>14}")
     for name, seconds in times.items():
         row = "".join(f"{time(t):>12}" for t in seconds)
-        print(f"{name:<12}{row}{seconds[-1] / seconds[0]:>14.1f}")
-    return {"replica_counts": list(counts), "replica_step_seconds": times}
+        whole = None not in seconds
+        ratio = f"{seconds[-1] / seconds[0]:.1f}" if whole else "-"
+        print(f"{name:<12}{row}{ratio:>14}", flush=True)
+    return times
+
+
+def pays_off(counts):
+    """From how many replicas on."""
+    print("\nThe GPU is faster from so many replicas on, both compiled")
+    for name, count in counts.items():
+        print(f"{name:<12}{count or 'none of these':>14}")
+    return counts
 
 
 def training(times):
@@ -87,15 +98,18 @@ def process(times):
 
 def launches(counts):
     print("One training step on a GPU, counted by the stand-in for CuPy")
-    print(f"{'architecture':<14}{'kernel launches':>16}{'compiled':>10}{'synchronisations':>18}")
-    for name, (kernels, synchronisations, compiled) in counts.items():
-        print(f"{name:<14}{kernels:>16}{compiled:>10}{synchronisations:>18}")
-    keys = ("launches", "synchronisations", "compiled_launches")
+    print(f"{'':<14}{'kernel launches':>16}{'synchronisations':>18}", end="")
+    print(f"{'compiled':>10}{'kernels in its graph':>22}")
+    for name, (kernels, synchronisations, compiled, graphed) in counts.items():
+        print(f"{name:<14}{kernels:>16}{synchronisations:>18}{compiled:>10}{graphed:>22}")
+    keys = ("launches", "synchronisations", "compiled_launches", "graphed_kernels")
     return {name: dict(zip(keys, counted)) for name, counted in counts.items()}
 
 
 def time(seconds):
-    """Three figures and the unit that fits: 63.1 us, 1.46 ms, 2.30 s."""
+    """Three figures and the unit that fits: 63.1 us, 1.46 ms, 2.30 s; None, "-"."""
+    if seconds is None:
+        return "-"
     units = {"s": 1, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
     unit = next((u for u, scale in units.items() if abs(seconds) >= scale), "ns")
     number = seconds / units[unit]
