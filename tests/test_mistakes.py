@@ -160,7 +160,7 @@ MISTAKES = [
         "a decision on many numbers",
         lambda: 1 if w(2) > 0 else 0,
         r"a Tensor of shape \(2,\) is neither true nor false",
-        r"\.data\.all\(\) or \.data\.any\(\)",
+        r"ask x\.data\.all\(\) or x\.data\.any\(\)",
     ),
     (
         "one row without a batch",
