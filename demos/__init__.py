@@ -1,7 +1,8 @@
 """What a person runs: compare (in a notebook: notebook), predict, benchmark, signatures, curvature,
 regression, sweep.
 
-What is behind them stands in the folders; lessons/ is run file by file, from 01 on.
+What is behind them stands in the folders; lessons/ is run file by file, from 01 on, and
+examples/ show how to solve problems of one's own.
 """
 
 from importlib.util import find_spec

@@ -30,6 +30,15 @@ class History:
     validation: list = field(default_factory=list)
     seconds: list = field(default_factory=list)
 
+    def __repr__(self):
+        says = [f"{len(self.losses)} epoch{'s' * (len(self.losses) != 1)}"]
+        for what, losses in (("loss", self.losses), ("validation", self.validation)):
+            if losses:
+                first, last = numpy.mean(losses[0]), numpy.mean(losses[-1])
+                mean = "mean " * bool(numpy.ndim(losses[0]))
+                says.append(f"{mean}{what} {first:.3g} to {last:.3g}")
+        return f"History({', '.join(says)})"
+
 
 def training_step(model, loss, optimizer, clip_norm=None, clip_value=None):
     """step(x, y): one minibatch forward, backward and the optimizer; the losses (...), an array.

@@ -6,6 +6,7 @@ import pytest
 from minigrad import fit, functional, nn, optim
 from minigrad.data import minibatches, train_test_split
 from minigrad.engine import Tensor
+from minigrad.training import History
 
 # --- splitting -------------------------------------------------------------------------------
 
@@ -200,3 +201,10 @@ def test_fit_trains_in_the_dtype_of_the_parameters():
     x, y = np.ones((4, 2), int), np.zeros(4, int)
     fit(model, x, y, loss, optim.SGD(model.parameters()), epochs=1)
     assert seen == ["float32"]
+
+
+def test_a_history_shows_how_it_went():
+    assert repr(History()) == "History(0 epochs)"
+    one = History(losses=[np.float32(0.6931), np.float32(0.05)], validation=[0.7, 0.1])
+    assert repr(one) == "History(2 epochs, loss 0.693 to 0.05, validation 0.7 to 0.1)"
+    assert repr(History([np.array([1.0, 3.0])])) == "History(1 epoch, mean loss 2 to 2)"

@@ -1,10 +1,16 @@
 """The README shows what really happens."""
 
 import contextlib
+import csv
 import io
 import json
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
+
+import numpy as np
 
 from demos import compare
 
@@ -27,6 +33,26 @@ def test_the_code_prints_what_the_readme_says(tmp_path, monkeypatch):
 def test_every_file_that_it_points_to_exists():
     links = re.findall(r"\]\((?!http)([^)#]+)\)", README)
     assert links and not [link for link in links if not (ROOT / link).exists()]
+
+
+def test_a_csv_is_learnt_kept_and_predicted_in_another_process(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    learn, predict = re.search(r"(python .* --save)\n(python .*predict.py .*)\n", README).groups()
+    rng = np.random.default_rng(0)
+    lines = [f"{a},{b},{'rose' if a > b else 'tulip'}" for a, b in rng.normal(size=(60, 2))]
+    Path("flowers.csv").write_text("\n".join(["width,height,species", *lines]))
+    Path("new_flowers.csv").write_text("height,width\n-1,1\n2,-1\n")
+    _, command, *arguments = shlex.split(learn)
+    assert command == "demos/compare.py"
+    quick = ["--only", "bayesian", "--replicas", "3", "--epochs", "20", "--no-plots"]
+    assert compare.main([*arguments, *quick]) == 0
+    _, command, *arguments = shlex.split(predict)
+    found = subprocess.run(
+        [sys.executable, ROOT / command, *arguments], capture_output=True, text=True, check=True
+    )
+    header, first, second = csv.reader(found.stdout.splitlines())
+    assert header == ["class", "p(rose)", "p(tulip)", "total", "aleatoric", "epistemic"]
+    assert (first[0], second[0]) == ("rose", "tulip")
 
 
 def test_its_guest_competes(tmp_path, capsys):
