@@ -643,6 +643,44 @@ def test_one_array_for_two_inputs():
         assert np.array_equal(compiled(x, y).data, x - y * 2)
 
 
+def test_an_input_that_the_step_writes_into():
+    compiled = minigrad.compile(lambda x: (x.__imul__(2), Tensor(x) + 1)[1])
+    for k in range(4):
+        x = batch(seed=k)[0]
+        expected = x * 2 + 1
+        assert np.array_equal(compiled(x).data, expected) and np.array_equal(x + 1, expected)
+    read_only = np.broadcast_to(np.float32(1), (3, 2))
+    twice = minigrad.compile(lambda x: Tensor(x) * 2)
+    assert [twice(read_only).data.sum() for _ in range(3)] == [12, 12, 12]
+
+
+def test_states_that_are_views_of_one_another():
+    whole = np.zeros((4, 3), np.float32)
+    column, rows, empty = whole[:, 1], whole[1:3], whole[4:]
+
+    def step(x):
+        column[...] = x[:, 0]
+        y = xp.asarray(whole) * 2
+        rows[...] = x[1:3] * y[1:3]
+        return y + whole, column.sum() + empty.sum()
+
+    compiled = minigrad.compile(step)
+    for k in range(4):
+        x, before = batch(4, seed=k)[0], whole.copy()
+        expected, after = bits(*step(x)), whole.copy()
+        whole[...] = before
+        alone = run_alone(compiled.source, copied(compiled.state), [x]) if k else step(x)
+        whole[...] = before
+        assert bits(*compiled(x)) == expected == bits(*alone)
+        assert np.array_equal(whole, after)
+
+
+def test_states_that_overlap_in_part_are_refused():
+    whole = np.zeros(6, np.float32)
+    first, second = whole[:4], whole[2:]
+    assert "overlap in memory" in refused(minigrad.compile(lambda x: first + second + x), whole[2:])
+
+
 ITERATOR, ONES = itertools.count(), itertools.repeat(1.0).__next__
 GENERATOR, DICE = np.random.default_rng(0), random.Random(0)
 UNSEEN = {

@@ -97,7 +97,7 @@ class Program:
         return self.recording.graph == is_recording() and expected == [
             (isinstance(given, Tensor), array.shape, array.dtype, array.strides)
             for given in inputs
-            for array in [given.data if isinstance(given, Tensor) else given]
+            for array in [array_of(given)]
         ]
 
     def changes(self):
@@ -175,9 +175,9 @@ class Compiled:
             program.renew_guards()
             self.replay = program.replay
             return program.replay(*inputs)
-        before = Moment(program.recording)
+        before = Moment(program.recording, inputs)
         result = without_graph(self.step(*inputs))
-        after = Moment(program.recording)
+        after = Moment(program.recording, inputs)
         before.restore()
         program.renew_guards()
         replayed = program.replay(*inputs)
@@ -214,7 +214,7 @@ def first_wrong_line(program, inputs, kept):
     step had there (`kept`, a copy of the result of each recorded call)."""
     scope = dict(program.replay.__globals__)
     for (value, _), given in zip(program.recording.inputs, inputs):
-        scope[value.name] = given.data if isinstance(given, Tensor) else given
+        scope[value.name] = array_of(given)
     for place, before, _ in program.recording.numbers:
         scope[before.name] = place.get()
     for (line, call), following in itertools.pairwise([*program.lines, ("", None)]):
@@ -261,10 +261,14 @@ def first_difference(recording, other) -> Any:
 class Moment:
     """All that a step can change, as it is now: `restore` brings it back."""
 
-    def __init__(self, recording):
-        states = [content for value, content in recording.states.items() if value.root is value]
-        self.arrays = [(a, a.copy()) for a in states if hasattr(a, "dtype")]
-        self.noise = [(g, backend.noise_state(g)) for g in states if not hasattr(g, "dtype")]
+    def __init__(self, recording, inputs):
+        written = {value.root for call in recording.calls for value in call.written}
+        arrays = [a for value, a in recording.states.items() if value.root in written]
+        values = [value for value, _ in recording.inputs]
+        arrays += [array_of(a) for value, a in zip(values, inputs) if value in written]
+        self.arrays = [(a, a.copy()) for a in arrays]
+        noise = [g for g in recording.states.values() if not hasattr(g, "dtype")]
+        self.noise = [(g, backend.noise_state(g)) for g in noise]
         self.places = [(place, place.get()) for place, *_ in recording.numbers]
         grads = [(p, p.get()) for p in recording.places if p.role == "gradient"]
         self.places += grads
@@ -285,6 +289,10 @@ class Moment:
             or any(str(backend.noise_state(g)) != str(then) for g, then in self.noise)
             or any(not same_grads(place.get(), then) for place, then in self.places)
         )
+
+
+def array_of(given):
+    return given.data if isinstance(given, Tensor) else given
 
 
 def without_graph(result):

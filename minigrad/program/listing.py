@@ -89,6 +89,9 @@ def parameters(recording, used):
 def cut(recording, view):
     """How a parameter is a view of its optimizer's flat array."""
     array, whole = recording.states[view], recording.states[view.root]
+    if not (view.is_in_order and view.root.is_in_order):
+        offset = backend.address(array) - backend.address(whole)
+        return f'np.ndarray({view.shape}, "{view.dtype}", {view.root}, {offset}, {view.strides})'
     first = (backend.address(array) - backend.address(whole)) // array.itemsize
     flat = view.root.name if whole.ndim == 1 else f"{view.root}.reshape(-1)"
     return f"{flat}[{first}:{first + array.size}].reshape{array.shape}"

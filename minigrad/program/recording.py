@@ -138,7 +138,7 @@ def _argument(recorder, recording, name, given):
 def _wrap_states(recorder, recording):
     """An Array for each array, changing number or generator that the step can reach: {Place: it}.
 
-    The largest arrays first, since a smaller one may be a view of them, as a parameter is of its
+    In the order of addresses, since one may be a view of another, as a parameter is of its
     optimizer's flat array.
     """
     kept: dict[int, Any] = {}  # the places of what is wrapped, each array once
@@ -151,23 +151,29 @@ def _wrap_states(recorder, recording):
     names = state_names([place.path for place in kept.values()])
     arrays: list[tuple] = []
     wrapped: dict[Any, Any] = {}
-    roots: list[tuple] = []  # (begin, end, Value)
     for place in kept.values():
         content, name = place.content, names[place.path]
         if type(content) is recorder.raw:
-            arrays.append((content, name))
+            begin, end = extent(content)
+            arrays.append((begin, -end, content, name))
         elif place.role == "number":
             wrapped[place] = Array(content, Value(content, "state", name))
         else:
             value = Value(content, "state", name)
             recording.states[value] = content
             wrapped[place] = Draws(content, value)
-    for array, name in sorted(arrays, key=lambda item: -item[0].nbytes):
-        begin = backend.address(array)
-        inside = [root for first, end, root in roots if first <= begin < end]
-        value = Value(array, "state", name, *inside[:1])
-        if not inside:
-            roots.append((begin, begin + array.nbytes, value))
+    root, last = None, 0  # the first Value at these addresses, and where it ends
+    for begin, end, array, name in sorted(arrays, key=lambda item: item[:2]):
+        if begin >= last:
+            root = None
+        elif -end > last:
+            raise CannotRecord(
+                f"{name} and {root} overlap in memory: give the step the whole array of which both "
+                "are parts as a variable, too"
+            )
+        value = Value(array, "state", name, root)
+        if root is None:
+            root, last = value, -end
         recorder.known[id(array)] = Array(array, value)
         recording.states[value] = array
     for place in recording.places:
@@ -176,6 +182,13 @@ def _wrap_states(recorder, recording):
             if new is not place.content:
                 wrapped[place] = new
     return wrapped
+
+
+def extent(array):
+    """The addresses of its first byte and of the one after its last."""
+    steps = [max(n - 1, 0) * stride for n, stride in zip(array.shape, array.strides)]
+    begin = backend.address(array) + sum(step for step in steps if step < 0)
+    return begin, begin + sum(map(abs, steps)) + array.itemsize
 
 
 def _with_arrays(content, known):
