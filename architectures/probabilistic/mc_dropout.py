@@ -12,7 +12,7 @@ Learning", ICML 2016.
 
     symbol   name                                   shape / value
     q          keep probability, 1 - dropout rate      scalar
-    z_l        masks, 0 or 1 / q                      (S, ..., B, H)
+    z_l        masks, 0 or 1 / q                      (S, ..., B, H); (S, ..., 1, H) at prediction
     l          prior length scale                     scalar                    1 / weight
     N          training points                        scalar
     W_l, b_l   weights and biases of layer l          (..., D, H), (..., 1, H)
@@ -25,7 +25,8 @@ Learning", ICML 2016.
 Dropout is a variational posterior over the weights: a mask on a layer's inputs switches rows of the
 next weight matrix off. The decay is the KL of that posterior against a Gaussian prior, per point.
 So the masks stay on at prediction, and the spread of the sampled predictions is the model's
-uncertainty. All S masks are drawn in one pass over x with a leading axis of length S.
+uncertainty. All S masks are drawn in one pass over x with a leading axis of length S; each is one
+network, the same for all points of the pass.
 
 In Eq. 7, whose p is the probability to keep, the decay of M_l is q l^2 / (2 N) for masks of 0 and
 1, with the model precision 1 of a classifier. The masks here are inverted: the matrix that acts is
@@ -37,8 +38,8 @@ Deviation: nothing is dropped from the input by default: of two features both wo
 
 from itertools import pairwise
 
-from minigrad import functional, nn
-from minigrad.backend import host_rng
+from minigrad import Tensor, functional, nn
+from minigrad.backend import host_rng, xp
 from minigrad.checks import check_not_negative, check_sizes, check_widths
 
 from ..regression import Regressor
@@ -46,10 +47,17 @@ from ..uncertainty import SamplingClassifier
 
 
 class MonteCarloDropout(nn.Dropout):
-    """Inverted dropout that stays on in evaluation mode."""
+    """Inverted dropout that stays on in evaluation mode.
+
+    While training every row has a mask of its own. At prediction all rows of a pass share one: each
+    sample is then one thinned network, and what it says of a point depends on no other point.
+    """
 
     def forward(self, x):
-        return functional.dropout(x, self.rate, self.noise) if self.rate else x
+        if self.training or not self.rate:
+            return super().forward(x)
+        ones = xp.ones((*x.shape[:-2], 1, x.shape[-1]), x.dtype)
+        return x * functional.dropout(Tensor(ones), self.rate, self.noise)
 
 
 class MCDropout(nn.Module):
