@@ -26,15 +26,12 @@ if __name__ == "__main__":
 import numpy as np
 
 import minigrad
-from architectures.uncertainty import SamplingClassifier
-from demos.comparison import keeping, seeds
+from demos.comparison import keeping
 from demos.comparison.guests import guest
 from demos.comparison.own_data import filled, new_rows, standardised_as
-from demos.comparison.prediction import in_passes, predict_rows
+from demos.comparison.prediction import predict_with_parts
 from demos.shell.arguments import Parser, natural_number
 from demos.shell.output import replace_file, require_replaceable
-
-PARTS = ("total", "aleatoric", "epistemic")
 
 
 @command("predict.py")
@@ -54,7 +51,7 @@ def main(arguments=None):
     rows = read(options.rows, kept, replica)
     x = standardised_as(rows, kept.mean[replica], kept.deviation[replica])
     seed = kept.seeds[0] if options.seed is None else options.seed
-    text = as_csv(kept.classes, *predict(network, x, seed))
+    text = as_csv(kept.classes, *predict_with_parts(network, x, seed))
     if options.out:
         replace_file(options.out, text)
     else:
@@ -113,24 +110,6 @@ def read(path, kept, replica):
         how = f"the {kept.made_by['imputed']} of its column's training rows"
         say(f"{missing:,} of {rows.size:,} values are missing: {how} stands for each")
     return filled(rows.copy(), kept.fill[replica])
-
-
-def predict(network, x, seed):
-    """(class probabilities (N, C), {part: uncertainty (N,)}) of rows x (N, D).
-
-    The parts are those of a network that samples, and none of another.
-    """
-    if not isinstance(network, SamplingClassifier):
-        return predict_rows(network, x, seed), {}
-    noise = seeds.prediction(seed, 0)
-
-    def mean_and_parts(rows):
-        found = network.uncertainty(rows, rng=noise)
-        parts = [found[part].numpy()[:, None] for part in PARTS]
-        return np.concatenate([found["mean"].numpy(), *parts], axis=-1)  # (B, C + 3)
-
-    found = in_passes(mean_and_parts, x)
-    return found[:, : -len(PARTS)], dict(zip(PARTS, found[:, -len(PARTS) :].T))
 
 
 def as_csv(classes, probabilities, uncertainties):

@@ -96,6 +96,15 @@ def test_a_run_is_reproducible_and_looking_changes_nothing(name, protocol, monke
     accuracy = (first.predictions == TASK.y_test).mean(axis=-1)
     assert np.array_equal(first.accuracy, accuracy)
     assert again.grid.shape == (20, 20, 5)
+    assert again.doubts.keys() == (
+        again.maps.keys() if name in ("bayesian", "mc_dropout") else set()
+    )
+    for where, doubt in again.doubts.items():
+        assert doubt.shape == again.maps[where].shape[:2] and (doubt >= 0).all() and doubt.any()
+    if name == "tabnet":
+        np.testing.assert_allclose(again.masks.sum(axis=-1), np.ones(4), rtol=1e-4)
+    else:
+        assert again.masks is None
     shapes = {epoch: frame.shape for epoch, frame in again.frames.items()}
     assert shapes == {0: (10, 10, 5), 1: (10, 10, 5), 2: (20, 20, 5)}
     assert sorted(again.accuracy)[1] == again.accuracy[again.shown]
@@ -148,7 +157,18 @@ def test_the_replica_in_pictures_is_the_median_of_the_watched(monkeypatch):
     monkeypatch.setattr(training, "GRID", 4)
     outcome = train(Entry("hopfield", TASK, replace(RECIPE, boundaries=True)))
     assert outcome.accuracy[outcome.shown] == np.median(outcome.accuracy)
-    assert seen == [outcome.shown] * 3
+    assert seen[:3] == [outcome.shown] * 3
+    # And of those that did worst and best one map each, of what has come of them.
+    assert (
+        seen[3:]
+        == list(outcome.extremes)
+        == [np.argmin(outcome.accuracy), np.argmax(outcome.accuracy)]
+    )
+    assert list(outcome.maps) == [
+        (outcome.shown, 0),
+        (outcome.shown, 1),
+        *((k, 2) for k in seen[2:]),
+    ]
     assert outcome.shown != 0  # or this would not tell the median from the first
     assert training.median(np.array([0.5, 0.9, 0.1, 0.7])) == 0  # no lucky one of two
 

@@ -18,6 +18,7 @@ from demos.comparison.ranking import rank, rank_all
 from demos.comparison.rings_and_clusters import rings_and_clusters
 from demos.comparison.training import Entry, Recipe, train
 from demos.page import build
+from demos.pictures.data import projection
 
 SEEDS = (3, 4, 5)
 HOSTILE = '</script><img src=x onerror="document.title=1">'
@@ -37,13 +38,13 @@ def competed(task, seeds, names=("mlp", "ebm"), **options):
     return [train(Entry(name, task, recipe)) for name in names], recipe
 
 
-def rings(**options):
+def rings(names=("mlp", "ebm"), **options):
     task = rings_and_clusters(SEEDS)
-    outcomes, recipe = competed(task, SEEDS, **options)
+    outcomes, recipe = competed(task, SEEDS, names, **options)
     return {"shared": rank(outcomes, task.bayes_accuracy)}, task, recipe
 
 
-def hostile(tmp_path, features):
+def hostile(tmp_path, features, names=("mlp", "ebm")):
     """Data of which every name would like to be something else."""
     rng = np.random.default_rng(0)
     quoted = '"' + HOSTILE.replace('"', '""') + '"'
@@ -57,7 +58,7 @@ def hostile(tmp_path, features):
     path = tmp_path / "<i>.csv"
     path.write_text("\n".join([",".join(head), *rows]), encoding="utf-8")
     task = task_from_file(path, "kind", SEEDS)
-    outcomes, recipe = competed(task, SEEDS, boundaries=features == 2)
+    outcomes, recipe = competed(task, SEEDS, names, boundaries=features == 2)
     return {"shared": rank(outcomes)}, task, recipe
 
 
@@ -82,39 +83,92 @@ class Reader(HTMLParser):
 
 
 def unpacked(packed, classes):
-    """What pack() packed, in thousandths: [(n, n, C)]."""
+    """What pack() packed, in thousandths: [(n, n, C)]; the doubts, if there are any, come last."""
     low, high = np.frombuffer(zlib.decompress(base64.b64decode(packed["bytes"])), np.uint8).reshape(
         2, -1
     )
     steps = np.stack([low, high], axis=-1).reshape(-1).view("<i2")
     frames = []
     for n in packed["sizes"]:
-        planes, steps = steps[: classes * n * n].reshape(classes, n, n), steps[classes * n * n :]
-        planes = planes.cumsum(axis=-1)
-        planes[-1] = 1000 - planes.sum(axis=0)
+        size = packed["planes"] * n * n
+        planes, steps = steps[:size].reshape(-1, n, n).cumsum(axis=-1), steps[size:]
+        planes[classes - 1] = 1000 - planes[:classes].sum(axis=0)
         frames.append(planes.transpose(1, 2, 0))
     assert not len(steps)
     return frames
 
 
 def test_the_numbers_on_the_page_are_those_of_the_run():
-    rankings, task, recipe = rings()
+    rankings, task, recipe = rings(names=("mlp", "bayesian"))
     known = json.loads(Reader(build.page(rankings, task, recipe, COMMAND)).holds["data"])
     assert known["frames"] == [0, 1, 2] and known["command"] == COMMAND
+    left, right, bottom, top = task.extent
     for one, shown in zip(rankings["shared"], known["protocols"]["shared"]["standings"]):
         outcome = one.outcome
         assert shown["accuracies"] == outcome.accuracy
         assert shown["place"] == one.place and shown["ties"] == list(one.ties)
         assert shown["confusion"] == outcome.confusion.tolist()
-        assert shown["here"].startswith(f"here {100 * np.median(outcome.accuracy):.1f} %, all ")
-        frames = unpacked(known["maps"][shown["map"]], 5)
-        assert [len(frame) for frame in frames] == [9, 9, 24]
-        for frame, probabilities in zip(frames, outcome.frames.values()):
-            assert abs(frame / 1000 - probabilities).max() < 0.5001e-3
-        x = task.x_test[outcome.shown]
-        right = [true == guess for *_, true, guess in shown["points"]]
-        assert np.mean(right) == outcome.accuracy[outcome.shown]
-        np.testing.assert_allclose([point[:2] for point in shown["points"]], x, atol=1e-3)
+        worst, best = outcome.extremes
+        assert outcome.accuracy[worst] == min(outcome.accuracy)
+        assert outcome.accuracy[best] == max(outcome.accuracy)
+        assert shown["shown"] == {"median": outcome.shown, "best": best, "worst": worst}
+        assert len({outcome.shown, best, worst}) == 3  # or this would not tell them apart
+        for replica in shown["shown"].values():
+            frames = unpacked(known["maps"][shown["map"]][str(replica)], 5)
+            assert [len(frame) for frame in frames] == (
+                [9, 9, 24] if replica == outcome.shown else [9]
+            )
+            places = [place for place in outcome.maps if place[0] == replica]
+            for frame, place in zip(frames, places):
+                parts = [outcome.maps[place]]
+                if outcome.name == "bayesian":
+                    parts.append(outcome.doubts[place][..., None])
+                assert abs(frame / 1000 - np.concatenate(parts, axis=-1)).max() < 0.5001e-3
+            x, y = task.x_test[replica], task.y_test[replica]
+            points = np.array(known["points"][str(replica)])
+            assert np.array_equal(points[:, 2], y)
+            assert (
+                np.mean(points[:, 2] == shown["guesses"][str(replica)]) == outcome.accuracy[replica]
+            )
+            np.testing.assert_allclose(
+                left + points[:, 0] * (right - left) / 1000, x[:, 0], atol=0.0051
+            )
+            np.testing.assert_allclose(
+                bottom + points[:, 1] * (top - bottom) / 1000, x[:, 1], atol=0.0051
+            )
+
+
+def test_places_are_in_the_datas_own_units(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 2)) * [1e-3, 5e6] + [2, 1e8]
+    np.savez(tmp_path / "data.npz", x=x, y=np.arange(60) % 3)
+    task = task_from_file(tmp_path / "data.npz", None, SEEDS)
+    for replica in range(3):
+        left, right, bottom, top = build.reach(task, replica)
+        share = np.array([point[:2] for point in build.points(task, replica)]) / 1000
+        found = share * [right - left, top - bottom] + [left, bottom]
+        rows = [np.abs(x - point).max(axis=1).argmin() for point in found]
+        nearest = np.array([x[np.argmin(((x - p) / [1e-3, 5e6]) ** 2 @ [1, 1])] for p in found])
+        assert len(rows) == 12
+        assert (np.abs(found - nearest) < [1e-5, 5e4]).all()
+
+
+def test_more_features_than_two_are_projected_and_masks_are_shown(tmp_path):
+    rankings, task, recipe = hostile(tmp_path, 4, names=("tabnet", "mlp"))
+    known = build.contents(rankings, task, recipe, COMMAND)
+    assert not known["maps"] and not known["reach"]
+    assert known["axes"][0].startswith("component 1: ")
+    shown = {one["label"]: one for one in known["protocols"]["shared"]["standings"]}
+    assert shown["MLP"]["masks"] == []
+    assert {name for name, *_ in shown["TabNet"]["masks"]} == set(task.feature_names)
+    steps = np.array([shares for _, *shares in shown["TabNet"]["masks"]])
+    np.testing.assert_allclose(steps.sum(axis=0), np.ones(4), rtol=1e-3)
+    for replica, points in known["points"].items():
+        x, y, _ = projection(task, replica)
+        points = np.array(points)
+        assert np.array_equal(points[:, 2], y[-len(points) :])
+        for k in range(2):
+            assert np.corrcoef(points[:, k], x[-len(points) :, k])[0, 1] > 0.9999
 
 
 def test_no_finite_or_other_number_breaks_a_map():
@@ -213,8 +267,7 @@ def visit(browser, path, text, width=1600):
     browser.size(width, 900)
     browser.ask("Page.navigate", url=path.as_uri())
     browser.until("document.readyState === 'complete'")
-    maps = browser.run("report.frames.length && report.protocols.shared.standings.length")
-    browser.until(f"maps.length === {maps} && !waiting.size && find('epoch-says').textContent")
+    browser.until("maps.length && !waiting.size && find('epoch-says').textContent")
 
 
 def complaints(browser):
@@ -255,6 +308,42 @@ def test_a_browser_shows_the_networks_numbers_where_the_mouse_is(browser, tmp_pa
     assert browser.run("find('epoch-says').textContent") == "untrained"
     assert all(a != b for a, b in zip(last, browser.run(pictures)))
     assert browser.run(read) != before
+    assert not complaints(browser)
+
+
+def test_a_browser_shows_other_replicas_and_doubts(browser, tmp_path):
+    rankings, task, recipe = rings(names=("mlp", "bayesian"))
+    visit(browser, tmp_path / "report.html", build.page(rankings, task, recipe, COMMAND))
+    cross = "state.cursor = placeAt(maps[0], [0.25, 0.75]); drawCursor()"
+    read = "maps.map(({bars}) => bars.map(({number}) => number.textContent))"
+    assert not browser.run("find('epoch').disabled")
+    for name in ("best", "worst", "median"):
+        browser.run(f"document.querySelector('[name=replica][value={name}]').click()")
+        settled(browser)
+        browser.run(cross)
+        says = browser.run("maps.map(({says, unsure}) => [says.textContent, unsure.textContent])")
+        assert browser.run("find('epoch').disabled") == (name != "median")
+        for one, shown, (title, unsure) in zip(rankings["shared"], browser.run(read), says):
+            outcome = one.outcome
+            worst, best = outcome.extremes
+            replica = {"best": best, "worst": worst, "median": outcome.shown}[name]
+            map = outcome.maps[replica, 2]
+            at = round(0.75 * (len(map) - 1)), round(0.25 * (len(map) - 1))
+            assert abs(np.array(shown, float) - map[at]).max() < 0.5001e-3
+            assert title.replace("\xa0", " ").startswith(
+                f"here {100 * outcome.accuracy[replica]:.1f}"
+            )
+            p = map[at].astype(float)
+            assert abs(float(unsure.split()[1].strip(",")) + (p * np.log(p)).sum()) < 0.02
+            if outcome.name == "bayesian":
+                doubt = outcome.doubts[replica, 2][at]
+                assert abs(float(unsure.split()[3]) - doubt) < 0.0056
+    pictures = "maps.map(({plane}) => plane.toDataURL())"
+    seen = [browser.run(pictures)]
+    for paint in ("confidence", "doubt"):
+        browser.run(f"document.querySelector('[name=paint][value={paint}]').click()")
+        seen.append(browser.run(pictures))
+    assert all(len(set(some)) == 3 for some in zip(*seen))
     assert not complaints(browser)
 
 

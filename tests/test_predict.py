@@ -87,7 +87,9 @@ def test_all_of_an_outcome_is_read_again(tmp_path, task):
     recipe = Recipe(seeds=(3, 4), epochs=2, keep=True)
     entry = Entry("ann2snn", task, recipe)
     outcome = train(entry)
-    outcome.frames = {2: np.zeros((2, 2, 3)), 10: np.ones((2, 2, 3))}
+    outcome.shown = 1
+    outcome.maps = {(1, 2): np.zeros((2, 2, 3)), (0, 10): np.ones((2, 2, 3)), (1, 10): np.ones(3)}
+    outcome.doubts = {(1, 10): np.ones((2, 2))}
     keeping.keep(tmp_path, entry, outcome)
     again = keeping.read(keeping.path_of(tmp_path, "ann2snn", "shared")).outcome()
     assert list(again.frames) == [2, 10]

@@ -20,6 +20,7 @@ from demos.comparison.training import Outcome, fresh
 from demos.shell.ending import Refusal
 
 FOLDER = "models"
+PLANES = ("maps", "doubts")  # of an Outcome: {(replica, epoch): array}
 
 
 def path_of(folder, name, protocol):
@@ -102,10 +103,11 @@ def fingerprint_of_rows(task, replica):
 def named_parts(outcome):
     """(name, value) of all of an Outcome but its state, for `minigrad.save`."""
     for part in fields(outcome):
-        if part.name not in ("state", "frames"):
+        if part.name not in ("state", *PLANES):
             yield f"outcome.{part.name}", getattr(outcome, part.name)
-    for epoch, frame in outcome.frames.items():
-        yield f"frame.{epoch}", frame
+    for name in PLANES:
+        for (replica, epoch), plane in getattr(outcome, name).items():
+            yield f"{name}.{replica}.{epoch}", plane
 
 
 # --- reading ---------------------------------------------------------------------------------
@@ -167,14 +169,14 @@ class Kept:
 
     def outcome(self):
         """The Outcome of all replicas."""
-        parts, frames = {}, {}
+        parts = {name: {} for name in PLANES}
         for name, value in self.extras.items():
-            kind, _, rest = name.partition(".")
+            kind, *rest = name.split(".")
             if kind == "outcome":
-                parts[rest] = value
-            elif kind == "frame":
-                frames[int(rest)] = value
-        return Outcome(**parts, frames=dict(sorted(frames.items())), state=self.state)
+                parts[rest[0]] = value
+            elif kind in PLANES:
+                parts[kind][tuple(map(int, rest))] = value
+        return Outcome(**parts, state=self.state)
 
 
 def read(path):

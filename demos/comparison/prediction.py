@@ -1,9 +1,10 @@
-"""What trained replicas predict: class probabilities of rows, and of a grid for the pictures."""
+"""What trained replicas predict, of rows, and of a grid for the pictures; what they looked at."""
 
 import math
 
 import numpy as np
 
+from architectures.uncertainty import SamplingClassifier
 from demos.comparison import seeds
 from minigrad import backend, nn
 
@@ -31,6 +32,25 @@ def predict_rows(model, x, seed, first=0):
     return in_passes(lambda part: model.predict_proba(part, rng=noise).numpy(), x)
 
 
+def predict_with_parts(network, x, seed):
+    """(class probabilities (N, C), {part: uncertainty (N,) in nats}) of rows x (N, D).
+
+    The parts are those of a network that samples (see architectures/uncertainty.py), and none of
+    another.
+    """
+    if not isinstance(network, SamplingClassifier):
+        return predict_rows(network, x, seed), {}
+    noise, names = seeds.prediction(seed, 0), ("total", "aleatoric", "epistemic")
+
+    def mean_and_parts(rows):
+        found = network.uncertainty(rows, rng=noise)
+        parts = [found[name].numpy()[:, None] for name in names]
+        return np.concatenate([found["mean"].numpy(), *parts], axis=-1)  # (B, C + 3)
+
+    found = in_passes(mean_and_parts, x)
+    return found[:, : -len(names)], dict(zip(names, found[:, -len(names) :].T))
+
+
 def in_passes(function, x):
     """function(rows), for some rows of x (..., N, D) after the other; the results in one array."""
     rows = max(ROWS_PER_PASS // math.prod(x.shape[:-2]), 32)
@@ -39,9 +59,14 @@ def in_passes(function, x):
 
 
 def predict_grid(model, replica, extent, n, seed):
-    """Class probabilities (n, n, C) of one replica, from the bottom left upwards."""
+    """(class probabilities (n, n, C) of one replica, its epistemic uncertainty (n, n) in nats).
+
+    From the bottom left upwards; None in place of the uncertainty if it does not sample.
+    """
     points = backend.asarray(grid_points(extent, n))
-    return predict_rows(nn.unstack(model, replica), points, seed).reshape(n, n, -1)
+    probabilities, parts = predict_with_parts(nn.unstack(model, replica), points, seed)
+    doubt = parts["epistemic"].reshape(n, n) if parts else None
+    return probabilities.reshape(n, n, -1), doubt
 
 
 def grid_points(extent, n):
@@ -49,6 +74,26 @@ def grid_points(extent, n):
     left, right, bottom, top = extent
     x, y = np.meshgrid(np.linspace(left, right, n), np.linspace(bottom, top, n))
     return np.stack([x.ravel(), y.ravel()], axis=-1).astype(np.float32)
+
+
+def mean_masks(model, x):
+    """On which features a network that chooses them looks, over all rows of x (R, N, D) on average.
+
+    (steps + 1, D): the mask of each step, and their importance in all; None if it does not choose.
+    """
+    if not hasattr(model.backbone, "feature_masks"):
+        return None
+    total = 0.0
+    for start in range(0, len(x), REPLICAS_PER_PASS):
+        some = slice(start, start + REPLICAS_PER_PASS)
+        network = nn.unstack(model, some).backbone
+
+        def all_masks(rows, network=network):
+            masks, importance = network.feature_masks(rows)
+            return np.concatenate([masks.numpy(), importance.numpy()[None]])  # (steps + 1, r, B, D)
+
+        total += in_passes(all_masks, x[some]).mean(axis=-2).sum(axis=1)
+    return total / len(x)
 
 
 def share_right(probabilities, y):

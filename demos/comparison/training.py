@@ -7,7 +7,13 @@ import numpy as np
 
 from architectures import classifier, lookup
 from demos.comparison import seeds
-from demos.comparison.prediction import confusion, predict, predict_grid, share_right
+from demos.comparison.prediction import (
+    confusion,
+    mean_masks,
+    predict,
+    predict_grid,
+    share_right,
+)
 from demos.comparison.task import Task
 from minigrad import backend, fit, nn, optim
 
@@ -62,7 +68,9 @@ class Outcome:
     confusion: np.ndarray  # (C, C) counts over all replicas: row = true class, column = predicted
     train_seconds: float  # of all replicas together, without prediction
     shown: int = 0  # the replica in pictures of single ones: the median of the watched
-    frames: dict = field(default_factory=dict)  # {epoch: (n, n, C)}: see `grid`; 0: untrained
+    maps: dict = field(default_factory=dict)  # {(replica, epoch): (n, n, C)}: see `frames`
+    doubts: dict = field(default_factory=dict)  # the same places: (n, n), if the network samples
+    masks: np.ndarray | None = None  # (steps + 1, D) of a network that chooses features
     extra: dict = field(default_factory=dict)
     has_own_objective: bool = False  # whether the other protocol would train it differently
     colour: str | None = None  # in pictures; None: that of its family
@@ -74,12 +82,25 @@ class Outcome:
         return f"Outcome({self.label}, {self.protocol}: {accuracy:.1f} %, {replicas})"
 
     @property
-    def grid(self):
-        """The class probabilities in the plane that the replica shown gives, (GRID, GRID, C).
+    def frames(self):
+        """{epoch: class probabilities in the plane}, of the replica shown; epoch 0: untrained.
 
-        None if nobody asked for boundaries. Those of earlier epochs are (FRAME, FRAME, C).
+        (GRID, GRID, C) after the last epoch, (FRAME, FRAME, C) before. Empty if nobody asked for
+        boundaries. `maps` has, beside these, the last epoch of the `extremes`, (FRAME, FRAME, C);
+        `doubts` the epistemic uncertainty in nats, wherever there is a map.
         """
-        return self.frames[max(self.frames)] if self.frames else None
+        return {epoch: map for (replica, epoch), map in self.maps.items() if replica == self.shown}
+
+    @property
+    def grid(self):
+        """The last of the frames; None if there is none."""
+        return self.frames[max(self.frames)] if self.maps else None
+
+    @property
+    def extremes(self):
+        """(the worst, the best) of the watched replicas."""
+        order = by_accuracy(self.accuracy)
+        return order[0], order[-1]
 
     @property
     def diverged(self):
@@ -239,17 +260,25 @@ def examine(entry, model, x_train, x_test, on_the_way):
     finished = model.finish(x_train)
     guesses = predict(finished, x_test, seed)
     accuracy = share_right(guesses, task.y_test)
-    shown = median(accuracy[:WATCHED])
+    shown = median(accuracy)
     found = {
         "accuracy": accuracy.tolist(),
         "predictions": guesses.argmax(axis=-1),
         "confusion": confusion(guesses, task.y_test),
         "shown": shown,
-        "frames": {},
+        "masks": mean_masks(finished, x_test),
+        "maps": {},
+        "doubts": {},
     }
     for epoch, then in on_the_way.items():
-        n = GRID if epoch == entry.recipe.epochs else FRAME
-        found["frames"][epoch] = predict_grid(then, shown, task.extent, n, seed)
+        last = epoch == entry.recipe.epochs
+        order = by_accuracy(accuracy)
+        for replica in {shown: None, order[0]: None, order[-1]: None} if last else [shown]:
+            n = GRID if last and replica == shown else FRAME
+            where = (replica, epoch)
+            found["maps"][where], doubt = predict_grid(then, replica, task.extent, n, seed)
+            if doubt is not None:
+                found["doubts"][where] = doubt
     if entry.recipe.keep:
         found["state"] = finished.state_dict()
     if finished is not model:
@@ -258,6 +287,12 @@ def examine(entry, model, x_train, x_test, on_the_way):
     return found
 
 
-def median(values):
-    """The index of the middle value; of the lower one of two."""
-    return int(np.argsort(values, kind="stable")[(len(values) - 1) // 2])
+def by_accuracy(accuracy):
+    """The watched replicas, the worst first."""
+    return np.argsort(accuracy[:WATCHED], kind="stable").tolist()
+
+
+def median(accuracy):
+    """The middle one of the watched replicas; the lower one of two."""
+    order = by_accuracy(accuracy)
+    return order[(len(order) - 1) // 2]

@@ -20,11 +20,13 @@ from demos.comparison.results import finite
 from demos.comparison.table import footnotes
 from demos.comparison.takeaways import takeaways
 from demos.comparison.training import GRID
-from demos.pictures.boundaries import bayes_probabilities, here_and_all
+from demos.pictures.boundaries import bayes_probabilities
+from demos.pictures.data import projection
 from demos.pictures.palette import class_colours, colour, marker, member
 
 FOLDER = Path(__file__).parent
-MOST_POINTS = 400  # of a map's test points are shown
+MOST_POINTS = 400  # test points of a replica are shown
+MOST_FEATURES = 40  # have a line in the table of masks: those that count most
 
 
 def page(rankings, task, recipe, command):
@@ -63,10 +65,11 @@ def contents(rankings, task, recipe, command):
     outcomes = [one.outcome for standings in rankings.values() for one in standings]
     n = len(task.class_names)
     has_maps = outcomes[0].grid is not None
+    replicas = sorted({k for one in outcomes for k in replicas_of(one).values()})
     return {
         "task": task.name,
         "features": task.feature_names,
-        "extent": task.extent,
+        "axes": axes(task),
         "classes": [
             {"name": name, "colour": to_hex(shade), "marker": marker(c)}
             for c, (name, shade) in enumerate(zip(task.class_names, class_colours(n)))
@@ -74,8 +77,11 @@ def contents(rankings, task, recipe, command):
         "ceiling": task.bayes_accuracy,
         "bayes": pack([bayes_probabilities(task, GRID)]) if has_maps and task.posterior else None,
         "frames": list(outcomes[0].frames),  # their epochs
-        # Whoever trains the same under both protocols has one map.
-        "maps": {key(one): pack(one.frames.values()) for one in outcomes if one.frames},
+        # Whoever trains the same under both protocols has the same maps.
+        "maps": {key(one): maps(one) for one in outcomes if one.maps},
+        # Of each replica: its test points, and the reach of the plane in its data's own units.
+        "points": {k: points(task, k) for k in replicas},
+        "reach": {k: reach(task, k) for k in replicas} if has_maps else {},
         "epochs": recipe.epochs,
         "watched": len(outcomes[0].accuracy_history),
         "replicas": len(recipe.seeds),
@@ -112,10 +118,12 @@ def standing(one, task):
         "loss": rounded(outcome.loss_history.mean(axis=0)),
         "accuracy": rounded(outcome.accuracy_history.mean(axis=0)),
         "confusion": outcome.confusion.tolist(),
-        "shown": outcome.shown,
-        "here": here_and_all(one),
-        "points": points(outcome, task) if outcome.frames else [],
         "map": key(outcome),
+        "shown": replicas_of(outcome),
+        "guesses": {
+            k: outcome.predictions[k][:MOST_POINTS].tolist() for k in replicas_of(outcome).values()
+        },
+        "masks": masks(outcome, task),
     }
 
 
@@ -129,34 +137,103 @@ def rounded(values):
     return finite(float(f"{value:.5g}") for value in values.tolist())
 
 
-def points(outcome, task):
-    """The test points of the replica shown: [x, y, true class, predicted class]."""
-    x, y = task.x_test[outcome.shown], task.y_test[outcome.shown]
-    guesses = outcome.predictions[outcome.shown]
-    return [
-        [float(f"{a:.4g}"), float(f"{b:.4g}"), int(true), int(guess)]
-        for (a, b), true, guess in zip(x[:MOST_POINTS], y, guesses)
-    ]
+def replicas_of(outcome):
+    """{what it is: the replica}: those that can be looked at."""
+    worst, best = outcome.extremes
+    named = {"median": outcome.shown, "best": best, "worst": worst}
+    last = max((epoch for _, epoch in outcome.maps), default=None)
+    return {
+        name: replica
+        for name, replica in named.items()
+        if last is None or (replica, last) in outcome.maps
+    }
 
 
-def pack(frames):
-    """Class probabilities [(n, n, C)] in thousandths, compressed: {"sizes": [n], "bytes": base64}.
+# --- points ------------------------------------------------------------------------------------
 
-    Each frame is C planes. In a plane stands how much each number is more than its left neighbour;
-    in the last class's plane stands, instead of its probabilities, what all classes of a point
-    lack to 1000: almost always 0. All low bytes come first, then all high bytes.
+
+def axes(task):
+    """What the plane of the points shows: two features, or a projection of more."""
+    *_, names = projection(task)
+    return [str(name) for name in names]
+
+
+def points(task, replica):
+    """The test points of a replica: [x, y, class], in thousandths of the plane's width and height.
+
+    The plane is the maps'; with any other number of features than two it is the projection of the
+    pictures, as far as nearly all points lie.
+    """
+    x, y, _ = projection(task, replica)
+    test = slice(-task.x_test.shape[1], None)
+    if len(task.feature_names) == 2:
+        left, right, bottom, top = task.extent
+        low, high = np.array([left, bottom]), np.array([right, top])
+    else:
+        low, high = np.percentile(x, [0.5, 99.5], axis=0)
+        margin = np.maximum(0.1 * (high - low), 0.05)
+        low, high = low - margin, high + margin
+    places = 1000 * (x[test][:MOST_POINTS] - low) / (high - low)
+    places = np.rint(places.clip(-1e6, 1e6)).astype(int)
+    return np.column_stack([places, y[test][:MOST_POINTS]]).tolist()
+
+
+def reach(task, replica):
+    """[left, right, bottom, top] of the maps, in the data's own units."""
+    mean, deviation = task.scale(replica)
+    own = np.array(task.extent).reshape(2, 2) * deviation[:, None] + mean[:, None]
+    return np.nan_to_num(own).ravel().tolist()
+
+
+# --- maps --------------------------------------------------------------------------------------
+
+
+def maps(outcome):
+    """{replica: what `pack` makes of its maps}: of the median all epochs, of others the last."""
+    found = {}
+    for replica in replicas_of(outcome).values():
+        places = [place for place in outcome.maps if place[0] == replica]
+        found[replica] = pack(
+            [outcome.maps[place] for place in places],
+            [outcome.doubts[place] for place in places if place in outcome.doubts],
+        )
+    return found
+
+
+def pack(frames, doubts=()):
+    """Class probabilities [(n, n, C)], compressed: {"sizes": [n], "planes": P, "bytes": base64}.
+
+    Each frame is C planes, in thousandths. In a plane stands how much each number is more than its
+    left neighbour; in the last class's plane stands, instead of its probabilities, what all classes
+    of a point lack to 1000: almost always 0. If there are doubts, [(n, n)], they are one plane
+    more, in thousandths of a nat. All low bytes come first, then all high bytes.
     """
     planes = []
-    for frame in frames:
+    for k, frame in enumerate(frames):
         thousandths = np.rint(1000 * np.nan_to_num(frame)).astype("<i2").transpose(2, 0, 1)
         thousandths[-1] = 1000 - thousandths.sum(axis=0)
+        if len(doubts):
+            doubt = np.rint(1000 * np.nan_to_num(doubts[k])).astype("<i2")
+            thousandths = np.concatenate([thousandths, doubt[None]])
         planes.append(np.diff(thousandths, axis=-1, prepend=np.int16(0)).ravel())
     low_then_high = np.concatenate(planes).astype("<i2").view(np.uint8).reshape(-1, 2).T
     packed = zlib.compress(low_then_high.tobytes(), 6)
     return {
         "sizes": [len(frame) for frame in frames],
+        "planes": len(thousandths),
         "bytes": base64.b64encode(packed).decode(),
     }
+
+
+def masks(outcome, task):
+    """Of a network that chooses features: [(feature, its share in each step, in all)]."""
+    if outcome.masks is None:
+        return []
+    most = np.argsort(-outcome.masks[-1], kind="stable")[:MOST_FEATURES]
+    return [[task.feature_names[k], *rounded(outcome.masks[:, k])] for k in most.tolist()]
+
+
+# --- words -------------------------------------------------------------------------------------
 
 
 def recipe_in_words(task, recipe):

@@ -6,14 +6,15 @@ const find = (id) => document.getElementById(id);
 const dark = matchMedia("screen and (prefers-color-scheme: dark)");
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
-// What is looked at. `cursor` is a place in the maps, as fractions from the left and the bottom.
+// What is looked at. `cursor` is a place in the plane, in the data's own units.
 const hasMaps = report.frames.length > 0;
 const steps = hasMaps ? report.frames : Array.from({ length: report.epochs }, (_, k) => k + 1);
 const state = {
   protocol: Object.keys(report.protocols)[0],
   step: steps.length - 1,
   read: null, // the epoch under the mouse in a chart
-  cursor: [0.5, 0.5],
+  replica: "median", // or "best" or "worst" of each architecture
+  cursor: null,
   marked: null, // [true class, predicted class]
   hidden: new Set(), // labels whose curves are switched off
   sort: { key: "place", descending: false },
@@ -63,9 +64,15 @@ function marker(c) {
     svg("path", { d: SHAPES[marker], fill: colour }));
 }
 
-// --- the probabilities: see pack() in build.py --------------------------------------------------
+// --- the replica shown, and the probabilities: see pack() in build.py -----------------------------
 
-async function unpack({ sizes, bytes }) {
+const replicaOf = (one) => one.shown[state.replica] ?? one.shown.median;
+const here = (one) => {
+  const accuracy = `${percent(one.accuracies[replicaOf(one)])} %`;
+  return report.replicas === 1 ? accuracy : `here ${accuracy}, all ${one.says.replace(" %", "")}`;
+};
+
+async function unpack({ sizes, planes, bytes }) {
   const packed = Uint8Array.from(atob(bytes), (character) => character.charCodeAt(0));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
   const data = new Uint8Array(await new Response(stream).arrayBuffer());
@@ -73,17 +80,17 @@ async function unpack({ sizes, bytes }) {
   const classes = report.classes.length;
   let at = 0;
   return sizes.map((n) => {
-    const values = new Int16Array(classes * n * n); // class by class, row by row from the bottom
+    const values = new Int16Array(planes * n * n); // class by class, row by row from the bottom
     const total = new Int16Array(n * n);
-    for (let c = 0; c < classes; c++)
+    for (let c = 0; c < planes; c++)
       for (let k = 0, value = 0; k < n * n; k++, at++) {
         if (k % n === 0) value = 0;
         value += ((data[half + at] << 24) >> 16) | data[at];
-        const p = c < classes - 1 ? value : 1000 - total[k] - value;
+        const p = c === classes - 1 ? 1000 - total[k] - value : value;
         values[c * n * n + k] = p;
         total[k] += p;
       }
-    return { n, values };
+    return { n, values, hasDoubt: planes > classes };
   });
 }
 
@@ -93,64 +100,107 @@ function probabilities({ n, values }, [x, y]) {
   return report.classes.map((_, c) => values[c * n * n + k]);
 }
 
+/** How unsure the prediction is in all, and the part of it on which the samples disagree: nats. */
+function uncertainty(frame, at) {
+  const total = probabilities(frame, at).reduce((sum, p) => sum - (p > 0 ? (p / 1000) * Math.log(p / 1000) : 0), 0);
+  if (!frame.hasDoubt) return { total };
+  const { n, values } = frame;
+  const k = Math.round(at[1] * (n - 1)) * n + Math.round(at[0] * (n - 1));
+  return { total, epistemic: Math.min(total, values[report.classes.length * n * n + k] / 1000) };
+}
+
 // --- the maps ---------------------------------------------------------------------------------
 
 const SIDE = 256; // pixels of the painted plane; points and cross-hair are drawn finer
 const BARS = 7; // of more classes only the most probable have a bar
 const rgb = (hex) => [1, 3, 5].map((k) => parseInt(hex.slice(k, k + 2), 16));
-let maps = []; // for each standing: {one, frames, canvas, plane, bars}
+const chosen = (name) => document.querySelector(`[name=${name}]:checked`).value;
+let maps = []; // for each standing: {one, figure, says, canvas, plane, bars, unsure}
 let bayes = null;
+let mostDoubt = 0; // in thousandths of a nat
 
 async function buildMaps() {
-  if (!hasMaps) return;
-  const box = find("maps");
-  const made = await Promise.all(standings().map(async (one) => {
-    const canvas = element("canvas", { tabindex: 0, role: "img",
-      "aria-label": `Map of ${one.label}, ${one.here}. Arrow keys move the cross-hair.` });
-    const plane = element("canvas", { width: SIDE, height: SIDE });
-    const bars = report.classes.slice(0, BARS).map(() => {
-      const [fill, number] = [element("i"), element("b")];
-      return { row: element("div", { class: "bar" }, "", element("span", {}, fill), number), fill, number };
-    });
-    const figure = element("figure", { class: "map" },
-      element("figcaption", {}, one.label, element("small", {}, unbroken(one.here))),
-      canvas, ...bars.map((bar) => bar.row));
-    one.frames ??= await unpack(report.maps[one.map]);
-    canvas.addEventListener("pointermove", (event) => pointAt(canvas, event));
-    canvas.addEventListener("pointerdown", (event) => pointAt(canvas, event));
-    canvas.addEventListener("keydown", moveByKey);
-    return { one, figure, canvas, plane, bars };
+  maps = await Promise.all(standings().map(async (one) => {
+    const made = { one, canvas: element("canvas", { role: "img" }), says: element("small"), bars: [],
+      plane: element("canvas", { width: SIDE, height: SIDE }), unsure: element("p", { class: "unsure" }) };
+    if (hasMaps) {
+      made.bars = report.classes.slice(0, BARS).map(() => {
+        const [fill, number] = [element("i"), element("b")];
+        return { row: element("div", { class: "bar" }, "", element("span", {}, fill), number), fill, number };
+      });
+      one.unpacked ??= Object.fromEntries(await Promise.all(
+        Object.entries(report.maps[one.map]).map(async ([replica, packed]) => [replica, await unpack(packed)])));
+      made.canvas.setAttribute("tabindex", 0);
+      for (const kind of ["pointermove", "pointerdown"])
+        made.canvas.addEventListener(kind, (event) => pointAt(made, event));
+      made.canvas.addEventListener("keydown", (event) => moveByKey(made, event));
+    }
+    made.figure = element("figure", { class: "map" }, element("figcaption", {}, one.label, made.says),
+      made.canvas, ...made.bars.map((bar) => bar.row), ...(hasMaps ? [made.unsure] : []));
+    return made;
   }));
   if (report.bayes) bayes ??= (await unpack(report.bayes))[0];
-  maps = made;
-  box.replaceChildren(...maps.map((map) => map.figure));
+  for (const { n, values, hasDoubt } of standings().flatMap((one) => Object.values(one.unpacked ?? {}).flat()))
+    if (hasDoubt) mostDoubt = values.subarray(report.classes.length * n * n).reduce((a, b) => Math.max(a, b), mostDoubt);
+  find("doubt-choice").hidden = !mostDoubt;
+  find("maps").replaceChildren(...maps.map((map) => map.figure));
+  nameMaps();
 }
 
-function pointAt(canvas, event) {
-  const box = canvas.getBoundingClientRect();
-  const inside = (value) => Math.min(1, Math.max(0, value));
-  state.cursor = [inside((event.clientX - box.left) / box.width), inside(1 - (event.clientY - box.top) / box.height)];
+/** Each map says which replica it shows, and how that did. */
+function nameMaps() {
+  for (const { one, says, canvas } of maps) {
+    says.textContent = unbroken(here(one));
+    canvas.setAttribute("aria-label", hasMaps
+      ? `Map of ${one.label}, ${here(one)}. Arrow keys move the cross-hair.`
+      : `Test points of ${one.label}, ${here(one)}.`);
+  }
+}
+
+/** What a map shows now: of the median replica there is a frame for each step, of others the last. */
+function frameOf({ one }) {
+  const frames = one.unpacked[replicaOf(one)];
+  return frames[Math.min(state.step, frames.length - 1)];
+}
+
+const inside = (value) => Math.min(1, Math.max(0, value));
+const reachOf = ({ one }) => report.reach[replicaOf(one)];
+
+/** A place in the plane as fractions of a map's width and height, and back. */
+function fractions(map, [x, y]) {
+  const [left, right, bottom, top] = reachOf(map);
+  return [inside((x - left) / (right - left)), inside((y - bottom) / (top - bottom))];
+}
+
+function placeAt(map, [u, v]) {
+  const [left, right, bottom, top] = reachOf(map);
+  return [left + inside(u) * (right - left), bottom + inside(v) * (top - bottom)];
+}
+
+function pointAt(map, event) {
+  const box = map.canvas.getBoundingClientRect();
+  state.cursor = placeAt(map, [(event.clientX - box.left) / box.width, 1 - (event.clientY - box.top) / box.height]);
   soon(drawCursor);
 }
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] };
 
-function moveByKey(event) {
+function moveByKey(map, event) {
   const arrow = ARROWS[event.key];
   if (!arrow) return;
   event.preventDefault();
   const far = event.shiftKey ? 0.1 : 0.02;
-  state.cursor = state.cursor.map((value, k) => Math.min(1, Math.max(0, value + far * arrow[k])));
+  state.cursor = placeAt(map, fractions(map, state.cursor).map((value, k) => value + far * arrow[k]));
   drawCursor();
-  find("spoken").textContent = `${place()}: ` + maps.map((map) => {
-    const p = probabilities(map.one.frames[state.step], state.cursor);
+  find("spoken").textContent = `${place()}: ` + maps.map((other) => {
+    const p = probabilities(frameOf(other), fractions(other, state.cursor));
     const most = p.indexOf(Math.max(...p));
-    return `${map.one.label}: ${report.classes[most].name}, ${(p[most] / 1000).toFixed(3)}`;
+    return `${other.one.label}: ${report.classes[most].name}, ${(p[most] / 1000).toFixed(3)}`;
   }).join("; ");
 }
 
-/** Probabilities, or their winner, on SIDE x SIDE pixels: bilinear between the grid's points. */
-function upsample({ n, values }, visit) {
+/** Probabilities, winner and doubt on SIDE x SIDE pixels: bilinear between the grid's points. */
+function upsample({ n, values, hasDoubt }, visit) {
   const classes = report.classes.length;
   const p = new Float32Array(classes);
   for (let row = 0; row < SIDE; row++) {
@@ -160,14 +210,17 @@ function upsample({ n, values }, visit) {
       const x = ((column + 0.5) / SIDE) * (n - 1);
       const left = Math.min(Math.floor(x), n - 2);
       const [u, v] = [x - left, y - bottom];
+      const between = (plane) => {
+        const k = plane * n * n + bottom * n + left;
+        return (1 - v) * ((1 - u) * values[k] + u * values[k + 1]) +
+          v * ((1 - u) * values[k + n] + u * values[k + n + 1]);
+      };
       let winner = 0;
       for (let c = 0; c < classes; c++) {
-        const k = c * n * n + bottom * n + left;
-        p[c] = ((1 - v) * ((1 - u) * values[k] + u * values[k + 1]) +
-          v * ((1 - u) * values[k + n] + u * values[k + n + 1])) / 1000;
+        p[c] = between(c) / 1000;
         if (p[c] > p[winner]) winner = c;
       }
-      visit(row * SIDE + column, p, winner);
+      visit(row * SIDE + column, p, winner, hasDoubt ? between(classes) : 0);
     }
   }
 }
@@ -178,22 +231,37 @@ function boundary(winners) {
     (k % SIDE && winners[k - 1] !== winner) || (k >= SIDE && winners[k - SIDE] !== winner)));
 }
 
-function paintPlane(plane, frame) {
+// What tells the classes' regions apart without their colours: where a class has a stroke.
+const near = (value, step) => ((value % step) + step) % step < 1;
+const STROKES = [
+  () => false,
+  (x, y) => near(x + y, 12),
+  (x, y) => near(x - y, 12),
+  (x) => near(x, 9),
+  (x, y) => near(y, 9),
+  (x, y) => near(x, 13) || near(y, 13),
+  (x, y) => near(x + y, 17) || near(x - y, 17),
+];
+
+function paintPlane({ plane, ...map }) {
+  const frame = frameOf(map);
   const context = plane.getContext("2d");
   const picture = context.createImageData(SIDE, SIDE);
-  const ground = dark.matches ? 24 : 255;
+  const [ground, ink] = dark.matches ? [24, 255] : [255, 0];
   const colours = report.classes.map(({ colour }) => rgb(colour));
   const winners = new Uint8Array(SIDE * SIDE);
-  const confidence = document.querySelector("[name=paint]:checked").value === "confidence";
-  upsample(frame, (k, p, winner) => {
+  const paint = chosen("paint");
+  const strokes = find("show-strokes").checked && paint === "class";
+  upsample(frame, (k, p, winner, doubt) => {
     winners[k] = winner;
+    const stroke = strokes && STROKES[winner % STROKES.length](k % SIDE, Math.floor(k / SIDE));
+    const grey = paint === "doubt" ? (frame.hasDoubt ? doubt / mostDoubt : 0) : p[winner];
     for (let channel = 0; channel < 3; channel++) {
       let mixed = 0;
-      if (confidence) mixed = dark.matches ? 24 + 200 * p[winner] : 255 - 200 * p[winner];
-      else {
+      if (paint === "class") {
         for (let c = 0; c < p.length; c++) mixed += p[c] * colours[c][channel];
-        mixed = ground + 0.5 * (mixed - ground);
-      }
+        mixed = ground + (stroke ? 0.75 : 0.5) * (mixed - ground);
+      } else mixed = ground + 0.85 * grey * (ink - ground);
       picture.data[4 * k + channel] = mixed;
     }
     picture.data[4 * k + 3] = 255;
@@ -215,67 +283,94 @@ function paintBayes(picture) {
   });
 }
 
+const PAINTS = {
+  class: () => "",
+  confidence: () => "The darker, the more probable the winner.",
+  doubt: () => "The darker, the more the samples of a network disagree: its epistemic uncertainty, up to " +
+    `${(mostDoubt / 1000).toFixed(2)} nats. A network that does not sample has none.`,
+};
+
 function paintPlanes() {
-  for (const map of maps) paintPlane(map.plane, map.one.frames[state.step]);
+  if (hasMaps) maps.forEach(paintPlane);
+  find("paint-says").textContent = PAINTS[chosen("paint")]();
+  find("spoken").textContent = find("paint-says").textContent;
   drawCursor();
 }
 
 /** The painted plane, the points and the cross-hair of all maps, and their bars. */
 function drawCursor() {
-  for (const { one, canvas, plane, bars } of maps) {
+  for (const map of maps) {
+    const { one, canvas, plane } = map;
     const side = Math.round(canvas.clientWidth * devicePixelRatio);
     if (canvas.width !== side) canvas.width = canvas.height = side;
     const context = canvas.getContext("2d");
-    context.drawImage(plane, 0, 0, side, side);
-    if (find("show-points").checked) drawPoints(context, side, one.points);
-    const frame = one.frames[state.step];
-    const [x, y] = state.cursor.map((value) => (Math.round(value * (frame.n - 1)) / (frame.n - 1)) * side);
-    for (const [width, colour] of [[3, dark.matches ? "#000" : "#fff"], [1.2, dark.matches ? "#fff" : "#000"]]) {
-      context.lineWidth = width * devicePixelRatio;
-      context.strokeStyle = colour;
-      context.stroke(new Path2D(`M${x} 0V${side}M0 ${side - y}H${side}`));
+    if (hasMaps) context.drawImage(plane, 0, 0, side, side);
+    else {
+      context.fillStyle = getComputedStyle(document.body).getPropertyValue("--panel");
+      context.fillRect(0, 0, side, side);
     }
-    const p = probabilities(frame, state.cursor);
-    const most = Math.max(...p);
-    const shown = p.map((_, c) => c);
-    if (shown.length > BARS) shown.sort((a, b) => p[b] - p[a]);
-    bars.forEach(({ row, fill, number }, k) => {
-      const c = shown[k];
-      row.firstChild.replaceWith(marker(c));
-      row.classList.toggle("most", p[c] === most);
-      row.title = report.classes[c].name;
-      fill.style.background = report.classes[c].colour;
-      fill.style.width = `${p[c] / 10}%`;
-      number.textContent = (p[c] / 1000).toFixed(3);
-    });
+    if (!hasMaps || find("show-points").checked) drawPoints(context, side, one);
+    if (hasMaps) drawCross(map, context, side);
   }
-  find("place").textContent = `At the cross-hair: ${place()}. Move it with the mouse, or with the arrow keys in a map.`;
+  if (hasMaps && maps.length) find("place").textContent = `At the cross-hair: ${place()}. Move it with the mouse, or with the arrow keys in a map.`;
+}
+
+function drawCross(map, context, side) {
+  const frame = frameOf(map);
+  const at = fractions(map, state.cursor);
+  const [x, y] = at.map((value) => (Math.round(value * (frame.n - 1)) / (frame.n - 1)) * side);
+  for (const [width, colour] of [[3, dark.matches ? "#000" : "#fff"], [1.2, dark.matches ? "#fff" : "#000"]]) {
+    context.lineWidth = width * devicePixelRatio;
+    context.strokeStyle = colour;
+    context.stroke(new Path2D(`M${x} 0V${side}M0 ${side - y}H${side}`));
+  }
+  const p = probabilities(frame, at);
+  const most = Math.max(...p);
+  const shown = p.map((_, c) => c);
+  if (shown.length > BARS) shown.sort((a, b) => p[b] - p[a]);
+  map.bars.forEach(({ row, fill, number }, k) => {
+    const c = shown[k];
+    row.firstChild.replaceWith(marker(c));
+    row.classList.toggle("most", p[c] === most);
+    row.title = report.classes[c].name;
+    fill.style.background = report.classes[c].colour;
+    fill.style.width = `${p[c] / 10}%`;
+    number.textContent = (p[c] / 1000).toFixed(3);
+  });
+  const { total, epistemic } = uncertainty(frame, at);
+  map.unsure.textContent = `entropy ${total.toFixed(2)}${epistemic === undefined ? "" : `, epistemic ${epistemic.toFixed(2)}`} nats`;
 }
 
 function place() {
-  const [left, right, bottom, top] = report.extent;
-  const [x, y] = [left + state.cursor[0] * (right - left), bottom + state.cursor[1] * (top - bottom)];
-  return `${report.features[0]} = ${Number(x.toPrecision(3))}, ${report.features[1]} = ${Number(y.toPrecision(3))}`;
+  const [left, right, bottom, top] = reachOf(maps[0]);
+  return report.axes.map((name, k) => `${name} = ${inUnits(state.cursor[k], k ? top - bottom : right - left)}`).join(", ");
 }
 
-function drawPoints(context, side, points) {
-  const [left, right, bottom, top] = report.extent;
+/** A number with as many digits as a map of that width can tell apart. */
+function inUnits(value, width) {
+  const decimals = 2 - Math.floor(Math.log10(width));
+  return decimals >= 0 && decimals <= 12 && Math.abs(value) < 1e9 ? value.toFixed(decimals) : value.toPrecision(4);
+}
+
+function drawPoints(context, side, one) {
   const size = Math.max(side / 85, 1.8 * devicePixelRatio);
-  for (const [x, y, is, guess] of points) {
-    const marked = state.marked && state.marked[0] === is && state.marked[1] === guess;
+  const guesses = one.guesses[replicaOf(one)];
+  report.points[replicaOf(one)].forEach(([x, y, is], k) => {
+    // Beside a map's colours a mistake is seen; without a map it is the larger point.
+    const marked = state.marked ? state.marked[0] === is && state.marked[1] === guesses[k] : !hasMaps && is !== guesses[k];
     const radius = marked ? 2 * size : size;
     context.save();
-    context.globalAlpha = state.marked && !marked ? 0.25 : 1;
-    context.translate(((x - left) / (right - left)) * side, (1 - (y - bottom) / (top - bottom)) * side);
+    context.globalAlpha = (state.marked || !hasMaps) && !marked ? 0.25 : 1;
+    context.translate((x / 1000) * side, (1 - y / 1000) * side);
     context.scale(radius, radius);
     context.lineWidth = 0.35;
-    context.strokeStyle = dark.matches ? "#000" : "#222";
+    context.strokeStyle = dark.matches && hasMaps ? "#000" : dark.matches ? "#eee" : "#222";
     context.fillStyle = report.classes[is].colour;
     const shape = new Path2D(SHAPES[report.classes[is].marker]);
     context.fill(shape);
     context.stroke(shape);
     context.restore();
-  }
+  });
 }
 
 // --- the ranking ------------------------------------------------------------------------------
@@ -386,17 +481,16 @@ function drawChart(chart, values, mayBeLog, now) {
   const seen = standings().filter((one) => !state.hidden.has(one.label));
   const all = seen.flatMap(values).filter((value) => value !== null);
   if (!all.length || !width) return chart.replaceChildren();
-  const log = mayBeLog && Math.min(...all) > 0;
-  const scale = log ? Math.log : (value) => value;
+  const scale = mayBeLog ? lossScale(all) : (value) => value;
   const [low, high] = [scale(Math.min(...all)), scale(Math.max(...all))];
   const first = hasMaps ? 0 : Math.min(1, report.epochs - 1);
   const x = (epoch) => left + ((width - left - right) * (epoch - first)) / (report.epochs - first || 1);
   const y = (value) => height - bottom - ((height - top - bottom) * (scale(value) - low)) / (high - low || 1);
   const parts = [];
-  for (const tick of ticks(Math.min(...all), Math.max(...all), log))
+  for (const tick of ticks(Math.min(...all), Math.max(...all), mayBeLog && scale))
     parts.push(svg("line", { class: "grid", x1: left, x2: width - right, y1: y(tick), y2: y(tick) }),
       svg("text", { x: left - 6, y: y(tick) + 4, "text-anchor": "end" }, String(Number(tick.toPrecision(6)))));
-  for (const tick of ticks(first, report.epochs, false).filter(Number.isInteger))
+  for (const tick of ticks(first, report.epochs).filter(Number.isInteger))
     parts.push(svg("text", { x: x(tick), y: height - bottom + 17, "text-anchor": "middle" }, String(tick)));
   parts.push(svg("text", { x: (left + width - right) / 2, y: height - 2, "text-anchor": "middle" }, "epoch"));
   parts.push(svg("line", { class: "now", x1: x(now), x2: x(now), y1: top, y2: height - bottom }));
@@ -420,19 +514,29 @@ function drawChart(chart, values, mayBeLog, now) {
   chart.onclick = (event) => goTo(nearestStep(epochAt(event)));
 }
 
-/** Round numbers from low to high: 1, 2 and 5 times powers of ten if these are enough, else evenly spaced. */
-function ticks(low, high, log) {
-  let found = [];
-  if (log) {
-    for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++)
-      for (const digit of [1, 2, 5]) found.push(digit * 10 ** power);
-    const inside = found.filter((tick) => tick >= low && tick <= high);
-    if (inside.length > 2) return inside;
+/** Logarithmic; if losses reach zero or below, linear around it and logarithmic further out. */
+function lossScale(losses) {
+  if (Math.min(...losses) > 0) return Math.log;
+  const LINEAR = 0.1; // up to there, as in the picture
+  return (loss) => Math.sign(loss) * Math.log1p(Math.abs(loss) / LINEAR);
+}
+
+/** Round numbers from low to high, evenly spaced; on a loss's scale 1, 2 and 5 times powers of ten,
+    as many as have room, if these are enough. */
+function ticks(low, high, scale) {
+  if (scale) {
+    const sizes = [0];
+    for (let power = -9; power < 16; power++)
+      for (const digit of [1, 2, 5]) sizes.push(Number(`${digit}e${power}`), Number(`-${digit}e${power}`));
+    const kept = [];
+    for (const tick of sizes.filter((size) => size >= low && size <= high).sort((a, b) => a - b))
+      if (!kept.length || scale(tick) - scale(kept.at(-1)) >= (scale(high) - scale(low)) / 9) kept.push(tick);
+    if (kept.length > 2) return kept;
   }
   const rough = (high - low || 1) / 5;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((digit) => digit * power).find((size) => size >= rough);
-  found = [];
+  const found = [];
   for (let k = Math.ceil(low / step); k * step <= high * (1 + 1e-9); k++) found.push(Number((k * step).toPrecision(12)));
   return found;
 }
@@ -442,7 +546,7 @@ function ticks(low, high, log) {
 function drawConfusions() {
   const few = report.classes.length <= 20;
   find("confusion-says").textContent = few
-    ? `In % of the true class (down); across: the predicted class.${hasMaps ? " Click a cell to mark those test points in the maps; again, to unmark them." : ""}`
+    ? `In % of the true class (down); across: the predicted class. Click a cell to mark those test points above; again, to unmark them.`
     : `${report.classes.length} classes are too many for a table that could be read.`;
   const names = report.classes.map(({ name }) => name.replace(/^class /, ""));
   find("confusions").replaceChildren(...(few ? standings() : []).map((one) => element("figure", {},
@@ -458,11 +562,9 @@ function confusion(one, names) {
     const row = element("tr", {}, element("th", { scope: "row", title: names[i] }, names[i]));
     counts.forEach((count, j) => {
       const share = count / total;
-      const cell = element("td", { tabindex: i + j ? -1 : 0, title: `${names[i]} taken for ${names[j]}: ${count}` },
-        count ? (share < 0.005 ? "<1" : (100 * share).toFixed(0)) : "");
-      cell.style.background = `color-mix(in srgb, var(--ink) ${Math.round(72 * share)}%, var(--panel))`;
-      if (share > 0.5) cell.style.color = "var(--paper)";
-      if (hasMaps) markable(cell, table, i, j);
+      const cell = shaded(element("td", { tabindex: i + j ? -1 : 0, title: `${names[i]} taken for ${names[j]}: ${count}` },
+        count ? (share < 0.005 ? "<1" : (100 * share).toFixed(0)) : ""), share);
+      markable(cell, table, i, j);
       row.append(cell);
     });
     table.append(row);
@@ -491,12 +593,40 @@ function markable(cell, table, i, j) {
   });
 }
 
+// --- what a network that chooses features looks at -----------------------------------------------
+
+function drawMasks() {
+  const choosing = standings().filter(({ masks }) => masks.length);
+  find("masks-section").hidden = !choosing.length;
+  find("masks").replaceChildren(...choosing.map(({ label, masks }) => {
+    const steps = masks[0].length - 2;
+    const heads = ["", ...Array.from({ length: steps }, (_, k) => `step ${k + 1}`), "in all"];
+    const table = element("table", {}, element("caption", {}, label),
+      element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head))));
+    for (const [name, ...shares] of masks)
+      table.append(element("tr", {}, element("th", { scope: "row", title: name }, name),
+        ...shares.map((share) => shaded(element("td", {}, (100 * share).toFixed(0)), share))));
+    return table;
+  }));
+}
+
+/** A cell as dark as its share of a whole. */
+function shaded(cell, share) {
+  cell.style.background = `color-mix(in srgb, var(--ink) ${Math.round(72 * share)}%, var(--panel))`;
+  if (share > 0.5) cell.style.color = "var(--paper)";
+  return cell;
+}
+
 // --- the player -------------------------------------------------------------------------------
 
 let timer = null;
 const nearestStep = (epoch) => steps.reduce((best, other, k) => Math.abs(other - epoch) < Math.abs(steps[best] - epoch) ? k : best, 0);
 
 function goTo(step) {
+  const onlyLast = state.replica !== "median";
+  if (onlyLast) step = steps.length - 1;
+  for (const id of ["play", "epoch"]) find(id).disabled = onlyLast;
+  find("only-last").hidden = !onlyLast;
   state.step = step;
   const slider = find("epoch");
   slider.value = step;
@@ -545,7 +675,9 @@ async function drawAll() {
   find("takeaways").replaceChildren(...items(takeaways));
   drawRanking();
   drawConfusions();
+  drawMasks();
   await buildMaps();
+  if (hasMaps) state.cursor ??= placeAt(maps[0], [0.5, 0.5]);
   goTo(state.step);
 }
 
@@ -567,16 +699,29 @@ function begin() {
     find("protocols").append(element("label", {}, choice, ` ${name}`));
   });
 
+  const several = standings().some(({ shown }) => new Set(Object.values(shown)).size > 1);
+  find("replicas").hidden = !several;
+  for (const choice of document.querySelectorAll("[name=replica]"))
+    choice.addEventListener("change", () => {
+      play(false);
+      state.replica = choice.value;
+      nameMaps();
+      goTo(steps.length - 1);
+    });
+
   find("classes").replaceChildren(...report.classes.map(({ name }, c) => element("span", {}, marker(c), name)));
   find("bayes-choice").hidden = !report.bayes;
+  find("paints").hidden = !hasMaps;
   if (!hasMaps) {
-    for (const id of ["maps", "maps-controls"]) find(id).hidden = true;
+    find("maps-title").textContent = "Which test points each gets wrong";
+    find("place").textContent = `Across: ${report.axes[0]}; up: ${report.axes[1]}. Large points are taken for another class.`;
     find("no-maps").hidden = false;
     find("no-maps").textContent = report.features.length === 2
       ? "This run predicted no maps."
-      : `The points have ${plural(report.features.length, "feature")}: a map of the plane needs exactly two, and any plane through more dimensions would hide what happens beside it.`;
+      : `The points have ${plural(report.features.length, "feature")}: a map of the plane needs exactly two` +
+        (report.features.length > 2 ? ", and any plane through more dimensions would hide what happens beside it. So the points are projected, and there are no boundaries." : ".");
   }
-  for (const choice of document.querySelectorAll("[name=paint], #show-bayes")) choice.addEventListener("change", paintPlanes);
+  for (const choice of document.querySelectorAll("[name=paint], #show-bayes, #show-strokes")) choice.addEventListener("change", paintPlanes);
   find("show-points").addEventListener("change", drawCursor);
 
   find("epoch").max = steps.length - 1;
@@ -584,6 +729,7 @@ function begin() {
   find("play").addEventListener("click", () => play(timer === null));
   find("player").hidden = steps.length < 2;
   dark.addEventListener("change", paintPlanes);
+  addEventListener("beforeprint", () => { drawCursor(); drawCurves(); });
   let width = 0; // a redrawn chart changes its height only
   new ResizeObserver(() => {
     if (width !== document.body.clientWidth) { width = document.body.clientWidth; drawCursor(); drawCurves(); }

@@ -36,21 +36,25 @@ def cloud(axes, task):
         axes.set(xlim=(left, right), ylim=(bottom, top))
 
 
-def projection(task):
-    """(points of the first replica in the plane, their labels, axis names).
+def projection(task, replica=0):
+    """(points of a replica in the plane, their labels, axis names): train, then test rows.
 
     More than two features are projected onto the first two principal components of the training
-    rows.
+    rows, the directions in which these are spread out most.
     """
-    x = np.concatenate([task.x_train[0], task.x_test[0]])
-    y = np.concatenate([task.y_train[0], task.y_test[0]])
+    x = np.concatenate([task.x_train[replica], task.x_test[replica]])
+    y = np.concatenate([task.y_train[replica], task.y_test[replica]])
     if x.shape[1] == 1:
         return np.stack([x[:, 0], y], axis=-1), y, (task.feature_names[0], "class")
     if x.shape[1] == 2:
         return x, y, task.feature_names
-    mean = task.x_train[0].mean(axis=0)
-    _, _, directions = np.linalg.svd(task.x_train[0] - mean, full_matrices=False)
-    return (x - mean) @ directions[:2].T, y, ("principal component 1", "principal component 2")
+    centred = x - task.x_train[replica].mean(axis=0)
+    # The rows of `directions` are the principal components: the eigenvectors of the covariance. Its
+    # eigenvalues, the variances along them, are in proportion to the squares of `sizes`.
+    _, sizes, directions = np.linalg.svd(centred[: -task.x_test.shape[1]], full_matrices=False)
+    shares = 100 * sizes**2 / max((sizes**2).sum(), np.finfo(sizes.dtype).tiny)
+    names = (f"component {k + 1}: {shares[k]:.0f} % of the variance" for k in range(2))
+    return centred @ directions[:2].T, y, tuple(names)
 
 
 def scatter(axes, x, y, n_classes, *, size, alpha=1.0, edge="none"):
