@@ -51,7 +51,7 @@ def test_replicas_that_come_later_are_those_of_one_run(name, protocol, monkeypat
     for n in (1, 5, 8):
         first = training.train(resuming.some(entry, slice(n)))
         if n == 8:
-            first.frames = {}  # as without pictures
+            first.maps = {}  # as without pictures
         medians.add(first.shown)
         found = resuming.train(replace(entry, earlier=first))
         np.testing.assert_equal(without_time(found), without_time(whole))
@@ -185,7 +185,9 @@ def test_pictures_can_come_later(tmp_path, monkeypatch):
         for way in ways:
             assert compare.main([*only, *way, "--out", str(tmp_path / name)]) == 0
     found = networks(tmp_path / "two")
-    assert found["mlp.npz"][1]["frame.1"].shape == (training.GRID, training.GRID, 5)
+    parts = found["mlp.npz"][1]
+    last = parts[f"maps.{parts['outcome.shown']}.1"]
+    assert last.shape == (training.GRID, training.GRID, 5)
     np.testing.assert_equal(networks(tmp_path / "one"), found)
 
 

@@ -72,13 +72,13 @@ class MCDropout(Network):
         return total
 
     def predict_proba(self, x, samples=50):
-        """p(y | x), (B, C): the mean over masks of the softmax."""
+        """p(y | x), (B, C): the mean over masks of the softmax; each mask is one for all rows."""
         W1, b1, W2, b2, W3, b3, W4, b4 = self.weights
         x = np.broadcast_to(x, (samples, *x.shape))  # (S, B, D)
         h = np.maximum(x @ W1 + b1, 0)
-        h *= self.mask(h)
+        h *= self.mask(h[:, :1])
         h = np.maximum(h @ W2 + b2, 0)
-        h *= self.mask(h)
+        h *= self.mask(h[:, :1])
         h = h @ W3 + b3
-        h *= self.mask(h)
+        h *= self.mask(h[:, :1])
         return softmax(h @ W4 + b4).mean(axis=0)

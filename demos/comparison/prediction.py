@@ -77,13 +77,13 @@ def grid_points(extent, n):
 
 
 def mean_masks(model, x):
-    """On which features a network that chooses them looks, over all rows of x (R, N, D) on average.
+    """On which features networks that choose them look, over all rows of x (R, N, D) on average.
 
-    (steps + 1, D): the mask of each step, and their importance in all; None if it does not choose.
+    (R, steps + 1, D): the mask of each step, and the importance in all; None if they do not choose.
     """
     if not hasattr(model.backbone, "feature_masks"):
         return None
-    total = 0.0
+    parts = []
     for start in range(0, len(x), REPLICAS_PER_PASS):
         some = slice(start, start + REPLICAS_PER_PASS)
         network = nn.unstack(model, some).backbone
@@ -92,8 +92,8 @@ def mean_masks(model, x):
             masks, importance = network.feature_masks(rows)
             return np.concatenate([masks.numpy(), importance.numpy()[None]])  # (steps + 1, r, B, D)
 
-        total += in_passes(all_masks, x[some]).mean(axis=-2).sum(axis=1)
-    return total / len(x)
+        parts.append(in_passes(all_masks, x[some]).mean(axis=-2).swapaxes(0, 1))
+    return np.concatenate(parts)
 
 
 def share_right(probabilities, y):

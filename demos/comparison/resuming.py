@@ -115,7 +115,7 @@ def require_same(kept, entry):
 
 def is_whole(outcome, entry):
     """Whether nothing is missing: neither replicas nor what the pictures need."""
-    filmed = bool(outcome.frames) or not entry.recipe.boundaries
+    filmed = bool(outcome.maps) or not entry.recipe.boundaries
     return filmed and len(outcome.accuracy) == len(entry.recipe.seeds)
 
 
@@ -140,16 +140,17 @@ def train(entry, on_epoch=None):
     if len(outcome.accuracy) < len(entry.recipe.seeds):
         new = slice(len(outcome.accuracy), None)
         outcome = joined(outcome, training.train(some(entry, new), on_epoch))
-    if (
-        entry.recipe.boundaries and not outcome.frames
-    ):  # the median is another replica now: it trains again, to be filmed
-        one = slice(outcome.shown, outcome.shown + 1)
-        outcome.frames = training.train(some(entry, one)).frames
+    if entry.recipe.boundaries and not outcome.maps:
+        # Those that are looked at are other replicas now: they train again, to be filmed.
+        few = sorted({outcome.shown, *outcome.extremes})
+        again = training.train(some(entry, few))
+        outcome.maps = {(few[k], epoch): map for (k, epoch), map in again.maps.items()}
     return outcome
 
 
 def some(entry, replicas):
-    """The Entry of some replicas alone. All arrays of a Task begin with the replicas' axis."""
+    """The Entry of some replicas alone: a slice of them, or their numbers. All arrays of a Task
+    begin with the replicas' axis."""
     arrays = {part.name: getattr(entry.task, part.name) for part in fields(entry.task)}
     task = {
         name: array[replicas] for name, array in arrays.items() if isinstance(array, np.ndarray)
@@ -157,7 +158,7 @@ def some(entry, replicas):
     return replace(
         entry,
         task=replace(entry.task, **task),
-        recipe=replace(entry.recipe, seeds=entry.recipe.seeds[replicas]),
+        recipe=replace(entry.recipe, seeds=tuple(np.array(entry.recipe.seeds)[replicas].tolist())),
         earlier=None,
     )
 
@@ -168,10 +169,9 @@ def joined(first, second):
     def both(name):
         return np.concatenate([getattr(first, name), getattr(second, name)])
 
-    states = {name: (array, second.state[name]) for name, array in first.state.items()}
     accuracy = first.accuracy + second.accuracy
-    shown = median(np.array(accuracy[:WATCHED]))
-    return replace(
+    states = {name: (array, second.state[name]) for name, array in first.state.items()}
+    both_of_them = replace(
         first,
         loss_history=both("loss_history"),
         accuracy_history=both("accuracy_history")[:WATCHED],
@@ -179,8 +179,11 @@ def joined(first, second):
         predictions=both("predictions"),
         confusion=first.confusion + second.confusion,
         train_seconds=first.train_seconds + second.train_seconds,
-        shown=shown,
-        frames=first.frames if shown == first.shown else {},
+        shown=median(np.array(accuracy)),
+        masks=None if first.masks is None else both("masks"),
         extra={name: first.extra[name] + second.extra[name] for name in first.extra},
         state={name: np.concatenate(pair) for name, pair in states.items()},
     )
+    if (both_of_them.shown, both_of_them.extremes) != (first.shown, first.extremes):
+        both_of_them.maps = {}
+    return both_of_them

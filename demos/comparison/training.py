@@ -70,7 +70,7 @@ class Outcome:
     shown: int = 0  # the replica in pictures of single ones: the median of the watched
     maps: dict = field(default_factory=dict)  # {(replica, epoch): (n, n, C)}: see `frames`
     doubts: dict = field(default_factory=dict)  # the same places: (n, n), if the network samples
-    masks: np.ndarray | None = None  # (steps + 1, D) of a network that chooses features
+    masks: np.ndarray | None = None  # (R, steps + 1, D), if the network chooses features
     extra: dict = field(default_factory=dict)
     has_own_objective: bool = False  # whether the other protocol would train it differently
     colour: str | None = None  # in pictures; None: that of its family

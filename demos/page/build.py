@@ -229,8 +229,9 @@ def masks(outcome, task):
     """Of a network that chooses features: [(feature, its share in each step, in all)]."""
     if outcome.masks is None:
         return []
-    most = np.argsort(-outcome.masks[-1], kind="stable")[:MOST_FEATURES]
-    return [[task.feature_names[k], *rounded(outcome.masks[:, k])] for k in most.tolist()]
+    shares = outcome.masks.mean(axis=0)  # (steps + 1, D)
+    most = np.argsort(-shares[-1], kind="stable")[:MOST_FEATURES]
+    return [[task.feature_names[k], *rounded(shares[:, k])] for k in most.tolist()]
 
 
 # --- words -------------------------------------------------------------------------------------
