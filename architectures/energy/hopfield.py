@@ -25,20 +25,21 @@ dE/dxi = xi - xi_new, so Eq. 3 is a gradient step of length one; it never raises
 well separated patterns one step retrieves with an error exponentially small in the separation
 (Theorem 5). As a layer, Hopfield learns the stored patterns and reads out softmax(beta xi K^T) V.
 
-Deviations: the authors' layer normalises states and stored patterns by default, ours neither: of
-two raw features a layer norm leaves a single bit, which of them is larger. (With more of them,
-``nn.Sequential(nn.LayerNorm(D), Hopfield(D))`` normalises the states.) Theirs may learn beta, which
-adds nothing without update steps, since W_q can grow. With `num_heads` > 1 each head has patterns
-of its own, of width d / num_heads, and the heads are concatenated without a further projection,
-which the head of a Classifier can take over.
+Deviations: the authors' layer normalises states, stored patterns and what is read out by default,
+ours on request (`layer_norm`): of two raw features a layer norm leaves a single bit, which of them
+is larger. Theirs normalises stored patterns before it projects them; here the projections are what
+is learned, and normalised. A learned beta adds nothing without update steps, since W_q can grow.
+With `num_heads` > 1 each head has patterns of its own, of width d / num_heads, and the heads are
+concatenated without a further projection, which the head of a Classifier can take over.
 """
 
 import math
 
 from minigrad import functional, init, nn
-from minigrad.backend import host_rng
+from minigrad.backend import host_rng, xp
 from minigrad.checks import check_counts, check_positive, check_sizes
 from minigrad.engine import Tensor
+from minigrad.ops import exp
 
 
 def update(xi, patterns, beta):
@@ -65,6 +66,8 @@ class Hopfield(nn.Module):
         update_steps: how often Eq. 3 is applied to the query before the read-out.
         tied: read out the stored patterns themselves (V = K): half the parameters.
         num_heads: associative memories side by side; must divide hidden_size.
+        layer_norm: normalise x, the stored patterns and what is read out for them.
+        learn_beta: learn an inverse temperature for each head, from `beta` on.
         rng: a seed or Generator.
     """
 
@@ -77,6 +80,8 @@ class Hopfield(nn.Module):
         update_steps=0,
         tied=False,
         num_heads=1,
+        layer_norm=False,
+        learn_beta=False,
         *,
         rng=None,
     ):
@@ -99,16 +104,34 @@ class Hopfield(nn.Module):
         self.keys = patterns()
         self.values = None if tied else patterns()
         self.beta = 1 / math.sqrt(width) if beta is None else beta
+        self.log_beta = None
+        if learn_beta:  # as its logarithm, so that beta stays above 0
+            self.log_beta = Tensor(
+                xp.full((*heads, 1, 1), math.log(self.beta), "float32"), requires_grad=True
+            )
+        widths = {"x": input_size, "keys": width} | ({} if tied else {"values": width})
+        self.norms = {what: nn.LayerNorm(n) for what, n in widths.items()} if layer_norm else {}
         self.update_steps = update_steps
         self.num_heads = num_heads
         self.output_size = hidden_size
 
     def forward(self, x):
-        xi = self._split_heads(self.query(x))
+        xi = self._split_heads(self.query(self._normal("x", x)))
+        keys = values = self._normal("keys", self.keys)
+        if self.values is not None:
+            values = self._normal("values", self.values)
         for _ in range(self.update_steps):
-            xi = update(xi, self.keys, self.beta)
-        values = self.keys if self.values is None else self.values
-        return self._merge_heads(functional.attention(xi, self.keys, values, self.beta))
+            xi = self._look_up(xi, keys, keys)
+        return self._merge_heads(self._look_up(xi, keys, values))
+
+    def _normal(self, what, x):
+        return self.norms[what](x) if self.norms else x
+
+    def _look_up(self, xi, keys, values):
+        """softmax(beta xi K^T) V."""
+        if self.log_beta is None:
+            return functional.attention(xi, keys, values, self.beta)
+        return functional.attention(exp(self.log_beta) * xi, keys, values, 1.0)
 
     def _split_heads(self, x):
         """(..., B, d) -> (..., heads, B, d / heads): a head is one more leading axis."""

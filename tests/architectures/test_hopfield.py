@@ -6,7 +6,7 @@ from small_models import normals, to_float64
 
 from architectures import build
 from architectures.energy.hopfield import AssociativeMemory, energy, update
-from minigrad import Tensor, functional
+from minigrad import Tensor, functional, nn
 
 
 def softmax(z):
@@ -113,6 +113,44 @@ def test_the_layer_by_hand(beta, steps, tied):
     x = normals(5, 3)
     expected = attention(net, x, beta or 6**-0.5, steps, keys, values)
     np.testing.assert_allclose(net(Tensor(x)).numpy(), expected, atol=1e-12)
+
+
+def normal(x):
+    x = x - x.mean(axis=-1, keepdims=True)
+    return x / np.sqrt((x**2).mean(axis=-1, keepdims=True) + 1e-5)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("heads", [1, 2])
+def test_layer_norms_and_a_learned_beta_by_hand(heads, tied):
+    options = {"num_heads": heads, "tied": tied, "update_steps": 2, "beta": 3.0}
+    net = to_float64(build("hopfield", 4, 5, 6, layer_norm=True, learn_beta=True, rng=0, **options))
+    betas = np.array([2.0, 0.5])[:heads]
+    net.log_beta.data = np.log(betas).reshape(net.log_beta.shape)
+    x = normals(7, 4)
+    xi = normal(x) @ net.query.weight.data + net.query.bias.data
+    parts = []
+    for k in range(heads):
+        keys = normal(net.keys.data.reshape(heads, 5, -1)[k])
+        values = keys if tied else normal(net.values.data.reshape(heads, 5, -1)[k])
+        state = np.split(xi, heads, axis=-1)[k]
+        for _ in range(2):
+            state = softmax(betas[k] * state @ keys.T) @ keys
+        parts.append(softmax(betas[k] * state @ keys.T) @ values)
+    np.testing.assert_allclose(net(Tensor(x)).numpy(), np.concatenate(parts, -1), atol=1e-12)
+    (net(Tensor(x)) ** 2).sum().backward()
+    assert np.abs(net.log_beta.grad).min() > 1e-6
+    stack = nn.stack([net, net, net])
+    np.testing.assert_allclose(stack(Tensor(x)).numpy()[2], net(Tensor(x)).numpy(), atol=1e-12)
+
+
+def test_a_learned_beta_begins_as_the_fixed_one():
+    x = normals(7, 3).astype("float32")
+    for options in ({}, {"beta": 0.3, "num_heads": 2}):
+        fixed = build("hopfield", 3, 5, 6, rng=0, **options)
+        learned = build("hopfield", 3, 5, 6, rng=0, learn_beta=True, **options)
+        np.testing.assert_allclose(learned(Tensor(x)).data, fixed(Tensor(x)).data, rtol=1e-5)
+        assert learned.log_beta.size == options.get("num_heads", 1)
 
 
 def test_tied_has_no_values_of_its_own():

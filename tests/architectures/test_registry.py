@@ -388,6 +388,7 @@ GRADIENT_CASES = [
     ("ebm", {}),
     ("hopfield", {}),
     ("hopfield", {"tied": True, "num_heads": 1, "beta": 2.0, "update_steps": 2}),
+    ("hopfield", {"layer_norm": True, "learn_beta": True}),
     ("associative_memory", {}),
     ("snn", SOFT),
     ("snn", SOFT | {"constant_input": False, "num_timesteps": 2}),

@@ -78,7 +78,7 @@ MCDropout(input_size, hidden_sizes=(256, 128), output_size=64, dropout=0.2, acti
 EBM(input_size, hidden_sizes=(256, 128), activation='silu', dropout=0.0, weight=0.1, penalty=0.01,
     *, rng=None)
 Hopfield(input_size, num_patterns=64, hidden_size=64, beta=None, update_steps=0, tied=False,
-    num_heads=1, *, rng=None)
+    num_heads=1, layer_norm=False, learn_beta=False, *, rng=None)
 SNN(input_size, hidden_sizes=(256, 128), output_size=64, num_timesteps=25, tau=2.0, threshold=1.0,
     surrogate='fast_sigmoid', slope=10.0, detach_reset=True, soft=False,
     constant_input=True, reset='subtract', delayed_reset=True, readout='rates', *, rng=None)
