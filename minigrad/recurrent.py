@@ -78,7 +78,8 @@ def gru_trace(x, weight):
     width //= 3
     gates, candidate = weight[..., : 2 * width], weight[..., 2 * width :]
     z, r, c = (xp.empty((*lead, steps, batch, width), x.dtype) for _ in range(3))
-    h = xp.zeros((*lead, steps + 1, batch, width), x.dtype)
+    h = xp.empty((*lead, steps + 1, batch, width), x.dtype)
+    h[..., 0, :, :] = 0
     state = xp.zeros((*lead, batch, width), x.dtype)
     for t in range(steps):
         now = (..., t, slice(None), slice(None))
@@ -124,12 +125,13 @@ def selective_scan(x, step, A, B, C):
         y, (..., T, B, E).
     """
     require_floats(x)
-    rate = A[..., None, None, :, :]  # (..., 1, 1, N, E)
+    rate, time = A[..., None, None, :, :], (1 / A)[..., None, None, :, :]  # (..., 1, 1, N, E)
     e = xp.expm1(step[..., None, :] * rate)  # (..., T, B, N, E)
-    w = B[..., None] * x[..., None, :] / rate
+    w = B[..., None] * x[..., None, :] * time
     *lead, steps, batch, states, channels = e.shape
     neurons = batch * states * channels
-    h = xp.zeros((*lead, steps + 1, batch, states, channels), e.dtype)
+    h = xp.empty((*lead, steps + 1, batch, states, channels), e.dtype)
+    h[..., 0, :, :, :] = 0
     h = xp.relax(e, w, steps, neurons, out=h)
     before, after = h[..., :-1, :, :, :], h[..., 1:, :, :, :]
 
@@ -140,9 +142,14 @@ def selective_scan(x, step, A, B, C):
         return xp.relax_back(e, d, steps, neurons, out=d)
 
     @once
+    def by_w(g):
+        """dL/dw, where w = B x / A."""
+        return adjoint(g) * e
+
+    @once
     def by_drive(g):
-        """dL/d(B x), since d h[t] / d(B x) = e / A."""
-        return adjoint(g) * e / rate
+        """dL/d(B x)."""
+        return by_w(g) * time
 
     @once
     def by_exponent(g):
@@ -150,8 +157,8 @@ def selective_scan(x, step, A, B, C):
         return adjoint(g) * (before + w) * (1 + e)
 
     def vjp_A(g):
-        # A stands in the exponent, and in w = B x / A, for which dw = -w / A dA.
-        through_w = (adjoint(g) * e * w).sum(axis=(-4, -3))
+        # A stands in the exponent, and in w, for which dw = -w / A dA.
+        through_w = (by_w(g) * w).sum(axis=(-4, -3))
         return (by_exponent(g) * step[..., None, :]).sum(axis=(-4, -3)) - through_w / A
 
     return (

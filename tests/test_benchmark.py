@@ -14,13 +14,13 @@ from demos.bench.duel import NETWORKS
 from minigrad import backend, strict
 
 
-@pytest.mark.parametrize("name", ["mlp", "snn", "hopfield", "tabnet"])
+@pytest.mark.parametrize("name", ["mlp", "snn", "hopfield", "tabnet", "gru", "mamba"])
 def test_the_hand_written_step_computes_what_minigrad_computes(name):
     sides = duel.opponents(NETWORKS[name], np.float64)
     assert duel.require_agreement(name, ("by hand", "minigrad", "compiled"), sides) < 1e-8
 
 
-@pytest.mark.parametrize("name", ["mlp", "snn", "hopfield", "tabnet"])
+@pytest.mark.parametrize("name", ["mlp", "snn", "hopfield", "tabnet", "gru", "mamba"])
 def test_a_step_stays_in_float32(name):
     (step, batches), *_ = duel.opponents(NETWORKS[name])
     network = step.__self__

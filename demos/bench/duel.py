@@ -10,6 +10,7 @@ import numpy as np
 from architectures import classifier, lookup
 from demos import by_hand
 from demos.comparison.rings_and_clusters import draw
+from demos.comparison.sequences import SYMBOLS, draw_copy
 from minigrad import compile, data, optim
 from minigrad.training import training_step
 
@@ -31,6 +32,7 @@ class Network:
     by_hand: type
     training_set: Callable  # () -> x (N, D), y (N,)
     batch_size: int = 32
+    input_size: int | None = None  # where it is not D
 
 
 class Disagreement(RuntimeError):
@@ -52,6 +54,12 @@ def wide_task(rows=2048, features=256, classes=10):
     return x, y
 
 
+def copying(rows=320):
+    """Selective copying: sequences (N, T) of tokens, and what is to be said at their ends."""
+    x, y = draw_copy(np.random.default_rng(0), rows)
+    return x.astype(np.float32), y
+
+
 def as_compared(name, hand):
     """The Network with the options of the comparison, on its task."""
     return Network(lookup(name).label, name, lookup(name).options, hand, small_task)
@@ -63,6 +71,10 @@ NETWORKS = {
     "snn": as_compared("snn", by_hand.SNN),
     "hopfield": as_compared("hopfield", by_hand.Hopfield),
     "tabnet": as_compared("tabnet", by_hand.TabNet),
+    "gru": Network("GRU", "gru", {}, by_hand.GRU, copying, input_size=SYMBOLS + 2),
+    "mamba": Network(
+        "Mamba", "mamba", lookup("mamba").options, by_hand.Mamba, copying, input_size=SYMBOLS + 2
+    ),
     "wide": Network("wide MLP", "mlp", WIDE, by_hand.MLP, wide_task, batch_size=512),
 }
 
@@ -81,7 +93,7 @@ def opponents(network, dtype=np.float32):
         new = classifier(
             network.architecture,
             y.max() + 1,
-            x.shape[-1],
+            network.input_size or x.shape[-1],
             train_rows=len(y),
             rng=0,
             **network.options,
