@@ -176,6 +176,7 @@ def add_the_rest(parser):
         help="run this file first, which registers an architecture of your own",
     )
     add_data(parser)
+    parser.set_defaults(task="rings")  # without --data
     group = parser.add_argument_group("where it runs, and what comes out")
     group.add_argument(
         "--device",
