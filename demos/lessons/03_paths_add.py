@@ -73,5 +73,7 @@ print(a.grad)
 print(a.grad)
 # > 12.0
 
+# Both ways can be seen: README.md has the graph of (a * b + a).sum(), drawn by minigrad.draw.
+
 # Now you can read `_pass_on` in minigrad/engine.py: the + in `parent.grad + contribution` joins the
 # ways that meet in a result, and the += in `_accumulate` those that meet in a leaf.
