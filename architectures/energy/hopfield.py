@@ -109,8 +109,14 @@ class Hopfield(nn.Module):
             self.log_beta = Tensor(
                 xp.full((*heads, 1, 1), math.log(self.beta), "float32"), requires_grad=True
             )
-        widths = {"x": input_size, "keys": width} | ({} if tied else {"values": width})
-        self.norms = {what: nn.LayerNorm(n) for what, n in widths.items()} if layer_norm else {}
+        self.norms = {}
+        if layer_norm:
+            self.norms["x"] = nn.LayerNorm(input_size)
+            for what in ("keys",) if tied else ("keys", "values"):
+                self.norms[what] = norm = nn.LayerNorm(width)
+                # Gains and biases of its own for each head.
+                norm.gain = Tensor(xp.ones((*heads, 1, width), "float32"), requires_grad=True)
+                norm.bias = Tensor(xp.zeros((*heads, 1, width), "float32"), requires_grad=True)
         self.update_steps = update_steps
         self.num_heads = num_heads
         self.output_size = hidden_size

@@ -77,7 +77,7 @@ def parse(arguments):
     options.guests = guests
     options.axes = {key: values for key in swept if (values := getattr(options, key)) is not None}
     options.seeds = tuple(range(options.seed, options.seed + options.replicas))
-    options.animate = False
+    options.animate, options.task = False, "rings"  # what `load` asks for, too
     return options
 
 
