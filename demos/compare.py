@@ -27,7 +27,7 @@ if __name__ == "__main__":
 from demos.comparison import keeping, results
 from demos.comparison.baselines import with_baselines
 from demos.comparison.contest import contest, entries
-from demos.comparison.options import load, parse, place, recipe_of
+from demos.comparison.options import parse, place, recipe_of, task_of
 from demos.comparison.progress import Progress, describe, opening, title
 from demos.comparison.ranking import rank_all
 from demos.comparison.resuming import Start, start
@@ -47,7 +47,7 @@ def main(arguments=None):
             bound_memory()
     except backend.DeviceError as error:
         raise Refusal(error) from None
-    task = with_baselines(load(options))
+    task = with_baselines(task_of(options))
     recipe = recipe_of(options, task)
     begin_with = Start(entries(options.only, options.protocols, task, recipe, options.guests))
     if options.resume:

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from demos.compare import announce, compete, draw
 from demos.comparison.baselines import with_baselines
 from demos.comparison.contest import entries
-from demos.comparison.options import load, parse, place, recipe_of
+from demos.comparison.options import parse, place, recipe_of, task_of
 from demos.comparison.progress import Progress, opening
 from demos.comparison.ranking import rank_all
 from demos.comparison.resuming import Start
@@ -39,7 +39,7 @@ def compare(options=""):
         raise ValueError("here nothing is written: networks are kept by compare.py --save")
     display = notebook_display()
     backend.use(options.device)
-    task = with_baselines(load(options))
+    task = with_baselines(task_of(options))
     recipe = recipe_of(options, task)
     contenders = entries(options.only, options.protocols, task, recipe, options.guests)
     progress = None

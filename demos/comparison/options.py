@@ -267,10 +267,13 @@ def check_data(parser, options):
         parser.error("--impute is for missing values of --data FILE")
 
 
-def load(options):
+def task_of(options):
     """The Task: that of --task, or that of --data."""
-    if options.task in DRAWN:
-        return DRAWN[options.task](options.seeds)
+    return DRAWN[options.task](options.seeds) if options.task in DRAWN else load(options)
+
+
+def load(options):
+    """The Task: rings and clusters, or that of --data."""
     if options.data is None:
         return rings_and_clusters(options.seeds)
     task = task_from_file(options.data, options.target, options.seeds, options.impute)
