@@ -699,6 +699,17 @@ def test_what_gives_something_else_each_time_is_refused_though_it_gave_the_same(
     assert words in refused(minigrad.compile(step), batch()[0])
 
 
+def test_what_another_thread_draws_is_not_the_steps():
+    noise = Noise(0)
+
+    def step(x):
+        random.choice([1, 2])  # stands for a thread beside that of a worker of Dask
+        return Tensor(x) * noise.random((6, 3), "float32")
+
+    with ThreadPoolExecutor(1) as executor:
+        assert executor.submit(minigrad.compile(step), batch()[0]).result().shape == (6, 3)
+
+
 def test_a_layer_that_was_appended_is_seen():
     model = small_net()
     step = minigrad.compile(lambda x: model(x))

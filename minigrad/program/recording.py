@@ -1,6 +1,7 @@
 """`record`: run a step once with a recorder behind `xp`, and put everything back."""
 
 import random
+from threading import current_thread, main_thread
 from types import BuiltinMethodType, MethodWrapperType
 from typing import Any
 
@@ -94,7 +95,8 @@ def _sources(recording):
         CannotRecord: an iterator, of which nobody knows what it gives next.
     """
     sources: dict[str, Any] = {}
-    if "random" in recording.names:
+    # A thread that is not the first, such as that of a worker of Dask, shares these with others.
+    if "random" in recording.names and current_thread() is main_thread():
         sources["the module random"] = random.getstate
         sources["numpy.random"] = lambda: str(numpy.random.get_state())
     for place in recording.places:
