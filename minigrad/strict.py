@@ -61,6 +61,7 @@ CONSTANTS = "bool_ finfo float16 float32 float64 inf int8 int16 int32 int64 nan 
 ALLOCATING = {"empty", "empty_like"}  # no launch
 # The shape of their result, or a check of their input, depends on values: the host must see them.
 WAITING = {"argwhere", "bincount", "flatnonzero", "nonzero", "percentile", "quantile", "unique"}
+NOT_CAPTURED = {"argsort", "concatenate", "dot", "einsum", "matmul", "sort", "stack", "tensordot"}
 SHAPED_BY_VALUES = WAITING - {"percentile", "quantile"}
 # Keywords that CuPy's functions take wherever NumPy's do; not among them: where, initial, order ...
 OPTIONS = {"axis", "axes", "casting", "constant_values", "ddof", "dtype", "fill_value", "keepdims"}
@@ -121,6 +122,12 @@ def _run_again(result, function, *args, **options):
         counters.launches += 1
     else:
         captured.append(kernel)
+
+
+def _refuse_capture(name):
+    """CuPy captures neither cuBLAS, nor what it copies from the host, nor a sort that may wait."""
+    if captured is not None and name.strip("_").removeprefix("r") in NOT_CAPTURED:
+        raise NotImplementedError(f"{name} during stream capture is unsupported")
 
 
 def _wait():
@@ -214,6 +221,7 @@ def _counted(function):
     launches, synchronisations = function.__name__ not in ALLOCATING, function.__name__ in WAITING
 
     def call(*args, **options):
+        _refuse_capture(function.__name__)
         if unknown := options.keys() - OPTIONS:
             raise TypeError(f"{function.__name__}() on a GPU: no option {', '.join(unknown)}")
         out = options.get("out")
@@ -245,6 +253,7 @@ def _operator(name):
     def call(self, other):
         if not isinstance(other, (StrictArray, int, float, complex, numpy.generic, numpy.ndarray)):
             return NotImplemented
+        _refuse_capture(name)
         other = _plain(other)
         if in_place:
             _run(function, self._array, other)

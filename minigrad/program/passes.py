@@ -18,6 +18,7 @@ import numpy
 from .. import backend
 from ..backend import KERNELS, address, xp
 from .calls import REDUCTIONS, Call, Value, carry_out, expression, statement, text, ufunc_of
+from .graph import NOT_CAPTURED
 
 COMPARISONS = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
 ALLOCATIONS = {"empty", "zeros", "ones", "full"}
@@ -297,8 +298,11 @@ class Spelling:
 
     def spell(self, call):
         ufunc, home = ufunc_of(call), self.contents.get(call.result) is not None
-        if call.name in KERNELS and backend.device() != "cpu":
-            return self.kernel(call)
+        if backend.device() != "cpu":
+            if call.name in KERNELS:
+                return self.kernel(call)
+            if (ufunc or call.name) in NOT_CAPTURED:
+                return self.outside(call, ufunc or call.name, home)
         if call.result.is_number or (call.writes and not home):
             return [statement(call)]
         if ufunc and not call.options:
@@ -334,6 +338,14 @@ class Spelling:
         ]
         names = {a: name for a, name in zip(call.args, args) if type(a) is Value}
         return [*before, statement(call, names)]
+
+    def outside(self, call, name, home):
+        """What no graph captures, see there."""
+        args = [repr(name), *map(text, call.args)]
+        args += [f"{key}={text(a)}" for key, a in call.options.items()]
+        if home:
+            return [f"_outside({', '.join(args)}, out={call.result})"]
+        return [f"{call.result} = _outside({', '.join(args)})"]
 
     def changing(self, value, dtype, before):
         """The array in which a number that changes is handed over: it is computed once in a step,

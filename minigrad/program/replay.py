@@ -5,6 +5,7 @@ needs, and nothing else. Before it touches anything it looks whether this is the
 recorded, and returns MISS if it is not.
 """
 
+from itertools import groupby
 from typing import Any
 
 from .. import backend
@@ -12,7 +13,7 @@ from ..backend import xp
 from ..engine import Tensor, next_order
 from ..exchanges import Exchangeable, exchanges
 from ..modes import is_recording, who_watches
-from .graph import Graph
+from .graph import Graphs
 from .passes import Spelling, cast_apart, constants_once, share_buffers, views_once
 from .places import CONTAINERS, ENTRIES
 
@@ -70,11 +71,17 @@ def graphed(lines, recording, made, bound):
     """What is done with numbers, and then one line for all that is done with arrays."""
     numbers = [line for line, call in lines if call.result.is_number or "[()] = " in line]
     arrays = [line for line, _ in lines if line not in numbers]
+    body = []
+    for outside, group in groupby(arrays, lambda line: "_outside(" in line):
+        lines = list(group)
+        body += lines if outside else ["_begin()", *lines, "_end()"]
     names = ", ".join(value.name for value in made)
-    function_of("_arrays", recording, [*arrays, f"return [{names}]"], bound)
-    bound["_graph"] = Graph(bound["_arrays"], [value for value, _ in recording.inputs])
+    function_of("_arrays", recording, [*body, f"return [{names}]"], bound)
+    graphs = Graphs(bound["_arrays"], [value for value, _ in recording.inputs])
+    bound |= {"_graphs": graphs, "_outside": graphs.outside}
+    bound |= {"_begin": graphs.begin, "_end": graphs.end}
     inputs = ", ".join(value.name for value, _ in recording.inputs)
-    return [*numbers, f"{names}{', ' * (len(made) == 1)} = _graph({inputs})"]
+    return [*numbers, f"{names}{', ' * (len(made) == 1)} = _graphs({inputs})"]
 
 
 def input_checks(recording, bound):
