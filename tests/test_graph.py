@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import minigrad
-from minigrad import Tensor, detect_nan, functional, nn, op
+from minigrad import Tensor, backend, detect_nan, functional, nn, op, strict
 from minigrad.graph import Node, arrange, height, heights, ports, vjp_name
 
 ROOT = Path(__file__).parents[1]
@@ -188,6 +188,13 @@ def test_a_picture(tmp_path):
     for name, start in (("graph.svg", b"<?xml"), ("graph.png", b"\x89PNG")):
         graph.save(tmp_path / name)
         assert (tmp_path / name).read_bytes().startswith(start)
+
+
+def test_a_graph_on_a_gpu_is_brought_to_the_host():
+    before = str(picture().backward())
+    backend.activate(strict, "strict")
+    graph = picture().backward()
+    assert str(graph) == before and "grad [4. 5.]" in graph.dot()
 
 
 def test_what_cannot_be_drawn_is_refused():
