@@ -193,7 +193,7 @@ def backward(root, grad=None):
 
 
 def _pass_on(waiting):
-    """Take the newest result off the heap and pass its gradient on to its inputs."""
+    """Take the newest result off the heap and pass its gradient on: to leaves, and to the heap."""
     tensor = heappop(waiting)[1]
     g, tensor.grad = tensor.grad, None
     edges, tensor.edges = tensor.edges, FREED
