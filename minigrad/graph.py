@@ -34,7 +34,7 @@ GRADIENT = "#b04a12"
 
 
 def draw(tensor, **names):
-    """The `Graph` behind a Tensor; `names` says what its leaves are called, ``a=a``.
+    """The `Graph` behind a Tensor; `names` says what leaves and results are called, ``a=a``.
 
     For a network: ``draw(loss, **dict(model.named_parameters()))``.
 
@@ -45,10 +45,10 @@ def draw(tensor, **names):
     for name, value in {"the first argument": tensor, **names}.items():
         if not isinstance(value, Tensor):
             raise TypeError(f"draw() takes Tensors, but {name} is a {type(value).__name__}")
-    return Graph(tensor, {id(leaf): name for name, leaf in names.items()})
+    return Graph(tensor, {id(named): name for name, named in names.items()})
 
 
-@dataclass
+@dataclass(eq=False)
 class Node:
     """A Tensor of the graph. `number` counts in the order of creation."""
 
@@ -73,7 +73,7 @@ class Node:
         return None if array is None else in_words(array)
 
 
-@dataclass
+@dataclass(eq=False)
 class Edge:
     """From an input to the result, `parent` to `child`; its vjp carries gradients back."""
 
@@ -99,9 +99,10 @@ class Graph:
                     f"the graph behind op {tensor.op} was freed by backward(): draw it before, or "
                     "compute the loss again"
                 )
-            name = names.get(id(tensor)) or tensor.op or "leaf"
+            name = " = ".join(filter(None, (names.get(id(tensor)), tensor.op))) or "leaf"
             found[id(tensor)] = Node(tensor, name, tensor.shape, in_words(tensor.data))
             waiting += [parent for parent, _ in tensor.edges]
+        self.top = found[id(root)]
         self.nodes = sorted(found.values(), key=lambda node: node.tensor.order)
         for number, node in enumerate(self.nodes, 1):
             node.number = number
@@ -119,15 +120,17 @@ class Graph:
             if kind == "vjp":
                 edge = next(expected)
                 node, edge.sent = edge.parent, value.copy()
-                node.arrived = value if node.arrived is None else node.arrived + value
+                if about.op is None:  # it may have had a gradient before
+                    node.arrived = about.grad.copy()
+                else:
+                    node.arrived = value if node.arrived is None else node.arrived + value
                 self.steps.append(edge)
             if outer:
                 outer(value, kind, name, about)
 
-        root = self.nodes[-1] if self.root.op else None
-        if root:
-            one = numpy.ones(root.shape, "float32")
-            root.arrived = one if grad is None else backend.asarray(getattr(grad, "data", grad))
+        if self.root.op:
+            one = numpy.ones(self.root.shape, "float32")
+            self.top.arrived = one if grad is None else backend.asarray(getattr(grad, "data", grad))
         with watched(note):
             self.root.backward(grad)
         return self

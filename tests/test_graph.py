@@ -92,6 +92,25 @@ def test_a_leaf_shows_its_gradient_whoever_called_backward():
     assert str(minigrad.draw(a)) == "#1 leaf.grad = [6.]"
 
 
+def test_a_gradient_that_was_there_before_is_added_to():
+    a = leaf(3.0)
+    (a * a).backward()
+    graph = minigrad.draw(a * a, a=a).backward()
+    assert str(graph).endswith("to #1 a by g * x: [3.]\n#1 a.grad = [12.]")
+    a.grad = None
+    assert graph.nodes[0].gradient == "[12.]"  # as it was
+
+
+def test_results_have_names_too():
+    a = leaf(1.0)
+    h = a.tanh()
+    assert [node.name for node in minigrad.draw(h * 2, a=a, h=h).nodes] == [
+        "a",
+        "h = tanh",
+        "multiply",
+    ]
+
+
 def test_how_far_backward_came_is_noted():
     @op
     def fails_backward(x):
