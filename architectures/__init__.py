@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from minigrad.backend import host_rng
+from minigrad.checks import check_kind
 
 from .base import Classifier
 from .energy.ebm import EBM, JEM
@@ -84,9 +85,14 @@ def register(name, backbone, *, label=None, shared=Classifier, native=None, **de
     protocols. The same class may be registered again, with other details.
 
     Raises:
-        ValueError: another class has that name already.
+        ValueError: no name, or one that another class has already.
+        TypeError: a backbone that is no class, or names that are no text.
     """
     entry = Entry(name, backbone, label or name, shared, native or shared, **details)
+    check_kind(str, name=name, label=entry.label, family=entry.family)
+    check_kind(type, backbone=backbone, shared=shared, native=entry.native)
+    if not name:
+        raise ValueError("an architecture needs a name")
     taken = ARCHITECTURES.get(name, entry).backbone
     if (taken.__module__, taken.__qualname__) != (backbone.__module__, backbone.__qualname__):
         raise ValueError(f"the name {name!r} belongs to {taken.__qualname__} already")

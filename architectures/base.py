@@ -9,6 +9,8 @@ whoever trains and compares them needs no ``if``.
 
 from contextlib import contextmanager
 
+import numpy
+
 from minigrad import Tensor, functional, nn, no_grad
 from minigrad.checks import check_sizes
 
@@ -83,9 +85,13 @@ def points(model, x):
     """x as a Tensor (..., B, D) of the dtype of the model's parameters.
 
     Raises:
-        ValueError: fewer than two axes, or anything but numbers.
+        ValueError: fewer than two axes, anything but numbers, or (on the CPU) NaN or infinity, for
+            which a network of spikes would have an answer as for any other point.
     """
     x = Tensor(x)
     if x.ndim < 2 or x.dtype.kind not in "biuf":
         raise ValueError(f"expected numbers of shape (..., B, D), not {x.dtype} of shape {x.shape}")
-    return Tensor(x.data.astype(model.parameters()[0].dtype, copy=False))
+    x = x.data.astype(model.parameters()[0].dtype, copy=False)
+    if isinstance(x, numpy.ndarray) and not numpy.isfinite(x).all():
+        raise ValueError(f"x holds NaN or infinity, as {x.dtype}")
+    return Tensor(x)

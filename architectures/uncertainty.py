@@ -10,7 +10,7 @@ nats, 0 log 0 = 0:
 """
 
 from minigrad import Tensor, functional
-from minigrad.backend import xp
+from minigrad.backend import device, xp
 from minigrad.checks import check_sizes
 from minigrad.ops import broadcast_to
 
@@ -59,8 +59,16 @@ def entropy(p):
 
 def decompose(samples):
     """Sampled probabilities (S, ..., B, C) -> {"mean": (..., B, C), and "total", "aleatoric" and
-    "epistemic": (..., B) in nats}, as Tensors."""
+    "epistemic": (..., B) in nats}, as Tensors.
+
+    Raises:
+        ValueError: no samples, fewer axes, or (on the CPU) anything but probabilities.
+    """
     p = Tensor(samples).data
+    if p.ndim < 3 or not len(p):
+        raise ValueError(f"expected sampled probabilities (S, ..., B, C), S > 0, not {p.shape}")
+    if device() == "cpu":
+        functional.check_probabilities(p)
     mean = p.mean(axis=0)
     total, aleatoric = entropy(mean), entropy(p).mean(axis=0)
     # Jensen's inequality makes the difference non-negative; rounding may not.

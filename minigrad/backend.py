@@ -237,8 +237,21 @@ def synchronize():
 
 
 def host_rng(seed):
-    """A `numpy.random.Generator` from a seed; a Generator is returned as it is."""
-    return numpy.random.default_rng(seed)
+    """A `numpy.random.Generator` from a seed; a Generator is returned as it is.
+
+    Raises:
+        TypeError: no seed; a boolean is none either, though Python counts True as 1.
+        ValueError: a negative number.
+    """
+    try:
+        if isinstance(seed, (bool, numpy.bool_)):
+            raise TypeError
+        return numpy.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            "a seed is a whole number, 0 or above, or a sequence of them, or a "
+            f"numpy.random.Generator; not {reprlib.repr(seed)}"
+        ) from None
 
 
 def seed_numbers(seed):
@@ -246,8 +259,9 @@ def seed_numbers(seed):
 
     `seed` is a number, a sequence of them or a Generator, from which one is drawn.
     """
+    rng = host_rng(seed)  # refuses what is none
     if isinstance(seed, numpy.random.Generator):
-        seed = seed.integers(2**63)
+        seed = rng.integers(2**63)
     return tuple(numpy.atleast_1d(seed).tolist())
 
 

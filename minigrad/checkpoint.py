@@ -21,9 +21,11 @@ import numpy
 
 from . import backend
 from .backend import xp
-from .checks import check_state
+from .checks import check_given, check_kind, check_state
 from .engine import Tensor
 from .files import read_npz, write_npz
+from .nn import Module
+from .optim import Optimizer
 
 FORMAT = 1
 
@@ -53,6 +55,8 @@ class Checkpoint:
         parts: list[tuple[str, Any, Any]] = [("module", module, self.state)]
         if optimizer is not None:
             parts.append(("optimizer", optimizer, self.optimizer))
+        check_kind(Module, module=module)
+        check_given(check_kind, Optimizer, optimizer=optimizer)
         problems = []
         for name, part, state in parts:
             try:
@@ -84,9 +88,12 @@ def save(path, module, optimizer=None, **extras):
         extras: arrays, Tensors, and whatever JSON can say: numbers, text, None, lists, dicts.
 
     Raises:
-        TypeError: an extra of another kind.
+        TypeError: no module, no optimizer, or an extra of another kind.
         OSError: the file cannot be written.
     """
+    if not isinstance(module, Mapping):
+        check_kind(Module, module=module)
+    check_given(check_kind, Optimizer, optimizer=optimizer)
     state = module if isinstance(module, Mapping) else module.state_dict()
     arrays = {f"module/{name}": array for name, array in state.items()}
     if optimizer is not None:

@@ -1,11 +1,12 @@
 """What makes no sense is refused where it enters: options where an object is made, a state before
 it is loaded.
 
-Each check of options takes them by keyword and raises a ValueError that names the first one that
-does not fit, and its value.
+Each check of options takes them by keyword and raises an error that names the first one that does
+not fit, and its value: a TypeError for another kind of thing, a ValueError for a wrong number.
 """
 
 import math
+import reprlib
 from collections.abc import Mapping
 from numbers import Integral, Real
 
@@ -13,6 +14,40 @@ import numpy
 
 from . import backend
 from .engine import Tensor
+
+
+def check_kind(kind, **options):
+    """Instances of the class `kind`."""
+    for name, value in options.items():
+        if not isinstance(value, kind):
+            what = f"the class {value.__name__}" if isinstance(value, type) else reprlib.repr(value)
+            raise TypeError(f"{name} must be of the class {kind.__name__}, not {what}")
+
+
+def check_functions(**options):
+    """Functions, or what can be called like one."""
+    for name, value in options.items():
+        if not callable(value):
+            raise TypeError(f"{name} must be a function, not {reprlib.repr(value)}")
+
+
+def check_flags(**options):
+    """True or False: any text counts as true, "no" as well."""
+    for name, value in options.items():
+        if not isinstance(value, (bool, numpy.bool_)):
+            raise TypeError(f"{name} must be True or False, not {reprlib.repr(value)}")
+
+
+def check_pairs(**options):
+    """Two things in a tuple or list."""
+    for name, value in options.items():
+        if not isinstance(value, (tuple, list)) or len(value) != 2:
+            raise ValueError(f"{name} must be a pair, (a, b), not {reprlib.repr(value)}")
+
+
+def check_given(check, *kind, **options):
+    """By another of these checks, those options that are not None."""
+    check(*kind, **{name: value for name, value in options.items() if value is not None})
 
 
 def check_sizes(**options):
@@ -76,11 +111,15 @@ def check_widths(hidden_sizes):
         check_sizes(hidden_sizes=size)
 
 
+NEVER_NEGATIVE = ("running_var", "square", "steps", "turn")  # variances, squares and counts
+
+
 def check_state(arrays, state):
     """`state`, {name: array or Tensor}, as NumPy arrays, if it fits `arrays` in every way.
 
     Raises:
-        ValueError: names, shapes or dtypes that differ, or NaN; the message lists all of them.
+        ValueError: names, shapes or dtypes that differ, NaN, or a negative number for one of
+            NEVER_NEGATIVE; the message lists all of them.
         TypeError: no dict.
     """
     if not isinstance(state, Mapping):
@@ -100,6 +139,8 @@ def check_state(arrays, state):
             )
         elif theirs.dtype.kind == "f" and numpy.isnan(theirs).any():
             problems.append(f"{name} holds NaN in the state")
+        elif name.rpartition(".")[2] in NEVER_NEGATIVE and (theirs < 0).any():
+            problems.append(f"{name} is negative in the state")
     if problems:
         raise ValueError("the state does not fit: " + "; ".join(sorted(problems)))
     return new

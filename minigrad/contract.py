@@ -40,6 +40,17 @@ def check_foreign(inputs, outputs):
         raise TypeError(f"an array holds real numbers, not {dtype}")
 
 
+def explain(error, name, inputs):
+    """Add to a rule's error in which op it happened. If the rule asked an input for what only an
+    array has, raise a TypeError that says so."""
+    error.add_note(f"in op {name}({describe(inputs)})")
+    if isinstance(error, AttributeError) and any(error.obj is x for x in inputs):
+        raise TypeError(
+            f"op {name} takes no {type(error.obj).__name__}, which has no .{error.name}, where it "
+            "expects a Tensor or an array: make a Tensor of it"
+        ) from error
+
+
 def refuse_by_name(name, key):
     """Raise TypeError for a Tensor among the options of an op."""
     raise TypeError(f"op {name} takes the Tensor {key!r} by position, not by name")
@@ -92,6 +103,18 @@ def refuse_changed(leaf, op):
         "load_state_dict() or an assignment to its data) after "
         f"op {op} had used it: compute the loss again"
     )
+
+
+def check_gradient(leaf):
+    """Raise ValueError for a .grad, set by hand, that is no array like the leaf's."""
+    if leaf.grad is leaf.grad_home:
+        return
+    given = getattr(leaf.grad, "shape", None), getattr(leaf.grad, "dtype", None)
+    if given != (leaf.shape, leaf.dtype) or not isinstance(leaf.grad, xp.ndarray):
+        raise ValueError(
+            f"the .grad of a leaf, {leaf.dtype} of shape {leaf.shape}, is None or an array like "
+            f"it, not {leaf.grad!r}"
+        )
 
 
 def check_broadcast(g, array):

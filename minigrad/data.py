@@ -6,7 +6,7 @@ import math
 import numpy
 
 from . import backend
-from .checks import check_sizes
+from .checks import check_positive, check_rates, check_sizes
 
 
 def train_test_split(x, y, test_share=0.2, *, rng=None):
@@ -24,8 +24,8 @@ def train_test_split(x, y, test_share=0.2, *, rng=None):
         raise ValueError(f"expected x (N, ...) and labels y (N,), not {x.shape} and {y.shape}")
     if (y != y).any():
         raise ValueError("labels must not be NaN")
-    if not 0 < test_share < 1:
-        raise ValueError(f"test_share must lie between 0 and 1, not {test_share!r}")
+    check_positive(test_share=test_share)
+    check_rates(test_share=test_share)
     rng = backend.host_rng(rng)
     train, test = [], []
     for label in numpy.unique(y):
@@ -54,11 +54,18 @@ def minibatches(x, y, batch_size, *, axis=0, order=None):
     """[(x, y)] of at most `batch_size` rows each, as even as they can be, in the given order.
 
     `axis` is that of the rows in both: 0, or the number of axes that stand for replicas.
+
+    Raises:
+        ValueError: arrays that do not have the same rows (and replicas), or a batch size below 1.
     """
+    check_sizes(batch_size=batch_size)
+    if x.ndim <= axis or x.shape[: axis + 1] != y.shape[: axis + 1]:
+        raise ValueError(
+            f"x {x.shape} and y {y.shape} do not have the same rows, along axis {axis}"
+        )
     before = (slice(None),) * axis
     if order is not None:
         x, y = x[*before, order], y[*before, order]
-    check_sizes(batch_size=batch_size)
     rows = x.shape[axis]
     parts = even_parts(rows, math.ceil(rows / batch_size)) if rows else []
     return [(x[*before, part], y[*before, part]) for part in parts]

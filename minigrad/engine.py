@@ -74,8 +74,8 @@ class Tensor(Methods):
         requires_grad: whether `backward` should leave the gradient in ``.grad``.
 
     Raises:
-        TypeError: no real numbers; `requires_grad` for integers or booleans, which have no
-            derivative; or a Tensor that requires a gradient (use it, or its `detach`).
+        TypeError: no real numbers; `requires_grad` for integers or booleans; or a Tensor that
+            requires a gradient (use it, or its `detach`).
     """
 
     op: str | None  # the name of the op that made it; None for a leaf
@@ -119,11 +119,10 @@ class Tensor(Methods):
 def op(rule: Callable[P, tuple]) -> Callable[P, Tensor]:
     """Make ``rule(*arrays, **options) -> value, vjp_0, vjp_1, ...`` a function of Tensors.
 
-    The vjps belong to the positional arguments in order. ``None`` in place of one says that there
-    is no derivative, by design (a condition); a Tensor that requires a gradient where no vjp is
-    left is an error. A vjp may return its gradient with the axes that broadcasting added: they are
-    summed away. It must not write into ``g``, which others may share. A number, NumPy's scalars
-    too, never changes the dtype of the arrays that it meets.
+    The vjps belong to the positional arguments in order. ``None`` says that there is no derivative;
+    a Tensor that requires a gradient where no vjp is left is an error. A vjp may return its
+    gradient with the axes that broadcasting added: they are summed away. It must not write into
+    ``g``, which others may share. A number never changes the dtype of the arrays that it meets.
     """
     name = getattr(rule, "__name__", repr(rule))
     most = contract.most_outputs(rule)
@@ -155,7 +154,7 @@ def op(rule: Callable[P, tuple]) -> Callable[P, Tensor]:
             if type(value) is not xp.ndarray:
                 value = backend.asarray(value)
         except Exception as error:
-            error.add_note(f"in op {name}({contract.describe(arrays)})")
+            contract.explain(error, name, arrays)
             raise
         if watch := who_watches():
             watch(value, "op", name, arrays)
@@ -229,6 +228,7 @@ def _accumulate(leaf, g):
     Where an optimizer gave it a home, that is the same array in every step: copy it to keep it.
     """
     if leaf.grad is not None:
+        contract.check_gradient(leaf)
         leaf.grad += g
     elif leaf.grad_home is not None:
         leaf.grad_home[...] = g

@@ -10,7 +10,7 @@ import math
 import numpy
 
 from .backend import Kernel, Sum, add_at, xp
-from .checks import check_shares
+from .checks import check_rates, check_shares
 from .engine import Tensor, op
 from .ops import drop_axes, product_over_rows, tanh
 
@@ -158,7 +158,7 @@ def activation(choice):
     """The activation function of that name; a function is returned as it is."""
     if callable(choice):
         return choice
-    if choice not in ACTIVATIONS:
+    if not isinstance(choice, str) or choice not in ACTIVATIONS:
         raise ValueError(
             f"unknown activation {choice!r}: choose one of {', '.join(ACTIVATIONS)}, or a function"
         )
@@ -170,6 +170,8 @@ def activation(choice):
 
 def _softmax(x, axis):
     require_floats(x)
+    if not x.ndim:
+        raise ValueError("a softmax needs an axis to sum along, and a single number has none")
     e = x - x.max(axis=axis, keepdims=True)  # the largest exponent is 0
     xp.exp(e, out=e)
     e /= e.sum(axis=axis, keepdims=True)
@@ -309,10 +311,7 @@ def cross_entropy(logits, labels, smoothing=0.0):
     else:
         raise TypeError(f"labels are class numbers or probabilities, not {array.dtype}")
     if target.shape[-2:] != shape[-2:] or not 2 <= target.ndim <= len(shape) or shape[-1] < 2:
-        raise ValueError(
-            f"labels {array.dtype} of shape {array.shape} do not fit logits {shape}: expected "
-            "(..., B) integers or (..., B, C) floating-point probabilities for (..., B, C), C > 1"
-        )
+        refuse_labels(array, shape)
     if isinstance(target, numpy.ndarray):  # neither on a GPU nor while a step is compiled
         if kind == "f":
             check_probabilities(target)
@@ -334,6 +333,23 @@ def check_probabilities(p):
     """A ValueError, unless the rows of the array p, on the CPU, sum to one and none is negative."""
     if not ((p >= 0).all() and (abs(p.sum(axis=-1) - 1) < 1e-3).all()):
         raise ValueError("class probabilities must not be negative and must sum to one")
+
+
+def refuse_labels(labels, shape):
+    """Raise a ValueError that says why labels do not fit logits of that shape, and what would."""
+    if len(shape) < 2:
+        why = "logits have two axes or more, (..., B, C): x[None, :] makes one row of a vector"
+    elif shape[-1] < 2:
+        why = "of one class there is nothing to learn: two classes have two logits"
+    elif labels.dtype.kind == "f" and labels.shape == shape[:-1]:
+        why = "class numbers are integers, labels.astype(int); floats are probabilities (..., B, C)"
+    elif labels.shape == (*shape[:-1], 1):
+        why = "class numbers have no axis for the classes: labels[..., 0]"
+    else:
+        why = "class numbers are integers (..., B), probabilities are floats (..., B, C)"
+    raise ValueError(
+        f"labels {labels.dtype} of shape {labels.shape} do not fit logits {shape}: {why}"
+    )
 
 
 def refuse_no_arrays(**values):
@@ -408,15 +424,25 @@ def cross_entropy_gradient(g, target, exps, total, batch):
 def mse(prediction, target):
     """Mean squared error over batch and features: (..., B, D), (..., B, D) -> (...).
 
-    For one output and y of shape (..., B) use ``mse(model(x), y[..., None])``.
+    For one output and y of shape (..., B) use ``mse(model(x), y[..., None])``. The target takes the
+    prediction's dtype.
+
+    Raises:
+        ValueError: shapes that differ, or no numbers, of which there is no mean.
+        TypeError: neither arrays nor Tensors, or a prediction of integers.
     """
     if not (hasattr(prediction, "dtype") and hasattr(target, "dtype")):
         refuse_no_arrays(prediction=prediction, target=target)
-    if prediction.shape[-2:] != target.shape[-2:]:
+    if prediction.shape[-2:] != target.shape[-2:] or not prediction.size:
         raise ValueError(
-            f"prediction {prediction.shape} and target {target.shape} differ in shape: for one "
-            "output and a number for each row, give target[..., None]"
+            f"prediction {prediction.shape} and target {target.shape} differ in shape, or are "
+            "empty: for one output and a number for each row, give target[..., None]"
         )
+    if target.dtype != prediction.dtype:
+        require_floats(prediction)
+        if target.dtype.kind not in "biuf":
+            raise TypeError(f"a target is real numbers, not {target.dtype}")
+        target = target.astype(prediction.dtype)
     difference = prediction - target
     axes = tuple(range(-min(difference.ndim, 2), 0))
     return (difference * difference).mean(axis=axes)
@@ -476,7 +502,14 @@ def linear(x, weight, bias=None):
             f"linear takes rows x (..., B, D) of the weight's dtype {weight.dtype}, not {x.dtype} "
             f"of shape {x.shape}: x[None, :] is one row, x.astype({str(weight.dtype)!r}) converts"
         )
-    y = x @ weight
+    try:
+        y = x @ weight
+    except ValueError:
+        raise ValueError(
+            f"x of shape {x.shape} does not fit a weight of shape {weight.shape}: it has "
+            f"{x.shape[-1]} features and the layer takes {weight.shape[-2]}, or the axes in front "
+            "do not broadcast"
+        ) from None
     if bias is None:
         return y, lambda g: g @ weight.mT, lambda g: product_over_rows(x, g, weight.ndim)
     try:
@@ -585,12 +618,6 @@ def embedding(weight, ids):
     return weight.reshape(-1, width)[places], vjp, None
 
 
-def check_dropout_rate(rate):
-    if not 0 <= rate < 1:
-        raise ValueError(f"a dropout rate lies in [0, 1), not {rate}")
-    return rate
-
-
 @op
 def dropout(x, rate, noise):
     """Zero each element with probability `rate`, divide the others by 1 - rate (inverted dropout).
@@ -598,8 +625,10 @@ def dropout(x, rate, noise):
     `noise` is a `backend.Noise`, from which the mask is drawn.
     """
     require_floats(x)
+    if type(rate) is not float or not 0 <= rate < 1:
+        check_rates(dropout_rate=rate)
     uniform = noise.random(x.shape, dtype=x.dtype)
-    mask = xp.dropout_mask(uniform, check_dropout_rate(rate), 1 / (1 - rate))
+    mask = xp.dropout_mask(uniform, rate, 1 / (1 - rate))
     return x * mask, lambda g: g * mask
 
 
@@ -611,10 +640,10 @@ def dropout_mask(uniform, rate, scale):
 
 def require_one_for_each_feature(x, gain, bias):
     require_floats(x)
-    if not x.shape[-1:] == gain.shape[-1:] == bias.shape[-1:]:
+    if x.ndim < 2 or not x.shape[-1] == gain.shape[-1] == bias.shape[-1]:
         raise ValueError(
-            f"x of shape {x.shape} has {x.shape[-1]} features: it needs as many gains and biases, "
-            f"these have the shapes {gain.shape} and {bias.shape}"
+            f"rows x (..., B, D) and a gain and a bias for each of D features are expected, not x "
+            f"{x.shape}, gain {gain.shape} and bias {bias.shape}"
         )
 
 
@@ -624,8 +653,8 @@ def layer_norm(x, gain, bias, eps=1e-5):
 
     (..., B, D), (..., 1, D), (..., 1, D) -> (..., B, D).
     """
-    n = x.shape[-1]
     require_one_for_each_feature(x, gain, bias)
+    n = x.shape[-1]
     centred = x - x.sum(axis=-1, keepdims=True) / n
     scale = 1 / xp.sqrt((centred * centred).sum(axis=-1, keepdims=True) / n + eps)
     normal = centred * scale
@@ -773,8 +802,8 @@ def batch_norm(x, gain, bias, running=None, momentum=0.1, eps=1e-5):
     Raises:
         ValueError: fewer than two rows, which have no variance.
     """
-    n = x.shape[-2]
     require_one_for_each_feature(x, gain, bias)
+    n = x.shape[-2]
     if n < 2:
         raise ValueError(f"the batch has {n} rows: batch norm needs two or more for a variance")
     features = x.shape[-1]

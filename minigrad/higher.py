@@ -243,7 +243,7 @@ for _name in METHODS.split():
 for _name in PROPERTIES.split():
     setattr(Box, _name, property(operator.attrgetter(f"tensor.{_name}")))
 for _name in LOOKS.split():
-    setattr(Box, _name, lambda x, *args, name=_name: getattr(numbers(x), name)(*args))
+    setattr(Box, _name, lambda x, *a, name=_name, **axis: getattr(numbers(x), name)(*a, **axis))
 for _name in OPERATORS.split():
     _forward = lifted(getattr(Tensor, f"__{_name}__"))
     setattr(Box, f"__{_name}__", _forward)
@@ -367,10 +367,18 @@ def _several(argument):
 
 
 def _tensors(argument):
+    tensors = None
     if isinstance(argument, nn.Module):
-        return [p for p in argument.parameters() if p.requires_grad]
-    if _several(argument):
-        return list(argument)
+        tensors = [p for p in argument.parameters() if p.requires_grad]
+    elif _several(argument):
+        tensors = list(argument)
+    if tensors == []:
+        raise ValueError(
+            "nothing to differentiate for: an empty list, or a module without parameters that "
+            "require a gradient (is it frozen?)"
+        )
+    if tensors is not None:
+        return tensors
     return [argument if isinstance(argument, Tensor) else Tensor(argument)]
 
 
@@ -432,8 +440,13 @@ def jacobian(f, x):
     """All derivatives of f(x) for the Tensor x, of shape (*f(x).shape, *x.shape).
 
     For small ones: one gradient for each number that f returns.
+
+    Raises:
+        TypeError: a module or a list as x, or an f that does not return a Tensor of floats.
     """
-    y = f(x)
+    if isinstance(x, (nn.Module, list, tuple)):
+        raise TypeError(f"a jacobian is for one Tensor, not for a {type(x).__name__}: use grad")
+    y = _differentiable(f(x))
     rows: list[Any] = [
         _gradient(lambda x, i=i: f(x).reshape(-1)[i], (x,), last=True) for i in range(y.size)
     ]
@@ -483,9 +496,7 @@ def _gradient(f, args, argument: int | tuple[int, ...] = 0, last=False):
             args = (*args[:i], _like(args[i], tensors), *args[i + 1 :])
         limit = leaves[0][0].order
         with _at(oldest, limit if last else oldest.get()):
-            y = f(*args)
-            if not isinstance(y, Tensor):
-                raise TypeError(f"a gradient is that of a Tensor, but f returned {type(y)}")
+            y = _differentiable(f(*args))
             # A Tensor from outside, returned as it came, does not depend on the argument.
             if y.requires_grad and y.order >= limit:
                 y.backward(xp.ones(y.shape, y.dtype))
@@ -494,6 +505,14 @@ def _gradient(f, args, argument: int | tuple[int, ...] = 0, last=False):
         values = [_outside(leaf, last) for leaf in tensors]
         gradients.append(values if isinstance(args[i], nn.Module) else _like(args[i], values))
     return tuple(gradients) if isinstance(argument, tuple) else gradients[0]
+
+
+def _differentiable(y):
+    """y, if a derivative of it can be asked for; TypeError otherwise."""
+    if not isinstance(y, Tensor) or y.dtype.kind != "f":
+        what = f"a Tensor of {y.dtype}" if isinstance(y, Tensor) else f"a {type(y).__name__}"
+        raise TypeError(f"f must return a Tensor of floating-point numbers, but returned {what}")
+    return y
 
 
 def _outside(leaf, last):

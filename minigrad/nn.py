@@ -9,7 +9,8 @@ import copy
 import functools
 import math
 import reprlib
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from numbers import Number
 from typing import Any
@@ -18,7 +19,17 @@ import numpy
 
 from . import backend, functional, images, init
 from .backend import xp
-from .checks import check_counts, check_positive, check_shares, check_sizes, check_state
+from .checks import (
+    check_counts,
+    check_flags,
+    check_functions,
+    check_kind,
+    check_positive,
+    check_rates,
+    check_shares,
+    check_sizes,
+    check_state,
+)
 from .engine import Tensor
 from .exchanges import Exchangeable, touch
 
@@ -40,6 +51,10 @@ class Module(Exchangeable):
 
         Lists, tuples and dicts are opened, "layers.0.weight"; so are modules, if `deep`. What is
         held in several places comes once, under its first name.
+
+        Raises:
+            TypeError: modules or Tensors in a set, deque or generator, which have no order or no
+                places to name. (What functions and other objects hold is not found.)
         """
         seen, waiting = set(), [("", self)]
         while waiting:
@@ -53,6 +68,11 @@ class Module(Exchangeable):
                 held = dict(enumerate(value))
             else:
                 held = value if isinstance(value, dict) else {}
+                if isinstance(value, UNNAMED) and _holds_parts(value):
+                    raise TypeError(
+                        f"{name} is a {type(value).__name__} of modules or Tensors, which are "
+                        "found in lists, tuples and dicts only: list(...)"
+                    )
             if not isinstance(value, (list, tuple, dict)):
                 yield name, value
             prefix = f"{name}." if name else ""
@@ -96,6 +116,7 @@ class Module(Exchangeable):
 
     def train(self, mode=True):
         """Switch to training behaviour (dropout, batch statistics); returns the module."""
+        check_flags(mode=mode)
         for module in self.modules():
             if module.training != mode:
                 module.training = mode
@@ -152,6 +173,15 @@ class Module(Exchangeable):
         for name, child in self.children():
             lines += [f"  {line}" for line in f"{name}: {child!r}".splitlines()]
         return "\n".join(lines)
+
+
+UNNAMED = set, frozenset, deque, type({}.keys()), type({}.values()), type(i for i in ()), map, zip
+
+
+def _holds_parts(container):
+    """Whether there are modules or Tensors in it; of what can be read only once, one assumes it."""
+    once_only = not isinstance(container, Sized)
+    return once_only or any(isinstance(part, (Module, Tensor)) for part in container)
 
 
 @contextmanager
@@ -222,6 +252,8 @@ def stack(modules: Iterable[Module]) -> Any:
     modules = list(modules)
     if not modules:
         raise ValueError("there is no module to stack")
+    for k, module in enumerate(modules):
+        check_kind(Module, **{f"modules[{k}]": module})
     arrays = [{n: (a.shape, str(a.dtype)) for n, a in m.arrays().items()} for m in modules]
     for k, other in enumerate(arrays):
         if other != arrays[0] or type(modules[k]) is not type(modules[0]):
@@ -326,7 +358,11 @@ class Linear(Module):
 
     def __init__(self, inputs, outputs, *, bias=True, draw=init.glorot_uniform, rng=None):
         check_sizes(inputs=inputs, outputs=outputs)
+        check_flags(bias=bias)
+        check_functions(draw=draw)
         self.weight = Tensor(draw((inputs, outputs), rng), requires_grad=True)
+        if self.weight.shape != (inputs, outputs):
+            raise ValueError(f"draw gave a weight {self.weight.shape}, not {(inputs, outputs)}")
         self.bias = Tensor(xp.zeros((1, outputs), "float32"), requires_grad=True) if bias else None
 
     def forward(self, x):
@@ -391,7 +427,7 @@ class BatchNorm(Module):
         self.momentum, self.eps = momentum, eps
 
     def forward(self, x):
-        if self.training and x.shape[-2] != 1:
+        if self.training and x.shape[-2:-1] != (1,):
             running = (self.running_mean, self.running_var)
             return functional.batch_norm(
                 x, self.gain, self.bias, running=running, momentum=self.momentum, eps=self.eps
@@ -411,7 +447,8 @@ class Dropout(Module):
     """Drops features at random while training; nothing in evaluation."""
 
     def __init__(self, rate, *, rng=None):
-        self.rate = functional.check_dropout_rate(rate)
+        check_rates(dropout_rate=rate)
+        self.rate = rate
         self.noise = backend.Noise(rng)
 
     def forward(self, x):
@@ -539,9 +576,19 @@ class AveragePool2d(MaxPool2d):
 
 
 class Sequential(Module):
-    """One after the other; a layer is a module or any function of a Tensor."""
+    """One after the other; a layer is a module or any function of a Tensor.
+
+    The parameters are those of the modules; what a function uses besides is not found.
+    """
 
     def __init__(self, *layers):
+        for k, layer in enumerate(layers):
+            owner = getattr(layer, "__self__", None)
+            if not callable(layer) or isinstance(layer, type) or isinstance(owner, Module):
+                raise TypeError(
+                    f"layer {k} must be a module or a function of a Tensor, not {layer!r}: no list "
+                    "of layers (*layers opens one), no class, no method of a module"
+                )
         self.layers = list(layers)
 
     def forward(self, x):

@@ -10,8 +10,11 @@ import itertools
 import math
 import operator
 
+import numpy
+
 from . import backend
 from .backend import xp
+from .checks import check_flags
 from .engine import Tensor, op
 
 # --- arithmetic ------------------------------------------------------------------------------
@@ -74,7 +77,13 @@ def matmul(x, y):
         )
     rows = x if x.ndim > 1 else x[None, :]
     columns = y if y.ndim > 1 else y[:, None]
-    z = x @ y
+    try:
+        z = x @ y
+    except ValueError:
+        raise ValueError(
+            f"x @ y of shapes {x.shape} and {y.shape}: the last axis of x must be as long as the "
+            "last but one (or only) of y, and the axes in front must broadcast"
+        ) from None
 
     def as_matrix(g):
         g = g if y.ndim > 1 else g[..., None]
@@ -190,7 +199,8 @@ def clip(x, low=None, high=None):
 
     None in place of a limit is no limit.
     """
-    if isinstance(low, (int, float)) and isinstance(high, (int, float)) and not low <= high:
+    known = int, float, numpy.ndarray  # what is on a GPU would have to be waited for
+    if isinstance(low, known) and isinstance(high, known) and not numpy.all(low <= high):
         raise ValueError(f"clip from {low} to {high}: the first must not be the larger")
 
     def vjp(g):
@@ -202,7 +212,10 @@ def clip(x, low=None, high=None):
 
 @op
 def where(condition, x, y):
-    """x where the condition holds, y elsewhere."""
+    """x where the condition, of booleans (or integers, 0 for false), holds, y elsewhere."""
+    condition = condition if hasattr(condition, "dtype") else xp.asarray(condition)
+    if condition.dtype.kind not in "biu":
+        raise TypeError(f"a condition is booleans, x > 0 say, not {condition.dtype}")
     if not (hasattr(x, "dtype") or hasattr(y, "dtype")):
         x = xp.float32(x)  # as everywhere, numbers become float32
     z = xp.where(condition, x, y)
@@ -215,7 +228,16 @@ def where(condition, x, y):
 
 
 def drop_axes(y, axis, keepdims):
+    if type(keepdims) is not bool:
+        check_flags(keepdims=keepdims)
     return y if keepdims else y.squeeze(axis)
+
+
+def mean_of(x, y):
+    """How many elements of x each element of y is the mean of; of none there is no mean."""
+    if y.size and not x.size:
+        raise ValueError(f"the mean of nothing: x has the shape {x.shape}")
+    return x.size / (y.size or 1)
 
 
 @op
@@ -229,7 +251,7 @@ def sum(x, axis=None, *, keepdims=False):
 def mean(x, axis=None, *, keepdims=False):
     """The mean over `axis`."""
     y, shape = x.sum(axis=axis, keepdims=True), x.shape
-    n = x.size / (y.size or 1)
+    n = mean_of(x, y)
     y = y / n
     return drop_axes(y, axis, keepdims), lambda g: xp.broadcast_to(g.reshape(y.shape) / n, shape)
 
@@ -239,7 +261,7 @@ def var(x, axis=None, *, keepdims=False):
     """The population variance, as the mean of squared deviations (never E[x^2] - E[x]^2)."""
     deviation = x - x.mean(axis=axis, keepdims=True)
     y = xp.square(deviation).mean(axis=axis, keepdims=True)
-    n = x.size / (y.size or 1)
+    n = mean_of(x, y)
     # d/dx_i mean_j (x_j - m)^2 = 2 (x_i - m) / n; through m comes 0, as deviations sum to 0.
     return drop_axes(y, axis, keepdims), lambda g: g.reshape(y.shape) * 2 * deviation / n
 
@@ -458,9 +480,14 @@ def take_along_axis(x, indices, axis):
 
 @op
 def set_at(x, index, values):
-    """A copy of x with x[index] = values. No element may be named twice."""
+    """A copy of x with x[index] = values. No element may be named twice (checked on the CPU)."""
     y = xp.array(x)
     y[index] = values
+    parts = index if isinstance(index, tuple) else (index,)
+    if isinstance(x, numpy.ndarray) and not all(map(_names_each_once, parts)):
+        places = numpy.arange(x.size).reshape(x.shape)[index]
+        if numpy.unique(places).size < places.size:
+            raise ValueError("an index that names an element twice: which value is it to have?")
 
     def vjp(g):
         gx = xp.array(g)

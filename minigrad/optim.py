@@ -5,14 +5,16 @@ launches on a GPU. The gradients are views of a second flat array: backward writ
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from numbers import Number
+from typing import Any
 
 import numpy
 
 from . import backend
 from .backend import Kernel, xp
-from .checks import check_positive, check_rates, check_state
+from .checks import check_flags, check_pairs, check_positive, check_rates, check_state
+from .contract import check_gradient
 from .engine import Tensor
 from .exchanges import Exchangeable, touch
 
@@ -40,6 +42,12 @@ class Optimizer(Exchangeable):
     changing: tuple[str, ...] = ("lr",)  # numbers that may be others at the next step
     options: tuple[str, ...] = ("lr",)  # what `repr` shows
     state: tuple[str, ...] = ()  # what `state_dict` saves
+    limits: dict[str, Callable] = {}  # {option: the check of what it is set to, then or later}
+    # Other attributes are declared in a class, too: so `adam.learning_rate = 1` is an error.
+    parameters: Any = ()
+    values: Any = None
+    gradients: Any = None
+    views: Any = ()
 
     def __init__(self, parameters: Iterable[Tensor], lr):
         self.parameters = [p for p in _tensors(parameters) if p.requires_grad]
@@ -47,6 +55,12 @@ class Optimizer(Exchangeable):
             raise ValueError("no parameter requires a gradient: there is nothing to optimize")
         if len({id(p) for p in self.parameters}) < len(self.parameters):
             raise ValueError("a parameter is given twice")
+        places = [backend.address(p.data) for p in self.parameters if p.size]
+        if len(set(places)) < len(places):
+            raise ValueError(
+                "two parameters share memory, which they will not as views of one flat array: use "
+                "one Tensor in both places, or copy the array"
+            )
         made = sorted({p.op for p in self.parameters if p.op is not None})
         if made:
             raise ValueError(f"only leaves can be optimized, not results of the ops {made}")
@@ -89,6 +103,13 @@ class Optimizer(Exchangeable):
             value, (Number, Tensor, str, list, tuple, numpy.ndarray, type(None))
         ):
             value = self._checked_rate(name, value)
+        elif name in self.limits:
+            self.limits[name](**{name: value})
+        elif name not in self.options and name not in self.state and not hasattr(self, name):
+            raise AttributeError(
+                f"{type(self).__name__} has no {name!r}: its options are {', '.join(self.options)}"
+                f" (what else a class of optimizers keeps is declared there, {name} = None)"
+            )
         super().__setattr__(name, value)
 
     def _checked_rate(self, name, value):
@@ -152,8 +173,8 @@ class Optimizer(Exchangeable):
                 )
             if p.grad is not grad:  # the loss did not depend on p, or p.grad was set by hand
                 missing += p.grad is None
-                if p.grad is not None and getattr(p.grad, "shape", None) != p.shape:
-                    raise ValueError(f"the .grad of a parameter of shape {p.shape} is {p.grad!r}")
+                if p.grad is not None:
+                    check_gradient(p)
                 grad[...] = 0 if p.grad is None else p.grad
                 p.grad = grad
         if missing == len(self.views):
@@ -198,7 +219,10 @@ class Optimizer(Exchangeable):
         new = check_state(ours, state)
         for name in self.state:
             kept = getattr(self, name)
-            setattr(self, name, int(new[name]) if isinstance(kept, int) else xp.array(new[name]))
+            if isinstance(kept, int):
+                setattr(self, name, int(new[name]))
+            else:
+                kept[...] = xp.asarray(new[name])  # in place: a compiled step goes on with it
 
     def __repr__(self):
         options = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.options)
@@ -230,10 +254,10 @@ class SGD(Optimizer):
 
     options = ("lr", "momentum", "nesterov", "weight_decay")
     state = ("velocity",)
+    limits = {"momentum": check_rates, "nesterov": check_flags}
 
     def __init__(self, parameters, lr=1e-2, momentum=0.0, nesterov=False, weight_decay=0.0):
         super().__init__(parameters, lr)
-        check_rates(momentum=momentum)
         if nesterov and not momentum:
             raise ValueError("Nesterov's method needs a momentum > 0")
         self.momentum, self.nesterov, self.weight_decay = momentum, nesterov, weight_decay
@@ -248,19 +272,24 @@ class SGD(Optimizer):
         p -= self.rounded(self.lr) * g
 
 
+def check_betas(betas):
+    """A pair of rates."""
+    check_pairs(betas=betas)
+    check_rates(beta1=betas[0], beta2=betas[1])
+
+
 class Adam(Optimizer):
     """Kingma & Ba 2015, Algorithm 1. `weight_decay` adds weight_decay * p to the gradient (L2)."""
 
     changing = ("lr", "steps")
     options = ("lr", "betas", "eps", "weight_decay")
     state = ("mean", "square", "steps")
+    limits = {"betas": check_betas, "eps": check_positive}
+    work: Any = None  # room for what a step computes on its way
 
     def __init__(self, parameters, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
         super().__init__(parameters, lr)
-        beta1, beta2 = betas
-        check_rates(beta1=beta1, beta2=beta2)
-        check_positive(eps=eps)
-        self.betas, self.eps, self.weight_decay = (beta1, beta2), eps, weight_decay
+        self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
         self.mean = xp.zeros_like(self.values)  # m: of the gradients
         self.square = xp.zeros_like(self.values)  # v: of their squares
         self.work = xp.empty_like(self.values)

@@ -17,7 +17,9 @@ from itertools import pairwise, repeat
 
 from . import backend
 from .backend import Kernel, xp
+from .checks import check_positive, check_shares, check_sizes
 from .engine import Tensor, op
+from .functional import require_floats
 from .ops import stack
 
 # Ops whose vjp is, on purpose, not their derivative, and why.
@@ -54,17 +56,19 @@ SURROGATES = {
 }
 
 
-def check_surrogate(name):
-    """The name, if SURROGATES has it; else a ValueError that lists those that exist."""
+def check_surrogate(name, slope):
+    """Raise a ValueError for a name that is not in SURROGATES, or a slope that is not above 0."""
     if name not in SURROGATES:
         raise ValueError(f"unknown surrogate {name!r}: choose one of {', '.join(SURROGATES)}")
-    return name
+    check_positive(slope=slope)
 
 
 @op
 def spike(u, surrogate="fast_sigmoid", slope=10.0, soft=False):
     """1 where u > 0, else 0. Its vjp is g times the surrogate derivative at u."""
-    invert_, smooth = SURROGATES[check_surrogate(surrogate)]
+    require_floats(u)
+    check_surrogate(surrogate, slope)
+    invert_, smooth = SURROGATES[surrogate]
     value = smooth(u, slope) if soft else (u > 0).astype(u.dtype)
     return value, lambda g: g / invert_(u.copy(), slope)
 
@@ -77,6 +81,18 @@ def by_time(x):
     return x.swapaxes(0, -3)
 
 
+def _require_neurons(current, steps, beta, threshold):
+    """Raise TypeError or ValueError for what no such neurons are."""
+    require_floats(current)
+    check_sizes(steps=steps)
+    check_shares(beta=beta)
+    check_positive(threshold=threshold)
+    if current.ndim < 3:
+        raise ValueError(f"a current has the shape (..., T, B, H), not {current.shape}")
+    if current.shape[-3] not in (1, steps):
+        raise ValueError(f"a current of {current.shape[-3]} timesteps does not fit steps={steps}")
+
+
 def lif_trace(current, steps, beta, threshold=1.0, initial=0.0, smooth=None):
     """Membrane potentials U and spikes S, each (..., T, B, H), of arrays: the forward scan.
 
@@ -85,8 +101,7 @@ def lif_trace(current, steps, beta, threshold=1.0, initial=0.0, smooth=None):
     earlier scan, so that above the threshold it has just fired. `smooth(u)` replaces the step by a
     soft spike.
     """
-    if current.shape[-3] not in (1, steps):
-        raise ValueError(f"a current of {current.shape[-3]} timesteps does not fit steps={steps}")
+    _require_neurons(current, steps, beta, threshold)
     if getattr(initial, "ndim", 0):
         current, initial = _with_start(current, steps, beta, threshold, initial, smooth), 0.0
     *lead, given, batch, width = current.shape
@@ -207,7 +222,8 @@ def lif(
         membrane: whether to return the potentials U in place of the spikes, which are
             ``spike(u - threshold)``.
     """
-    invert_, smooth = SURROGATES[check_surrogate(surrogate)]
+    check_surrogate(surrogate, slope)
+    invert_, smooth = SURROGATES[surrogate]
     potential, spikes = lif_trace(
         current,
         steps,
@@ -270,8 +286,7 @@ def lif_by_steps(
     """
     if reset not in RESETS:
         raise ValueError(f"unknown reset {reset!r}: choose one of {', '.join(RESETS)}")
-    if current.shape[-3] not in (1, steps):
-        raise ValueError(f"a current of {current.shape[-3]} timesteps does not fit steps={steps}")
+    _require_neurons(current, steps, beta, threshold)
 
     def fire(u):
         return spike(u - threshold, surrogate=surrogate, slope=slope, soft=soft)

@@ -8,10 +8,21 @@ import numpy
 
 from . import backend
 from .backend import xp
-from .checks import check_counts, check_sizes
+from .checks import (
+    check_counts,
+    check_flags,
+    check_functions,
+    check_given,
+    check_kind,
+    check_pairs,
+    check_positive,
+    check_sizes,
+)
 from .data import minibatches
 from .engine import Tensor
 from .modes import no_grad
+from .nn import Module
+from .optim import Optimizer
 
 # So many rows of the validation data are looked at together, which bounds the memory.
 VALIDATION_ROWS = 4096
@@ -110,10 +121,17 @@ def fit(
     Nothing waits for the device before the epoch ends.
 
     Raises:
-        ValueError: data or options that do not fit, before anything is trained.
+        ValueError, TypeError: data or options that do not fit, before anything is trained.
     """
+    check_kind(Module, model=model)
+    check_kind(Optimizer, optimizer=optimizer)
     check_counts(epochs=epochs)
     check_sizes(batch_size=batch_size)
+    check_flags(keep_best=keep_best, compiled=compiled)
+    check_functions(loss=loss)
+    check_given(check_functions, schedule=schedule, on_epoch=on_epoch)
+    check_given(check_positive, clip_norm=clip_norm, clip_value=clip_value)
+    check_given(check_pairs, validation=validation)
     if keep_best and validation is None:
         raise ValueError("keep_best needs validation=(x, y): the best epoch is chosen by its loss")
     _require_own_parameters(model, optimizer)

@@ -295,7 +295,7 @@ def test_dropout_masks_of_what_leads_are_independent():
 
 @pytest.mark.parametrize("rate", [-0.1, 1, 1.5, float("nan")])
 def test_dropout_rates_out_of_range_are_an_error(rate):
-    with pytest.raises(ValueError, match=rf"lies in \[0, 1\), not {rate}"):
+    with pytest.raises(ValueError, match=rf"dropout_rate must lie in \[0, 1\), not {rate}"):
         functional.dropout(Tensor(np.ones(3, "float32")), rate, backend.Noise(0))
 
 

@@ -368,7 +368,7 @@ def test_wrong_uses_say_what_is_wrong():
     x = Tensor(X)
     with no_grad(), pytest.raises(RuntimeError, match="under no_grad"):
         grad(ops.exp)(x)
-    with pytest.raises(TypeError, match="f returned <class 'float'>"):
+    with pytest.raises(TypeError, match="returned a float"):
         grad(lambda x: 1.0)(x)
     with pytest.raises(ValueError, match=r"direction of shape \(3,\) for an argument of \(4,\)"):
         hvp(ops.exp, x, np.ones(3))

@@ -12,10 +12,16 @@ import pickle
 import numpy as np
 import pytest
 
-from architectures.uncertainty import expected_calibration_error
-from minigrad import Tensor, detect_nan, fit, functional, nn, no_grad, op, ops, optim
+import minigrad
+from architectures import build, classifier, register
+from architectures.uncertainty import decompose, expected_calibration_error
+from minigrad import Tensor, detect_nan, fit, functional, nn, no_grad, op, ops, optim, schedules
+from minigrad.backend import host_rng
+from minigrad.data import minibatches, train_test_split
 from minigrad.gradcheck import gradcheck
-from minigrad.higher import grad, hvp
+from minigrad.higher import grad, hessian, hvp, jacobian
+from minigrad.init import glorot_uniform, he_normal
+from minigrad.spiking import lif, spike
 
 
 def w(*shape, dtype="float32"):
@@ -142,6 +148,17 @@ OPS = [
     ("None where numbers are", lambda: ops.where(w(2) > 1, None, w(2)), TypeError, "not object"),
     ("axes one by one", lambda: w(2, 3).sum(0, 1), TypeError, "positional"),
     ("a limit to learn", lambda: w(2).clip(w(), 3), TypeError, "clip has no gradient for .* 2"),
+    ("limit arrays", lambda: w(2).clip(np.ones(2), np.zeros(2)), ValueError, "must not be the lar"),
+    ("a text condition", lambda: ops.where("a", w(2), 0), TypeError, "condition is booleans"),
+    ("no condition", lambda: ops.where(None, w(2), 0), TypeError, "condition is booleans"),
+    ("a float condition", lambda: ops.where(w(2), w(2), 0), TypeError, "x > 0 say, not float32"),
+    ("keepdims as text", lambda: w(2, 2).sum(axis=0, keepdims="no"), TypeError, "True or False"),
+    ("keepdims of numbers", lambda: w(2, 2).max(axis=0, keepdims=1), TypeError, "not 1"),
+    ("an element set twice", lambda: ops.set_at(w(3), [0, 0], w(2)), ValueError, "an element twi"),
+    ("widths", lambda: w(2, 3) @ w(2, 3), ValueError, r"\(2, 3\) and \(2, 3\): the last axis of x"),
+    ("the mean of nothing", lambda: w(0).mean(), ValueError, r"mean of nothing: .* \(0,\)"),
+    ("means of nothing", lambda: w(0, 3).mean(axis=0), ValueError, "mean of nothing"),
+    ("softmax of a number", lambda: functional.softmax(w(), axis=()), ValueError, "needs an axis"),
 ]
 
 
@@ -178,6 +195,213 @@ def calibration(proba, labels):
     return expected_calibration_error(np.array(proba), np.array(labels))
 
 
+def fit_with(model=None, optimizer=None, loss=cross_entropy_of, **options):
+    net = nn.Linear(2, 2, rng=0)
+    x, y = np.ones((4, 2), "float32"), np.zeros(4, int)
+    optimizer = optimizer or optim.SGD(net.parameters())
+    fit(model or net, x, y, loss, optimizer, epochs=1, **options)
+
+
+def cross_entropy(labels, *shape):
+    functional.cross_entropy(w(*shape), np.array(labels))
+
+
+def split_off(share):
+    train_test_split(np.ones((4, 1)), np.array([0, 0, 1, 1]), share)
+
+
+def cut(x, y, batch_size=2, axis=0, **options):
+    minibatches(np.zeros(x), np.zeros(y), batch_size, axis=axis, **options)
+
+
+FITTING = [
+    ("a name", lambda: fit_with(optimizer="adam"), TypeError, "class Optimizer, not 'adam'"),
+    ("a class", lambda: fit_with(optimizer=optim.SGD), TypeError, "not the class SGD"),
+    (
+        "a function",
+        lambda: fit_with(model=lambda x: x),
+        TypeError,
+        "model must be of the class Mod",
+    ),
+    ("a loss by name", lambda: fit_with(loss="mse"), TypeError, "loss must be a function"),
+    ("a rate", lambda: fit_with(schedule=0.1), TypeError, "schedule must be a function, not 0.1"),
+    ("a callback", lambda: fit_with(on_epoch="print"), TypeError, "on_epoch must be a function"),
+    ("a length below 0", lambda: fit_with(clip_norm=-1), ValueError, "clip_norm must be above 0"),
+    ("a limit of 0", lambda: fit_with(clip_value=0), ValueError, "clip_value must be above 0"),
+    ("three to validate", lambda: fit_with(validation=(1, 2, 3)), ValueError, r"pair, \(a, b\)"),
+    ("x to validate", lambda: fit_with(validation=np.ones((2, 2))), ValueError, "must be a pair"),
+    ("compiled", lambda: fit_with(compiled="no"), TypeError, "compiled must be True or False"),
+    ("keep_best", lambda: fit_with(keep_best="no"), TypeError, "keep_best must be True or False"),
+]
+SEEDS = [
+    ("True", lambda: host_rng(True), TypeError, "a seed is a whole number.*; not True"),
+    ("a layer's", lambda: nn.Linear(2, 2, rng=np.True_), TypeError, "not (np.)?True"),
+    ("text", lambda: host_rng("a"), TypeError, "not 'a'"),
+    ("below 0", lambda: host_rng(-1), ValueError, "not -1"),
+    ("a fraction", lambda: host_rng(0.5), TypeError, "not 0.5"),
+    ("to predict", lambda: predict(np.ones((2, 2)), rng="a"), TypeError, "not 'a'"),
+]
+DATA = [
+    ("a share of text", lambda: split_off("a"), ValueError, "test_share must be above 0, not 'a'"),
+    ("all to test", lambda: split_off(1), ValueError, r"test_share must lie in \[0, 1\), not 1"),
+    ("none to test", lambda: split_off(0.0), ValueError, "test_share must be above 0"),
+    ("other rows", lambda: cut((4, 2), (3,)), ValueError, r"x \(4, 2\) and y \(3,\)"),
+    ("other replicas", lambda: cut((2, 4, 2), (3, 4), axis=1), ValueError, "along axis 1"),
+    ("no such axis", lambda: cut((4,), (4,), axis=1), ValueError, "along axis 1"),
+    ("no batch, no order", lambda: cut((4, 1), (4,), 0, order=[9]), ValueError, "batch_size must"),
+]
+LABELS = [
+    ("floats", lambda: cross_entropy([0.0, 1.0], 2, 3), ValueError, r"labels\.astype\(int\)"),
+    ("a column", lambda: cross_entropy([[0], [1]], 2, 3), ValueError, r"labels\[\.\.\., 0\]"),
+    ("one class", lambda: cross_entropy([0, 0], 2, 1), ValueError, "two classes have two logits"),
+    ("one row", lambda: cross_entropy(1, 3), ValueError, r"x\[None, :\] makes one row"),
+    ("other rows", lambda: cross_entropy([0, 1, 1], 2, 3), ValueError, "do not fit logits"),
+    ("nothing", lambda: functional.mse(w(0, 3), w(0, 3)), ValueError, "or are empty"),
+    ("text", lambda: functional.mse(w(1, 1), np.array([["a"]])), TypeError, "not <U1"),
+    (
+        "two of integers",
+        lambda: functional.mse(np.ones((2, 1), int), w(2, 1)),
+        TypeError,
+        "floating-point numbers, not int64",
+    ),
+]
+
+
+def net(**options):
+    return nn.Linear(2, 2, rng=0, **options)
+
+
+class Holds(nn.Module):
+    def __init__(self, parts):
+        self.parts = parts
+
+
+def draw_one(shape, rng):
+    return np.ones(1, "float32")
+
+
+MODULES = [
+    ("a mode", lambda: net().train("no"), TypeError, "mode must be True or False, not 'no'"),
+    ("a set", lambda: Holds({net()}).parameters(), TypeError, "parts is a set of modules"),
+    ("a deque", lambda: Holds(collections.deque([net()])).eval(), TypeError, "lists, tuples and"),
+    ("a generator", lambda: Holds(net() for _ in "ab").parameters(), TypeError, r"list\(\.\.\.\)"),
+    ("values", lambda: Holds({1: w(1)}.values()).parameters(), TypeError, "is a dict_values of"),
+    ("a list of layers", lambda: nn.Sequential([net()]), TypeError, "layer 0 must .* no list"),
+    ("a class", lambda: nn.Sequential(net(), nn.LayerNorm), TypeError, "layer 1 must .* no class"),
+    ("a method", lambda: nn.Sequential(net().forward), TypeError, "no method"),
+    ("a bias of text", lambda: net(bias="no"), TypeError, "bias must be True or False"),
+    ("a draw by name", lambda: net(draw="he"), TypeError, "draw must be a function, not 'he'"),
+    ("a draw of one", lambda: net(draw=draw_one), ValueError, r"\(1,\), not \(2, 2\)"),
+    ("a rate of text", lambda: nn.Dropout("a"), ValueError, "dropout_rate must lie"),
+    ("numbers to stack", lambda: nn.stack([net(), 1]), TypeError, r"modules\[1\] must be"),
+    ("too many features", lambda: net()(w(2, 5)), ValueError, "has 5 features .* layer takes 2"),
+    ("a list", lambda: net()([[1.0, 2.0]]), TypeError, "op linear takes no list.*Tensor of it"),
+    ("nothing", lambda: nn.LayerNorm(2)(None), TypeError, "op layer_norm takes no NoneType"),
+    ("a vector", lambda: nn.BatchNorm(2)(w(2)), ValueError, r"not x \(2,\)"),
+    ("one to predict", lambda: nn.BatchNorm(2).eval()(w(2)), ValueError, r"rows x .* not x \(2,\)"),
+    ("a number", lambda: nn.LayerNorm(2)(w()), ValueError, r"not x \(\)"),
+    ("a list of names", lambda: functional.activation(["relu"]), ValueError, "unknown activation"),
+    ("no fan in", lambda: glorot_uniform((3,), 0), ValueError, r"fan_out\), not \(3,\)"),
+    ("a fan in of 0", lambda: he_normal((0, 2), 0), ValueError, "fan_in must"),
+]
+SCHEDULES = [
+    ("below 0", lambda: schedules.warm_up(3, -1), ValueError, "steps must be above 0, not -1"),
+    ("no steps", lambda: schedules.cosine(3, 0), ValueError, "steps must be above 0"),
+    ("up again", lambda: schedules.cosine(3, 10, last=5), ValueError, "last must lie in"),
+    ("no stairs", lambda: schedules.stairs(3, 0), ValueError, "every must be above 0"),
+    ("stairs up", lambda: schedules.stairs(3, 1, factor=2), ValueError, "factor must lie in"),
+    (
+        "all rise",
+        lambda: schedules.one_cycle(3, 10, rise=1),
+        ValueError,
+        r"rise must lie in \[0, 1\)",
+    ),
+    ("first", lambda: schedules.one_cycle(3, 10, first=-1), ValueError, "first must lie in"),
+]
+SPIKES = [
+    ("a growing membrane", lambda: lif(w(3, 2, 2), 3, 2.0), ValueError, "beta must lie in"),
+    ("NaN", lambda: lif(w(3, 2, 2), 3, np.nan), ValueError, "beta must lie in"),
+    ("a slope below 0", lambda: lif(w(3, 2, 2), 3, 0.5, slope=-1), ValueError, "slope must be"),
+    ("threshold 0", lambda: lif(w(3, 2, 2), 3, 0.5, threshold=0), ValueError, "threshold must be"),
+    ("half a step", lambda: lif(w(1, 2, 2), 2.5, 0.5), ValueError, "steps must be a whole number"),
+    ("no time", lambda: lif(w(2, 2), 3, 0.5), ValueError, r"\(\.\.\., T, B, H\), not \(2, 2\)"),
+    ("integers", lambda: lif(Tensor(np.ones((3, 2, 2), int)), 3, 0.5), TypeError, "floating"),
+    ("integer spikes", lambda: spike(Tensor(np.ones(3, int))), TypeError, "floating"),
+    ("no slope", lambda: spike(w(3), slope=0), ValueError, "slope must be above 0"),
+]
+
+
+def adam(**options):
+    return optim.Adam(net().parameters(), **options)
+
+
+def loaded(part, **arrays):
+    part.load_state_dict(part.state_dict() | arrays)
+
+
+def share_memory():
+    array = np.ones((2, 2), "float32")
+    optim.SGD([Tensor(array, True), Tensor(array[0], True)])
+
+
+def accumulate(grad):
+    x = w(2)
+    x.grad = grad
+    (x * x).sum().backward()
+
+
+OPTIMIZERS = [
+    ("three betas", lambda: adam(betas=(0.9, 0.99, 0.999)), ValueError, "betas must be a pair"),
+    ("one beta", lambda: adam(betas=0.9), ValueError, "betas must be a pair, .* not 0.9"),
+    ("betas later", lambda: setattr(adam(), "betas", (1.5, 0.9)), ValueError, "beta1 must lie in"),
+    ("eps later", lambda: setattr(adam(), "eps", -1), ValueError, "eps must be above 0"),
+    ("decay later", lambda: setattr(adam(), "weight_decay", np.nan), ValueError, "weight_decay mu"),
+    ("momentum later", lambda: setattr(optim.SGD([w(2)]), "momentum", 1), ValueError, "momentum"),
+    ("nesterov", lambda: optim.SGD([w(2)], 0.1, 0.9, "no"), TypeError, "nesterov must be True or"),
+    (
+        "a name",
+        lambda: setattr(adam(), "learning_rate", 1),
+        AttributeError,
+        "its options are lr, b",
+    ),
+    ("steps", lambda: loaded(adam(), steps=np.array(-1)), ValueError, "steps is negative"),
+    ("squares", lambda: loaded(adam(), square=-np.ones(6, "float32")), ValueError, "square is neg"),
+    (
+        "a variance",
+        lambda: loaded(nn.BatchNorm(1), running_var=np.full((1, 1), -1, "float32")),
+        ValueError,
+        "running_var is negative",
+    ),
+    ("one array", share_memory, ValueError, "share memory"),
+    ("a list to add to", lambda: accumulate([1, 2]), ValueError, r"like it, not \[1, 2\]"),
+    ("float64 to add to", lambda: accumulate(np.ones(2)), ValueError, r"float32 of shape \(2,\)"),
+]
+
+
+def predict(x, name="snn", **options):
+    options = {"rng": 0} | options
+    classifier(name, 2, train_rows=9, input_size=2, rng=0).predict_proba(x, **options)
+
+
+ARCHITECTURES = [
+    ("NaN", lambda: predict(np.full((2, 2), np.nan)), ValueError, "NaN or infinity"),
+    ("infinity", lambda: predict(np.full((2, 2), np.inf)), ValueError, "as float32"),
+    ("three features", lambda: predict(np.ones((2, 3))), ValueError, "3 features .* takes 2"),
+    ("logits", lambda: decompose(np.full((2, 1, 2), 5.0)), ValueError, "must sum to one"),
+    ("negative", lambda: decompose(np.array([[[1.5, -0.5]]])), ValueError, "not be negative"),
+    ("no samples", lambda: decompose(np.ones((0, 1, 2))), ValueError, "S > 0"),
+    ("no batch", lambda: decompose(np.ones((2, 1))), ValueError, r"not \(2, 1\)"),
+    ("no name", lambda: register("", nn.Linear), ValueError, "needs a name"),
+    ("a number", lambda: register(3, nn.Linear), TypeError, "name must be of the class str"),
+    ("text", lambda: register("x", "text"), TypeError, "backbone must be of the class type"),
+    ("a family", lambda: register("x", nn.Linear, family=3), TypeError, "family must be"),
+    ("a class", lambda: build("mlp", input_size=net), ValueError, "input_size must be a whole"),
+]
+FILES = [
+    ("no module", lambda: minigrad.save("x.npz", 3), TypeError, "module must be .* Module, not 3"),
+    ("exchanged", lambda: minigrad.save("x.npz", adam(), net()), TypeError, "module must be of"),
+    ("a model", lambda: minigrad.save("x.npz", net(), net()), TypeError, "optimizer must be of"),
+]
 CALIBRATION = [
     ("logits", lambda: calibration([[5.0, -1.0]], [0]), ValueError, "softmax"),
     ("NaN", lambda: calibration([[np.nan, 1.0]], [0]), ValueError, "lie in"),
@@ -190,8 +414,18 @@ TRAINING = [
     ("no rows", lambda: functional.cross_entropy(w(0, 3), w(0) > 0), ValueError, "no rows"),
     ("a complex rate", lambda: optim.SGD([w(2)], lr=1j), ValueError, "lr must be"),
     ("a Tensor as rate", lambda: optim.SGD([w(2)], lr=Tensor(0.1)), TypeError, "NumPy array"),
-    ("another gradient", lambda: step_with(np.ones(2)), ValueError, r"shape \(2, 2\) is array"),
-    ("other features", lambda: nn.BatchNorm(1).eval()(w(2, 3)), ValueError, "3 features"),
+    (
+        "another gradient",
+        lambda: step_with(np.ones(2)),
+        ValueError,
+        r"shape \(2, 2\), is None or an array",
+    ),
+    (
+        "other features",
+        lambda: nn.BatchNorm(1).eval()(w(2, 3)),
+        ValueError,
+        r"x \(2, 3\), gain \(1, 1\)",
+    ),
     (
         "integers to normalise",
         lambda: nn.BatchNorm(2).eval()(Tensor(np.ones((2, 2), int))),
@@ -206,7 +440,29 @@ HIGHER = [
     ("an argument by name", lambda: grad(squares, "x")(w(2)), ValueError, "argument 'x' of 1"),
     ("a list of positions", lambda: grad(squares, [0])(w(2)), ValueError, "a tuple of"),
     ("other directions", lambda: hvp(squares, w(2), [1.0]), ValueError, r"shape \(1,\)"),
+    ("a frozen module", lambda: of_frozen(grad(output)), ValueError, "is it frozen"),
+    ("its hessian", lambda: of_frozen(lambda m: hessian(output, m)), ValueError, "is it frozen"),
+    ("no Tensors", lambda: hessian(lambda xs: w(2).sum(), []), ValueError, "an empty list"),
+    (
+        "a module's jacobian",
+        lambda: jacobian(output, net()),
+        TypeError,
+        "one Tensor, not .* Linear",
+    ),
+    ("that of two", lambda: jacobian(squares, [w(2), w(2)]), TypeError, "not for a list: use grad"),
+    ("an index", lambda: grad(lambda x: x.argmax(axis=0))(w(2)), TypeError, "a Tensor of int64"),
+    ("a comparison", lambda: grad(lambda x: x > 1)(w(2)), TypeError, "a Tensor of bool"),
+    ("no Tensor", lambda: jacobian(lambda x: 3.0, w(2)), TypeError, "returned a float"),
 ]
+
+
+def output(module):
+    return module(w(1, 2)).sum()
+
+
+def of_frozen(derivative):
+    with nn.frozen(net()) as module:
+        derivative(module)
 
 
 def take(axis):
@@ -286,6 +542,16 @@ ROWS = [
         "gradcheck": CHECKS,
         "higher": HIGHER,
         "training": TRAINING,
+        "fit": FITTING,
+        "seed": SEEDS,
+        "data": DATA,
+        "labels": LABELS,
+        "module": MODULES,
+        "schedule": SCHEDULES,
+        "spikes": SPIKES,
+        "optimizer": OPTIMIZERS,
+        "architecture": ARCHITECTURES,
+        "file": FILES,
         "calibration": CALIBRATION,
         "rule": RULES,
         "mode": MODES,

@@ -165,7 +165,8 @@ class TabNet(nn.Module):
         virtual_batch_size: rows of a virtual batch.
         momentum: of the running statistics, the weight of the newest batch.
         sparsity: weight of the masks' entropy in the native objective.
-        num_classes: adds a linear layer to that many outputs (the paper's W_final).
+        num_classes: adds a linear layer to that many outputs (the paper's W_final); not for
+            `classifier`, which has a head of its own.
         dropout: on the output, while training.
         attention_size: n_a, the width of the features that make the next mask; default hidden_size.
         rng: a seed or Generator.

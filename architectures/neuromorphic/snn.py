@@ -90,7 +90,8 @@ class SNN(nn.Module):
     ):
         check_sizes(input_size=input_size, output_size=output_size, num_timesteps=num_timesteps)
         check_widths(hidden_sizes)
-        check_positive(spiking_layers=len(hidden_sizes), tau=tau, threshold=threshold, slope=slope)
+        check_positive(spiking_layers=len(hidden_sizes), tau=tau, threshold=threshold)
+        check_surrogate(surrogate, slope)
         if reset not in RESETS:
             raise ValueError(f"unknown reset {reset!r}: choose one of {', '.join(RESETS)}")
         if readout not in ("rates", "mean", "max"):
@@ -103,7 +104,7 @@ class SNN(nn.Module):
         self.num_timesteps = num_timesteps
         self.beta = math.exp(-1 / tau)
         self.threshold = threshold
-        self.surrogate = check_surrogate(surrogate)
+        self.surrogate = surrogate
         self.slope = slope
         self.detach_reset = detach_reset
         self.soft = soft
