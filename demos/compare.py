@@ -80,7 +80,7 @@ def run(options, task, recipe, begin_with, output):
         announce(rankings, task, options.quiet)
         if rankings and not options.no_plots and not stopped:
             draw(rankings, task, options, output.folder, progress)
-            write_page(output.folder / results.PAGE, rankings, task, recipe, options.command)
+            write_page(output.folder / results.PAGE, rankings, task, recipe, options)
     except (KeyboardInterrupt, BrokenPipeError) as error:
         stopped = error
         output.clear(keeping.FOLDER)
@@ -171,11 +171,12 @@ def draw(rankings, task, options, out, progress):
         progress.drawing(None)
 
 
-def write_page(path, rankings, task, recipe, command):
-    """The comparison as a page to look into."""
+def write_page(path, rankings, task, recipe, options):
+    """The comparison as a page to look into, with the signature pictures that are in the folder."""
     from demos.page.build import page  # here, since its palette needs Matplotlib, too
 
-    path.write_text(page(rankings, task, recipe, command), encoding="utf-8")
+    text = page(rankings, task, recipe, options.command, options.out / "signatures")
+    path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

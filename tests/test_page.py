@@ -1,6 +1,7 @@
 """The page: what it carries, that it is safe and self-contained, and that a browser shows it."""
 
 import base64
+import io
 import json
 import re
 import zlib
@@ -10,6 +11,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from browser import CHROMIUM, Browser
+from PIL import Image
 
 from demos import compare
 from demos.comparison import training
@@ -220,6 +222,19 @@ def test_the_page_asks_for_nothing_and_runs_only_its_own_script():
     assert page.tags[0] == ("html", {"lang": "en"})
 
 
+def test_signature_pictures_are_on_the_page_if_they_are_there(tmp_path):
+    rankings, task, recipe = rings()
+    assert build.contents(rankings, task, recipe, COMMAND, tmp_path)["pictures"] == []
+    Image.new("RGB", (2400, 600), "#0072b2").save(tmp_path / "ebm.png")
+    Image.new("RGB", (20, 20)).save(tmp_path / "snn.png")  # which does not compete
+    (tmp_path / "mlp.png").write_text("<script>")
+    [(label, url)] = build.contents(rankings, task, recipe, COMMAND, tmp_path)["pictures"]
+    assert label == "EBM"
+    picture = Image.open(io.BytesIO(base64.b64decode(url.removeprefix("data:image/png;base64,"))))
+    assert picture.size == (1200, 300)
+    assert picture.convert("RGB").getpixel((7, 7)) == (0, 0x72, 0xB2)
+
+
 def test_every_label_and_every_id_of_the_script_is_there():
     page = Reader(build.page(*rings(), COMMAND))
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
@@ -313,7 +328,10 @@ def test_a_browser_shows_the_networks_numbers_where_the_mouse_is(browser, tmp_pa
 
 def test_a_browser_shows_other_replicas_and_doubts(browser, tmp_path):
     rankings, task, recipe = rings(names=("mlp", "bayesian"))
-    visit(browser, tmp_path / "report.html", build.page(rankings, task, recipe, COMMAND))
+    Image.new("RGB", (60, 30)).save(tmp_path / "mlp.png")
+    text = build.page(rankings, task, recipe, COMMAND, signatures=tmp_path)
+    visit(browser, tmp_path / "report.html", text)
+    assert browser.run("[...document.images].map(image => image.naturalWidth)") == [60]
     cross = "state.cursor = placeAt(maps[0], [0.25, 0.75]); drawCursor()"
     read = "maps.map(({bars}) => bars.map(({number}) => number.textContent))"
     assert not browser.run("find('epoch').disabled")

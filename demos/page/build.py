@@ -7,6 +7,7 @@ The page carries its numbers with it: as JSON, and the maps as compressed bytes.
 import base64
 import hashlib
 import html
+import io
 import json
 import zlib
 from pathlib import Path
@@ -14,6 +15,7 @@ from string import Template
 
 import numpy as np
 from matplotlib.colors import to_hex
+from PIL import Image  # comes with Matplotlib
 
 import minigrad
 from demos.comparison.results import finite
@@ -27,12 +29,14 @@ from demos.pictures.palette import class_colours, colour, marker, member
 FOLDER = Path(__file__).parent
 MOST_POINTS = 400  # test points of a replica are shown
 MOST_FEATURES = 40  # have a line in the table of masks: those that count most
+WIDEST = 1200  # pixels of a signature picture
 
 
-def page(rankings, task, recipe, command):
+def page(rankings, task, recipe, command, signatures=None):
     """The text of the page.
 
     rankings: {protocol: [Standing]}. command: the command line that makes the same page again.
+    signatures: the folder of demos/signatures.py, from which the pictures are taken that are there.
     """
     style, script = (
         (FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")
@@ -43,7 +47,7 @@ def page(rankings, task, recipe, command):
         script=script,
         style_hash=fingerprint(style),
         script_hash=fingerprint(script),
-        data=json_for_html(contents(rankings, task, recipe, command)),
+        data=json_for_html(contents(rankings, task, recipe, command, signatures)),
     )
 
 
@@ -60,7 +64,7 @@ def json_for_html(value):
     return text
 
 
-def contents(rankings, task, recipe, command):
+def contents(rankings, task, recipe, command, signatures=None):
     """All that the page knows, as numbers, strings, lists and dicts."""
     outcomes = [one.outcome for standings in rankings.values() for one in standings]
     n = len(task.class_names)
@@ -93,6 +97,7 @@ def contents(rankings, task, recipe, command):
             }
             for protocol, standings in rankings.items()
         },
+        "pictures": pictures(outcomes, signatures) if signatures else [],
         "recipe": recipe_in_words(task, recipe),
         "command": command,
     }
@@ -232,6 +237,28 @@ def masks(outcome, task):
     shares = outcome.masks.mean(axis=0)  # (steps + 1, D)
     most = np.argsort(-shares[-1], kind="stable")[:MOST_FEATURES]
     return [[task.feature_names[k], *rounded(shares[:, k])] for k in most.tolist()]
+
+
+# --- pictures ----------------------------------------------------------------------------------
+
+
+def pictures(outcomes, folder):
+    """[(label, data URL)] of the signature pictures in the folder, as far as they are pictures."""
+    found = {}
+    for outcome in outcomes:
+        path = Path(folder, f"{outcome.name}.png")
+        if outcome.label in found or not path.is_file():
+            continue
+        try:
+            with Image.open(path, formats=["png"]) as picture:
+                small = picture.convert("RGB")
+        except (OSError, ValueError, Image.DecompressionBombError):
+            continue
+        small.thumbnail((WIDEST, WIDEST))
+        text = io.BytesIO()
+        small.quantize(64).save(text, "png")  # drawings have few colours: a seventh of the bytes
+        found[outcome.label] = f"data:image/png;base64,{base64.b64encode(text.getvalue()).decode()}"
+    return list(found.items())
 
 
 # --- words -------------------------------------------------------------------------------------

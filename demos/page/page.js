@@ -688,6 +688,9 @@ function begin() {
     (report.ceiling === null ? "." : `; the best possible accuracy is ${percent(report.ceiling)}\u00a0%.`);
   document.querySelector(".ceiling-key").hidden = report.ceiling === null;
   find("command").textContent = report.command;
+  find("pictures-section").hidden = !report.pictures.length;
+  find("pictures").replaceChildren(...report.pictures.map(([label, src]) =>
+    element("figure", {}, element("figcaption", {}, label), element("img", { src, alt: `The signature picture of ${label}` }))));
   find("recipe").replaceChildren(...report.recipe.flatMap(([what, value]) => [element("dt", {}, what), element("dd", {}, value)]));
 
   const protocols = Object.keys(report.protocols);
