@@ -285,8 +285,8 @@ function paintBayes(picture) {
 
 const PAINTS = {
   class: () => "",
-  confidence: () => "The darker, the more probable the winner.",
-  doubt: () => "The darker, the more the samples of a network disagree: its epistemic uncertainty, up to " +
+  confidence: () => "The stronger the shade, the more probable the winner.",
+  doubt: () => "The stronger the shade, the more the samples of a network disagree: its epistemic uncertainty, up to " +
     `${(mostDoubt / 1000).toFixed(2)} nats. A network that does not sample has none.`,
 };
 
@@ -521,16 +521,17 @@ function lossScale(losses) {
   return (loss) => Math.sign(loss) * Math.log1p(Math.abs(loss) / LINEAR);
 }
 
-/** Round numbers from low to high, evenly spaced; on a loss's scale 1, 2 and 5 times powers of ten,
-    as many as have room, if these are enough. */
+/** Round numbers from low to high, evenly spaced; on a loss's scale 0, powers of ten and 5 and 2
+    times these, as many as have room, if that is enough. */
 function ticks(low, high, scale) {
   if (scale) {
     const sizes = [0];
-    for (let power = -9; power < 16; power++)
-      for (const digit of [1, 2, 5]) sizes.push(Number(`${digit}e${power}`), Number(`-${digit}e${power}`));
+    for (const digit of [1, 5, 2])
+      for (let power = 15; power >= -9; power--) sizes.push(Number(`${digit}e${power}`), Number(`-${digit}e${power}`));
+    const room = (scale(high) - scale(low)) / 12;
     const kept = [];
-    for (const tick of sizes.filter((size) => size >= low && size <= high).sort((a, b) => a - b))
-      if (!kept.length || scale(tick) - scale(kept.at(-1)) >= (scale(high) - scale(low)) / 9) kept.push(tick);
+    for (const tick of sizes.filter((size) => size >= low && size <= high))
+      if (kept.every((other) => Math.abs(scale(tick) - scale(other)) >= room)) kept.push(tick);
     if (kept.length > 2) return kept;
   }
   const rough = (high - low || 1) / 5;
