@@ -8,6 +8,7 @@ What is behind it: comparison/ (its __init__ gives the reading order), pictures/
 """
 
 import os
+import shlex
 import sys
 import webbrowser
 from pathlib import Path
@@ -94,6 +95,9 @@ def run(options, task, recipe, begin_with, output):
     shown = results.publish(summary, output)
     if not options.quiet and not stopped:
         print(f"\nEverything is in {printable(str(shown))}{os.sep}")
+        if options.save and rankings:
+            [best, *_] = next(iter(rankings.values()))
+            print(next_step(shown, best.outcome, options.guests))
     if options.open and (shown / results.PAGE).exists():
         webbrowser.open((shown / results.PAGE).absolute().as_uri())
     for name, problem in failed.items():
@@ -106,6 +110,13 @@ def run(options, task, recipe, begin_with, output):
     if failed and shown != options.out:
         say(kept)
     return 1 if failed else 0
+
+
+def next_step(shown, best, guests):
+    """How the best of the networks that are kept predicts."""
+    words = ["python", "demos/predict.py", keeping.path_of(shown, best.name, best.protocol)]
+    words += ["ROWS.csv", *(word for guest in guests for word in ("--with", guest.path))]
+    return f"For new rows: {printable(shlex.join(map(str, words)))}"
 
 
 def compete(begin_with, place, progress, folder=None):

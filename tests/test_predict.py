@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tracemalloc
@@ -261,10 +262,11 @@ def test_a_guest_needs_its_file(tmp_path, table, new_rows, capsys, monkeypatch):
     file = tmp_path / "my_model.py"
     file.write_text(GUEST)
     arguments = ["--with", file, "--only", "my/own", "--data", table, "--target", "kind"]
-    arguments += ["--epochs", "1", "--replicas", "2", "--no-plots", "--quiet", "--save"]
+    arguments += ["--epochs", "1", "--replicas", "2", "--no-plots", "--save"]
     assert compare.main([*map(str, arguments), "--out", str(tmp_path / "out")]) == 0
     kept = tmp_path / "out" / "models" / "my%2Fown.npz"
-    capsys.readouterr()
+    step = f"For new rows: python demos/predict.py {kept} ROWS.csv --with {file}"
+    assert shlex.split(capsys.readouterr().out.splitlines()[-1]) == step.split()
     assert len(run(capsys, kept, new_rows, "--with", file)[1]) == 120
     monkeypatch.delitem(predict.keeping.ARCHITECTURES, "my/own")
     assert "nobody has registered 'my/own'" in refused(capsys, kept, new_rows)
