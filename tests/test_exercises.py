@@ -39,6 +39,7 @@ def test_they_are_numbered_and_each_has_a_hint():
     for number, path in EXERCISES.items():
         text = path.read_text()
         assert text.startswith(f'"""Exercise {number}. ') and len(text.splitlines()) <= 60
+        assert all((ROOT / file).is_file() for file in re.findall(r"\w+/[\w/]+\.py", text))
     assert len(list((FOLDER / "solutions").iterdir())) == len(EXERCISES)
 
 

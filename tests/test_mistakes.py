@@ -190,7 +190,7 @@ MISTAKES = [
         "a dropout rate in percent",
         lambda: Dropout(50),
         r"not 50",
-        r"a dropout rate lies in \[0, 1\)",
+        r"must lie in \[0, 1\)",
     ),
     (
         "a rule without a vjp",

@@ -9,6 +9,7 @@ from minigrad.optim import Optimizer
 
 
 class RMSProp(Optimizer):
+    options = ("lr", "decay", "eps")
     state = ("square",)  # what it remembers, and what is saved
 
     def __init__(self, parameters, lr=1e-2, decay=0.9, eps=1e-8):

@@ -1,4 +1,7 @@
-"""Exercise 17. A weight that is drawn, and can be learned (lesson 14, bayesian.py)."""
+"""Exercise 17. A weight that is drawn, and can be learned (lesson 14).
+
+Where it is used: architectures/probabilistic/bayesian.py.
+"""
 
 import math
 
