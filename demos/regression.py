@@ -72,11 +72,11 @@ def table(bands, held):
             rows[-1].append(f"{np.mean(found['epistemic', where]):.3f}")
         rows[-1].append(seconds(band.seconds))
     replicas = len(held[0]["inside", "gap"])
+    spread = f"±  95 % confidence interval of the mean over {replicas} replicas"
     notes = [
+        *[spread] * (replicas > 1),
         "Inside: the share of new measurements in the 95 % band, where there are data and in the "
-        "gap"
-        + f"; ±: 95 % confidence interval of the mean over {replicas} replicas."
-        * (replicas > 1),
+        "gap.",
         "Epistemic: the standard deviation of what the samples (weights, masks, or the "
         f"{MEMBERS} MLPs) predict. A single MLP has one opinion.",
     ]

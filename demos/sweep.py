@@ -59,8 +59,12 @@ def run(options, task, recipe, output):
     if not options.quiet:
         if options.device != "cpu":
             print(backend.why_this_device())
-        runs = f"{settings * len(recipe.seeds)} runs in {len(todo)} stacks"
-        print(f"{settings} settings, {len(recipe.seeds)} replicas each: {runs}\n")
+        replicas = len(recipe.seeds)
+        parts = (settings, "setting"), (replicas, "replica"), (settings * replicas, "run")
+        says = [f"{n} {what}{'s' * (n > 1)}" for n, what in parts]
+        print(
+            f"{says[0]}, {says[1]} each: {says[2]}, in {len(todo)} stack{'s' * (len(todo) > 1)}\n"
+        )
     pairs, failed, stopped = compete(todo, options)
     lines = report.lines(pairs, task, len(recipe.seeds))
     if stopped and not lines:
@@ -119,7 +123,8 @@ class Stacks(Progress):
     """Says how long each stack took: a mean over its settings would say nothing."""
 
     def worth(self, entry, outcome):
-        return f"{len(outcome.accuracy)} runs in {outcome.train_seconds:.2f} s"
+        runs = len(outcome.accuracy)
+        return f"{runs} run{'s' * (runs > 1)} in {outcome.train_seconds:.2f} s"
 
 
 def draw(path, lines, task, options):

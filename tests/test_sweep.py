@@ -124,7 +124,7 @@ def test_what_it_prints_and_draws(tmp_path, capsys, monkeypatch):
     found = run(tmp_path, *arguments, "--epochs", "2")
     assert sorted(path.name for path in tmp_path.glob("[!.]*")) == ["sweep.json", "sweep.png"]
     text = capsys.readouterr().out
-    assert text.startswith("4 settings, 2 replicas each: 8 runs in 2 stacks\n")
+    assert text.startswith("4 settings, 2 replicas each: 8 runs, in 2 stacks\n")
     assert "[1/2] MLP (hidden_sizes=8): 4 runs in " in text
     rows = re.findall(r"^ *(0\.\d+) +(8|16x4) +([\d.]+) ± [\d.]+ %", text, re.M)
     means = [float(mean) for *_, mean in rows]
@@ -239,6 +239,12 @@ def test_every_option_of_the_architecture_may_be_swept():
     assert options.axes["lr"] == (0.1,) and "slope" not in options.axes
 
 
+def test_words_that_argparse_would_misread():
+    options = parse(["bayesian", "--posterior-rho", "-3,-5.5", "--hidden_sizes=3", "--lr", "0.1"])
+    assert options.axes["posterior_rho"] == (-3.0, -5.5)
+    assert options.axes["hidden_sizes"] == ((3,),)
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
@@ -247,7 +253,9 @@ def test_every_option_of_the_architecture_may_be_swept():
         (["--lr", "0.1", "mlp"], "the architecture comes first"),
         (["mlp", "--lr", "0.1,-1"], "'-1' is not a number above 0"),
         (["mlp", "--lr", "0.1,0.10"], "'0.1,0.10' names a value twice"),
-        (["mlp", "--lr", ","], "'' is not a number above 0"),
+        (["mlp", "--lr", "1e-3,", "1e-2"], "'1e-3,' has an empty place: values are separated by"),
+        (["gru"], "gru is for tasks such as"),
+        (["convnet"], "convnet is for tasks such as"),
         (["mlp", "--weight-decay", "x"], "'x' is not a number above 0"),
         (["mlp", "--hidden-sizes", "64,32y"], "'32y' is nothing like the default 64x32"),
         (["mlp", "--tau", "3"], "unrecognized arguments: --tau 3"),

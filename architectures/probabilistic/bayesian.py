@@ -215,6 +215,8 @@ class Bayesian(nn.Module):
         check_positive(prior_sigma=prior_sigma)
         check_numbers(posterior_rho=posterior_rho)
         check_not_negative(temperature=temperature)
+        if log_prior is not None and not callable(log_prior):
+            raise ValueError(f"log_prior is a function of the weights, not {log_prior!r}")
         rng = host_rng(rng)
         sizes = [input_size, *hidden_sizes, output_size]
         self.prior_sigma, self.posterior_rho = prior_sigma, posterior_rho

@@ -106,8 +106,10 @@ def title(entry):
 
 
 def spelt(value):
-    """The value of an option as it is written on a command line: "64x32"."""
-    return "x".join(map(str, value)) if isinstance(value, tuple) else f"{value}"
+    """The value of an option as it is written on a command line: "64x32", "none"."""
+    if isinstance(value, tuple):
+        return "x".join(map(str, value))
+    return f"{value}".lower() if value in (None, True, False) else f"{value}"
 
 
 def describe(error):

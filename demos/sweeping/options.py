@@ -3,6 +3,7 @@ of which may be a list."""
 
 import argparse
 import inspect
+import re
 import sys
 from pathlib import Path
 
@@ -37,7 +38,7 @@ NOT_SWEPT = ("input_size", "rng")  # the data's business, and the seed's
 def parse(arguments):
     """The options, with `axes`, {name: values}; whatever is wrong with them ends the program with
     status 2."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    given = as_argparse_likes_it(sys.argv[1:] if arguments is None else arguments)
     guests = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     guests.add_argument("--with", dest="guests", action="append", default=[])
     guests = tuple(guest(path) for path in guests.parse_known_args(given)[0].guests)
@@ -47,13 +48,14 @@ def parse(arguments):
     parser = Parser(
         prog="sweep.py",
         usage="sweep.py NAME [--lr X,Y ...] [--OPTION VALUE,VALUE ...] [--replicas R] ...",
-        description="Train one architecture with all combinations of some values, and show which "
+        description="Train one architecture with all combinations of some values, and show which\n"
         "is best. Values of a list are separated by commas, widths by x: 16,64x32.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"minigrad {minigrad.__version__}")
-    parser.add_argument("name", metavar="NAME", help=f"one of {', '.join(ARCHITECTURES)}")
+    tables = [key for key, entry in ARCHITECTURES.items() if entry.compared or not entry.tasks]
+    parser.add_argument("name", metavar="NAME", help=f"one of {', '.join(tables)}")
     group = parser.add_argument_group("what may have several values")
     add_list(group, "lr", positive_number, (1e-2,), "X,Y", "learning rates of Adam")
     add_list(group, "weight_decay", not_negative, (0.0,), "X,Y", "of AdamW")
@@ -71,14 +73,34 @@ def parse(arguments):
     if options.name != name:
         parser.error("the architecture comes first: sweep.py NAME --lr 1e-3,1e-2 ...")
     try:
-        lookup(name)
+        entry = lookup(name)
     except ValueError as error:
         parser.error(str(error))
+    if name not in tables and options.data is None:
+        parser.error(
+            f"{name} is for tasks such as {entry.tasks[0]} (compare.py --task {entry.tasks[0]}), "
+            "rings and clusters are points in the plane"
+        )
     options.guests = guests
     options.axes = {key: values for key in swept if (values := getattr(options, key)) is not None}
     options.seeds = tuple(range(options.seed, options.seed + options.replicas))
     options.animate, options.task = False, "rings"  # what `load` asks for, too
     return options
+
+
+def as_argparse_likes_it(given):
+    """`--hidden_sizes 3` as `--hidden-sizes 3`, and `--rho -3,-5`, which begins like an option, as
+    `--rho=-3,-5`."""
+    words = []
+    for word in map(str, given):
+        if re.match(r"-[\d.]", word) and words and words[-1].startswith("--"):
+            words[-1] += f"={word}"
+        elif word.startswith("--"):
+            name, *value = word.split("=", 1)
+            words.append("=".join([name.replace("_", "-"), *value]))
+        else:
+            words.append(word)
+    return words
 
 
 def add_options(parser, name):
@@ -106,6 +128,10 @@ def add_options(parser, name):
 
 def add_list(group, key, one, default, metavar, says):
     def several(text):
+        if not all(part.strip() for part in text.split(",")):
+            raise argparse.ArgumentTypeError(
+                f"{text!r} has an empty place: values are separated by commas alone, as in 1,2,3"
+            )
         values = tuple(one(part.strip()) for part in text.split(","))
         if len(set(values)) < len(values):
             raise argparse.ArgumentTypeError(f"{text!r} names a value twice")

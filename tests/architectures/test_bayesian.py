@@ -121,6 +121,8 @@ def test_the_scale_mixture_is_a_density_by_eq_7():
     assert np.isfinite(far).all() and far.dtype == "float32"
     with pytest.raises(ValueError, match="rest_of_pi must be above 0"):
         scale_mixture(pi=1.0)
+    with pytest.raises(ValueError, match="log_prior is a function of the weights, not 'mixture'"):
+        build("bayesian", 2, log_prior="mixture")
 
 
 def test_kl_against_the_mixture_is_right_on_average():
