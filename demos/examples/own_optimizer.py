@@ -13,7 +13,8 @@ from minigrad.backend import xp
 
 
 class Lion(optim.Optimizer):
-    state = ("momentum",)  # what a checkpoint keeps
+    options = ("lr", "betas")  # what it is told
+    state = ("momentum",)  # what it remembers, and what a checkpoint keeps
 
     def __init__(self, parameters, lr=1e-3, betas=(0.9, 0.99)):
         super().__init__(parameters, lr)
