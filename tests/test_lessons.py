@@ -50,6 +50,13 @@ def test_the_readme_lists_every_lesson():
     ]
 
 
+def test_the_lessons_lead_to_all_exercises():
+    ends = [path.read_text().partition("# Now you can solve exercise")[2] for path in LESSONS]
+    named = sorted(int(number) for end in ends for number in re.findall(r"\d+", end))
+    files = [path.stem[:2] for path in (ROOT / "demos/exercises").glob("[0-9]*.py")]
+    assert named == sorted(map(int, files))
+
+
 def test_a_lesson_runs_as_a_file_from_any_folder(tmp_path):
     [path] = [path for path in LESSONS if path.stem == "08_one_step"]
     command = [sys.executable, "-W", "error", path]  # -W: what pytest would make an error

@@ -62,3 +62,4 @@ for _ in range(4):
 # million weights would be run two million times to take one step. Lesson 2 needs one walk back.
 
 # Now you can read minigrad/gradcheck.py, which checks every gradient by nudging both ways.
+# Now you can solve exercise 1 in demos/exercises.

@@ -76,3 +76,4 @@ for _ in range(5):
 
 # Now you can read the class Tensor in minigrad/engine.py. Its edges hold a function where these
 # hold a factor; lesson 6 says why.
+# Now you can solve exercise 2 in demos/exercises.

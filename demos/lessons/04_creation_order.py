@@ -97,3 +97,4 @@ print(newest_first(diamonds(100_000)[1]))
 # > 100001
 
 # Now you can read `backward` and `_pass_on` in minigrad/engine.py: the same heap, newest first.
+# Now you can solve exercise 3 in demos/exercises.

@@ -85,3 +85,4 @@ print("after backward:", watch() is not None)
 gc.enable()
 
 # Now you can read the opening of minigrad/engine.py: its first decision is this lesson.
+# Now you can solve exercise 7 in demos/exercises.

@@ -81,3 +81,4 @@ print(np.allclose(w.grad, rows.T @ g))
 # > True
 
 # Now you can read minigrad/ops.py: about forty ops, each a value and its vjps.
+# Now you can solve exercises 4, 5 and 8 in demos/exercises.

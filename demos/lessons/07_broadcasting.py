@@ -74,3 +74,4 @@ print(total.grad[0], total.grad[3])
 # > [1. 2. 3.] [1. 2. 3.]
 
 # Now you can read `_fit` in minigrad/engine.py, and the reductions in minigrad/ops.py.
+# Now you can solve exercise 6 in demos/exercises.

@@ -82,3 +82,4 @@ for step in range(1, 301):
 
 # Now you can read demos/by_hand/mlp.py, a whole training step of an MLP in NumPy, and
 # architectures/feedforward/mlp.py, the same network with minigrad. After them: minigrad/optim.py.
+# Now you can solve exercise 14 in demos/exercises.

@@ -82,3 +82,4 @@ print(stacked(Tensor(x[0])).shape)
 # > (20, 8, 2)
 
 # Now you can read `stack` in minigrad/nn.py, and any forward in architectures/feedforward/mlp.py.
+# Now you can solve exercises 15 and 16 in demos/exercises.

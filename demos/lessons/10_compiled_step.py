@@ -92,3 +92,4 @@ print(np.array_equal(after_compiled, w.numpy()))
 # `compile` refuses it, and says in which line it stands.
 
 # Now you can read minigrad/program/__init__.py, and the files that it names in their order.
+# Now you can solve exercise 13 in demos/exercises.

@@ -77,3 +77,4 @@ print(abs(row.grad.sum()) < 1e-12, abs((row.grad * row.data).sum()) < 1e-12)
 # depends on its neighbours, which is why it keeps running averages for prediction.
 
 # Now you can read `layer_norm` and `batch_norm` in minigrad/functional.py.
+# Now you can solve exercise 12 in demos/exercises.

@@ -70,3 +70,4 @@ print(f"by Bayes {(x * y).sum() / (x * x).sum():.2f} and {1 / np.sqrt((x * x).su
 # > by Bayes 2.21 and 0.28
 
 # Now you can read architectures/probabilistic/bayesian.py.
+# Now you can solve exercise 17 in demos/exercises.

@@ -80,3 +80,4 @@ for steps in (20, 200, 2000):
 # data are, raise it where the walkers are. When both are alike, the two cancel.
 
 # Now you can read architectures/energy/langevin.py, and architectures/energy/ebm.py.
+# Now you can solve exercises 18 and 19 in demos/exercises.

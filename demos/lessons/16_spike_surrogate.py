@@ -75,3 +75,4 @@ print(f"{count:.0f} spikes at strength {strength.numpy().item():.2f}")
 # > 5 spikes at strength 0.32
 
 # Now you can read minigrad/spiking.py, and architectures/neuromorphic/snn.py.
+# Now you can solve exercises 20, and at last 21 in demos/exercises.
