@@ -9,7 +9,7 @@ import time
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
-SECONDS = 30  # to wait for an answer, before a test gives up
+SECONDS = 60  # to wait for an answer, before a test gives up
 
 
 class Browser:
@@ -45,6 +45,14 @@ class Browser:
         for fd in (theirs_in, theirs_out, *ends):
             os.close(fd)
         self.session = None
+        try:
+            self.attach()
+        except BaseException:
+            self.close()
+            raise
+
+    def attach(self):
+        """To its one page."""
         [target] = [
             info for info in self.ask("Target.getTargets")["targetInfos"] if info["type"] == "page"
         ]

@@ -271,7 +271,10 @@ def test_a_run_writes_the_page_and_opens_it(tmp_path, monkeypatch, capsys):
 def browser(tmp_path_factory):
     if CHROMIUM is None:
         pytest.skip("there is no Chromium")
-    browser = Browser(tmp_path_factory.mktemp("profile"))
+    try:
+        browser = Browser(tmp_path_factory.mktemp("profile"))
+    except (AssertionError, OSError) as error:  # half installed, or in a container without a place
+        pytest.skip(f"{CHROMIUM} does not start: {error}")
     yield browser
     browser.close()
 
