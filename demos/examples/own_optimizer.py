@@ -13,8 +13,7 @@ from minigrad.backend import xp
 
 
 class Lion(optim.Optimizer):
-    options = ("lr", "betas")  # what it is told
-    state = ("momentum",)  # what it remembers, and what a checkpoint keeps
+    options, state = ("lr", "betas"), ("momentum",)  # what it is told, what a checkpoint keeps
 
     def __init__(self, parameters, lr=1e-3, betas=(0.9, 0.99)):
         super().__init__(parameters, lr)
