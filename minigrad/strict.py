@@ -168,7 +168,11 @@ class StrictArray:
 
     def __getitem__(self, index):
         parts, gathers = _plain_index(index)
-        result = self._array[parts]
+        if gathers and captured is not None:  # the numbers in an index are anything yet
+            first = tuple(0 * p if isinstance(p, numpy.ndarray) else p for p in parts)
+            result = self._array[first]
+        else:
+            result = self._array[parts]
         if gathers:
             _run_again(result, operator.getitem, self._array, parts)
         return StrictArray(result)

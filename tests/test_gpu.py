@@ -1,13 +1,15 @@
 """The same numbers on a GPU as on the CPU. These tests run where CuPy finds a CUDA device.
 
-What draws nothing agrees number by number. What draws noise cannot, since the device has generators
-of its own: there, accuracies must agree within their sampling error.
+What draws nothing agrees number by number, and so does what draws noise, if it is given the CPU's.
+With a device's own generators accuracies must agree within their sampling error.
 """
 
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from test_kernels import CASES as KERNEL_CASES
+from test_kernels import TOLERANCE, both_dtypes, every_kernel, in_a_tuple, parameters
 from test_ops import every_case, tensors
 from test_strict import LAYERS, both_protocols, every_architecture, make, points, training_step
 
@@ -24,9 +26,6 @@ pytestmark = [
     # CuPy cannot promise to notice every way to wait.
     pytest.mark.filterwarnings("ignore:cupyx.allow_synchronize"),
 ]
-
-NOISY = {"bayesian", "mc_dropout"}
-DETERMINISTIC = [name for name in list_architectures() if name not in NOISY]
 
 
 def on_both(function):
@@ -116,7 +115,46 @@ def test_dropout_drops_its_share_and_masks_the_gradient_alike():
     np.testing.assert_array_equal(backend.to_numpy(x.grad), values)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@every_kernel
+@both_dtypes
+def test_a_kernel_is_its_loop(name, dtype):
+    def run():
+        inputs, options = KERNEL_CASES[name](dtype)
+        moved = {}  # what is written into is an input, too: it is one array there, as here
+
+        def move(a):
+            if isinstance(a, tuple):
+                return tuple(map(move, a))
+            if not isinstance(a, np.ndarray):
+                return a
+            return moved.setdefault(id(a), backend.asarray(a))
+
+        options = {key: move(a) if key == "out" else a for key, a in options.items()}
+        with np.errstate(invalid="ignore"):
+            results = in_a_tuple(getattr(xp, name)(*map(move, inputs), **options))
+        named = zip(results, parameters(backend.KERNELS[name].cuda[1], dtype))
+        return [xp.asarray(result) for result, p in named if p.name != "work"]
+
+    expected, actual = on_both(run)
+    assert_close(actual, expected, **TOLERANCE[dtype])
+
+
+def test_a_kernel_that_is_not_worth_it_makes_the_array_calls():
+    """A batch of many rows, and rows of many features."""
+
+    def run():
+        rng = np.random.default_rng(0)
+        x = Tensor(rng.standard_normal((600, 40)).astype("float32"), True)
+        layer = nn.BatchNorm(40)
+        y = functional.sparsemax(layer(x))
+        y.backward(rng.standard_normal(y.shape).astype("float32"))
+        return [y.data, x.grad, layer.gain.grad, layer.running_var]
+
+    expected, actual = on_both(run)
+    assert_close(actual, expected, rtol=1e-4, atol=1e-5)
+
+
+@both_dtypes
 @pytest.mark.parametrize("lead, given", [((), 7), ((3,), 1), ((2, 3), 7)])
 def test_the_kernels_of_spiking_neurons_are_their_loops(lead, given, dtype):
     """To the last bit: a membrane one unit off would fire elsewhere."""
@@ -175,11 +213,30 @@ def test_a_seed_means_the_same_start(name, native):
 # --- training --------------------------------------------------------------------------------
 
 
-def losses(name, dtype, steps=50):
-    """The loss of each step: [an array (steps,)]."""
-    model = make(name).train()
+class HostNoise:
+    """In place of a device's generator: the CPU's, whose numbers are moved there."""
+
+    def __init__(self, seed):
+        self.rng = np.random.default_rng(seed)
+
+    def random(self, shape, dtype):
+        return backend.asarray(self.rng.random(shape, dtype=dtype))
+
+    def standard_normal(self, shape, dtype):
+        return backend.asarray(self.rng.standard_normal(shape, dtype=dtype))
+
+
+def losses(name, dtype, native=False, steps=50):
+    """The loss of each step, with the noise of the CPU: [an array (steps,)]."""
+    model = make(name, native).train()
+    for _, noise in model.named_noise():
+        noise.generator = HostNoise(noise.seed)
     for parameter in model.parameters():
         parameter.data = parameter.data.astype(dtype)
+    for part in model.modules():
+        for name, buffer in vars(part).items():
+            if isinstance(buffer, xp.ndarray) and buffer.dtype.kind == "f":
+                setattr(part, name, buffer.astype(dtype))
     optimizer = optim.Adam(model.parameters(), lr=1e-2)
     x, y = points(320)
     batches = minibatches(backend.asarray(x.astype(dtype)), backend.asarray(y), 32)
@@ -190,16 +247,17 @@ def losses(name, dtype, steps=50):
     return [xp.stack(history)]
 
 
-@pytest.mark.parametrize("name", DETERMINISTIC)
-def test_fifty_steps_loss_by_loss(name):
+@every_architecture
+@both_protocols
+def test_fifty_steps_loss_by_loss(name, native):
     """In float64, where rounding is too small to make a spike, or a sparse mask, come out
     differently."""
-    expected, actual = on_both(lambda: losses(name, "float64"))
+    expected, actual = on_both(lambda: losses(name, "float64", native))
     assert expected[0][-1] < expected[0][0]
     assert_close(actual, expected, rtol=1e-7)
 
 
-@pytest.mark.parametrize("name", [n for n in DETERMINISTIC if n not in ("snn", "tabnet")])
+@pytest.mark.parametrize("name", [n for n in list_architectures() if n not in ("snn", "tabnet")])
 def test_fifty_steps_loss_by_loss_in_float32(name):
     """Without SNN and TabNet: there one unit in the last place may move a spike, or an entry of a
     mask, and then the losses part by a percent or less."""
@@ -259,23 +317,91 @@ def test_fit_gives_the_same_history():
     assert_close(actual, expected, rtol=1e-4)
 
 
+@every_architecture
 @both_protocols
 def test_a_captured_step_is_the_eager_step(name, native):
-    """Compiled, the step is a CUDA graph from its third call on: the same losses and weights."""
+    """Compiled, the step is CUDA graphs from its third call on: the same losses and weights, to
+    the last bit. The other steps wait for nothing and are no slower for it."""
     x, y = points(64)
 
     def run(compiled):
-        model = make(name, native, rng=0, rows=len(x)).train()
+        model = make(name, native, rows=len(x)).train()
         optimizer = optim.Adam(model.parameters(), lr=1e-2)
         step = minigrad.training.training_step(model, type(model).loss, optimizer)
         step = minigrad.compile(step) if compiled else step
-        losses = [step(backend.asarray(x), backend.asarray(y)) for _ in range(6)]
+        inputs = backend.asarray(x), backend.asarray(y)
+        losses = [step(*inputs) for _ in range(3)]
+        with nothing_waits():
+            losses += [step(*inputs) for _ in range(5)]
         return [backend.to_numpy(a) for a in (*losses, optimizer.values)]
 
     backend.use("gpu")
+    for eager, compiled in zip(run(False), run(True)):
+        np.testing.assert_array_equal(eager, compiled)
+
+
+@pytest.mark.parametrize("name", ["tabnet", "mc_dropout"])
+def test_a_captured_step_of_a_stack_and_of_another_learning_rate(name):
+    """Numbers that change are read at every replay; noise goes on."""
+    x, y = points(64)
+
+    def run(compiled):
+        model = nn.stack([make(name, rng=seed, rows=len(x)) for seed in range(3)]).train()
+        optimizer = optim.Adam(model.parameters(), lr=1e-2)
+        step = minigrad.training.training_step(model, type(model).loss, optimizer)
+        step = minigrad.compile(step) if compiled else step
+        losses = []
+        for k in range(8):
+            optimizer.lr = 1e-2 / (k + 1)
+            losses.append(step(backend.asarray(x), backend.asarray(y)))
+        return [backend.to_numpy(a) for a in (*losses, optimizer.values)]
+
+    backend.use("gpu")
+    for eager, compiled in zip(run(False), run(True)):
+        np.testing.assert_array_equal(eager, compiled)
+
+
+# --- memory ----------------------------------------------------------------------------------
+
+
+def test_a_device_out_of_memory_is_one_line():
+    """The limit is the pool's, so that nobody else on this device is in want."""
+    import cupy
+
+    from demos.comparison.contest import contest, entries
+    from demos.comparison.progress import describe
+    from demos.comparison.rings_and_clusters import rings_and_clusters
+    from demos.comparison.training import Recipe
+
+    backend.use("gpu")
+    backend.give_back_memory()
+    pool = cupy.get_default_memory_pool()
+    recipe = Recipe(seeds=(0, 1), epochs=1, device="gpu", compiled=False)
+    todo = entries(["tabnet", "mlp"], ["shared"], rings_and_clusters(recipe.seeds), recipe)
     try:
-        eager, compiled = run(False), run(True)
+        pool.set_limit(size=pool.used_bytes() + (2 << 20))
+        (_, error), (_, outcome) = contest(todo)
     finally:
-        backend.use("cpu")
-    for a, b in zip(eager, compiled):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+        pool.set_limit(size=0)
+    says = describe(error)
+    assert says.startswith(f"MemoryError: {backend.device_name()} has no room for 2 replicas of ")
+    assert "TabNet with 32 rows in a minibatch: lower --replicas or --batch-size (" in says
+    assert outcome.name == "mlp"  # to which the failure has left its memory
+
+
+def test_memory_is_given_back():
+    import cupy
+
+    backend.use("gpu")
+    pool = cupy.get_default_memory_pool()
+    x = xp.zeros(1 << 20)
+    del x
+    assert pool.total_bytes() >= 8 << 20
+    backend.give_back_memory()
+    assert pool.total_bytes() < 8 << 20
+
+
+def test_the_device_has_a_name():
+    backend.use("auto")
+    assert backend.device() == "gpu"
+    assert backend.why_this_device().startswith("CuPy finds a CUDA device: training on the GPU (")

@@ -20,6 +20,7 @@ from minigrad import Tensor, backend, detect_nan, fit, functional, nn, no_grad, 
 from minigrad.backend import Noise, xp
 from minigrad.program import CannotRecord, passes, replay, same_noise
 from minigrad.program.calls import Call, Value, carry_out
+from minigrad.program.graph import Graphs
 from minigrad.training import training_step
 
 
@@ -1159,6 +1160,24 @@ def test_graphs_of_an_architecture_are_its_eager_step(device, name, options):
         runs[-1] += [backend.to_numpy(a).tobytes() for _, a in model.named_buffers()]
         runs[-1].append(backend.to_numpy(optimizer.values).tobytes())
     assert runs[0] == runs[1]
+
+
+def test_a_capture_that_fails_has_an_end(device):
+    def function():
+        graphs.begin()
+        y = xp.ones(3) + 1
+        if graphs.is_capturing:
+            raise RuntimeError("not in a graph")
+        graphs.end()
+        return [y]
+
+    graphs = Graphs(function, [])
+    assert graphs()[0].get().tolist() == [2, 2, 2]
+    with pytest.raises(RuntimeError, match="not in a graph") as caught:
+        graphs()
+    assert caught.value.__notes__ == ["while a compiled step was captured as a CUDA graph"]
+    assert strict.captured is None and not graphs.is_capturing
+    assert float(xp.ones(3).sum()) == 3
 
 
 def test_states_of_generators_are_compared_whole():

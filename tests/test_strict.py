@@ -486,6 +486,12 @@ def test_the_kernels_have_names_of_their_own(cupy):
     assert [name for name in backend.KERNELS if has(cupy, name) or has(np, name)] == []
 
 
+def test_cupy_reads_the_parameters_of_the_kernels(cupy):
+    for name, kernel in backend.KERNELS.items():
+        inputs, outputs = (len(text.split(",")) for text in kernel.cuda[:2])
+        assert (kernel.compiled.nin, kernel.compiled.nout) == (inputs, outputs), name
+
+
 def test_a_scan_through_time_is_one_launch_each_way():
     backend.activate(strict, "strict")
     launches = []

@@ -12,6 +12,7 @@ arrays that stay where they are too, between one graph and the next.
 Not one line of this has met a GPU yet: it has been run on the stand-in (minigrad.strict) only.
 """
 
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -66,6 +67,8 @@ class Graphs:
                 self.outputs = self.function(*self.inputs)
             except Exception as error:
                 self.parts.clear()
+                with suppress(Exception):  # a capture that is open; it may be broken, or none
+                    self.stream.end_capture()
                 error.add_note("while a compiled step was captured as a CUDA graph")
                 raise
             finally:
