@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from demos import regression
-from demos.gap import curve
+from demos.gap import bands, curve
 from demos.gap.bands import WAYS, Band
 from demos.gap.picture import picture
 from demos.pictures.palette import STYLE
+from minigrad import fit, nn
 
 SEEDS = (42, 43)
 MLP, ENSEMBLE, BAYESIAN, DROPOUT = WAYS
@@ -40,16 +41,28 @@ def test_one_network_does_not_know():
     assert max(held["inside", "gap"]) < 0.7 < 0.85 < min(held["inside", "data"])
 
 
-def test_an_ensemble_of_each_replica_is_its_own():
-    """Members share the data of their replica, and the band is that of the members alone."""
-    band = Band(ENSEMBLE, SEEDS, 1)
-    x = np.linspace(-1, 1, 5, dtype="float32")[:, None]
-    both = band.at(np.stack([x, x]))
-    alone = Band(ENSEMBLE, SEEDS[1:], 1)
-    # Not bit for bit: the order of the rows is that of the first replica.
-    assert both["mean"].shape == (2, 5, 1) and (both["epistemic"] > 0).all()
-    np.testing.assert_allclose(both["mean"][1], alone.at(x[None])["mean"][0], atol=0.2)
-    assert (both["mean"][0] != both["mean"][1]).all()
+def test_an_ensemble_of_each_replica_is_its_own(monkeypatch):
+    """Its members have the replica's data, and the band of a replica is that of its members."""
+    trained_on = []
+
+    def noted(model, x, y, *arguments, **options):
+        trained_on.append((x, y))
+        return fit(model, x, y, *arguments, **options)
+
+    monkeypatch.setattr(bands, "fit", noted)
+    band, members = Band(ENSEMBLE, SEEDS, 1), ENSEMBLE.members
+    for k, seed in enumerate(SEEDS):
+        for given, own in zip(trained_on[0], curve.training_data(seed)):
+            for array in given[k * members : (k + 1) * members]:
+                np.testing.assert_array_equal(array, own)
+
+    x = np.linspace(-1, 1, 10, dtype="float32").reshape(2, 5, 1)
+    parts = band.at(x)
+    for k in range(2):
+        nets = [nn.unstack(band.model, k * members + m) for m in range(members)]
+        means = np.stack([net.predict(x[k]).numpy() for net in nets])
+        np.testing.assert_allclose(parts["mean"][k], means.mean(axis=0), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(parts["epistemic"][k], means.var(axis=0), rtol=1e-3)
 
 
 def test_picture_and_command(tmp_path, capsys, monkeypatch):
@@ -67,9 +80,9 @@ def test_picture_and_command(tmp_path, capsys, monkeypatch):
 
 
 def test_the_picture_shows_the_first_replica():
-    bands = [Band(way, SEEDS[:1], 1) for way in (MLP, BAYESIAN)]
-    figure = picture(bands, [band.held() for band in bands])
+    some = [Band(way, SEEDS[:1], 1) for way in (MLP, BAYESIAN)]
+    figure = picture(some, [band.held() for band in some])
     x, _ = curve.training_data(SEEDS[0])
-    for axes, band in zip(figure.axes, bands):
+    for axes, band in zip(figure.axes, some):
         assert axes.get_title().startswith(band.way.label)
         np.testing.assert_array_equal(axes.lines[0].get_xdata(), x[:, 0])

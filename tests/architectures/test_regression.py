@@ -9,8 +9,9 @@ from small_models import FEATURES, OPTIONS, reseed, small_data, to_float64
 from architectures import list_architectures, regressor
 from architectures.probabilistic.bayesian import kl
 from architectures.regression import Regressor, decompose
-from minigrad import Tensor, fit, nn, optim
+from minigrad import Tensor, backend, fit, nn, optim, strict
 from minigrad.gradcheck import gradcheck
+from minigrad.training import training_step
 
 N = 50
 SAMPLING = ("bayesian", "mc_dropout")
@@ -139,3 +140,24 @@ def test_what_makes_no_sense_is_refused():
         model.loss(Tensor(np.zeros((5, FEATURES), "f")), np.zeros(5, "f"))
     with pytest.raises(ValueError, match="samples must be"):
         model.uncertainty(np.zeros((5, FEATURES)), samples=0)
+
+
+@pytest.mark.parametrize("name", ["mlp", *SAMPLING])
+def test_on_the_stand_in_for_a_gpu_a_step_gives_the_same_and_waits_for_nothing(name):
+    x, y = (array.astype("f") for array in small_targets(2))
+
+    def losses():
+        stack = nn.stack(small_regressor(name, rng=k) for k in range(2))
+        rates = {"lr": [1e-2, 1e-3], "weight_decay": [0.0, 0.1]}
+        step = training_step(stack, type(stack).loss, optim.AdamW(stack.parameters(), **rates))
+        batch = Tensor(x), Tensor(y)
+        step(*batch)
+        with strict.counting() as counters:
+            last = step(*batch)
+        return backend.to_numpy(last), counters
+
+    expected, _ = losses()
+    backend.activate(strict, "strict")
+    found, counters = losses()
+    np.testing.assert_array_equal(found, expected)
+    assert counters.synchronisations == 0 < counters.launches < 150
