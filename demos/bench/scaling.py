@@ -228,7 +228,7 @@ def training():
 
 def launches():
     """{architecture: (kernel launches, host synchronisations, of the compiled step the launches,
-    and the kernels in its graph)}, as CuPy would do it.
+    and the kernels in its graphs)}, as CuPy would do it.
 
     Counted by the stand-in for CuPy, which needs no GPU.
     """

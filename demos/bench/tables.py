@@ -99,9 +99,9 @@ def process(times):
 def launches(counts):
     print("One training step on a GPU, counted by the stand-in for CuPy")
     print(f"{'':<14}{'kernel launches':>16}{'synchronisations':>18}", end="")
-    print(f"{'compiled':>10}{'kernels in its graph':>22}")
+    print(f"{'compiled':>10}{'kernels in graphs':>20}")
     for name, (kernels, synchronisations, compiled, graphed) in counts.items():
-        print(f"{name:<14}{kernels:>16}{synchronisations:>18}{compiled:>10}{graphed:>22}")
+        print(f"{name:<14}{kernels:>16}{synchronisations:>18}{compiled:>10}{graphed:>20}")
     keys = ("launches", "synchronisations", "compiled_launches", "graphed_kernels")
     return {name: dict(zip(keys, counted)) for name, counted in counts.items()}
 
