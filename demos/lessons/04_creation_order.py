@@ -1,6 +1,6 @@
 """Lesson 4. A graph with 33,554,432 ways and 25 steps: why the newest goes first."""
 
-from heapq import heappop, heappush
+from heapq import heappop, heappush  # a heap hands out its smallest entry first
 
 # Lesson 2 walks back along every way by itself. Count its calls where ways part and meet again:
 

@@ -37,7 +37,10 @@ def double(x):
 
 
 def alive_after_use(make):
-    """How many of 50 results of 80 kB each are still in memory when nobody wants them any more."""
+    """How many of 50 results of 80 kB each are still in memory when nobody wants them any more.
+
+    A weakref looks at an object and does not count as one that refers to it.
+    """
     watched = []
     for _ in range(50):
         result = make()

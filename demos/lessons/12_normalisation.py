@@ -64,7 +64,7 @@ print(f"{((x - x.mean()) ** 2).mean():.2f}")
 # larger. So a gradient has nothing to say in these two directions: it is cut away there.
 
 row = Tensor(np.array([[1.0, 2.0, 4.0, 9.0]]), requires_grad=True)
-one, zero = np.ones((1, 4)), np.zeros((1, 4))
+one, zero = np.ones((1, 4)), np.zeros((1, 4))  # a gain and a bias that change nothing
 F.layer_norm(row, one, zero, eps=0.0).backward(np.array([[1.0, 0.0, 0.0, 0.0]]))
 print(row.grad.round(4))
 # > [[ 0.1665 -0.1323 -0.0811  0.047 ]]

@@ -75,9 +75,10 @@ for steps in (20, 200, 2000):
 # > 200 steps: on the right 0.21
 # > 2000 steps: on the right 0.49
 
-# This is why an energy-based model keeps its walkers from one training step to the next, and starts
-# a few of them anew each time. Learning itself is a push and a pull: lower the energy where the
-# data are, raise it where the walkers are. When both are alike, the two cancel.
+# This is why an energy-based model keeps its walkers (there they are called chains) from one
+# training step to the next, and starts a few of them anew each time. Learning itself is a push and
+# a pull: lower the energy where the data are, raise it where the walkers are. When both are alike,
+# the two cancel.
 
 # Now you can read architectures/energy/langevin.py, and architectures/energy/ebm.py.
 # Now you can solve exercises 18 and 19 in demos/exercises.

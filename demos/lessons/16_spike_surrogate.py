@@ -53,7 +53,7 @@ for step in range(1, 5):
 
 # A real neuron leaks. Its potential U decays by beta each timestep, the current adds to it, and a
 # spike takes the threshold off. So a weak current makes it fire now and then, and a strong one
-# often: what it says is in the rate.
+# often: what it says is in the rate. Such a neuron is called leaky integrate-and-fire, or LIF.
 
 for strength in (0.15, 0.4, 0.8):
     train = lif(Tensor(np.full((1, 1, 1), strength)), steps=20, beta=0.9)  # (T, B, H)
