@@ -32,30 +32,37 @@ CALLED = {"forward", "update"}  # by Module and Optimizer
 class Place:
     """Where something is kept: an attribute of an object, an entry of a list or of a dict.
 
-    owner: who keeps it; None where nothing else can be put.
-    role: "gradient" of a Tensor; "number" that may be another one at each step; "noise", a
-        generator; "entry" of a list or dict; or "", of an attribute or a variable.
+    owner: who keeps it.
+    role: what it means to a replay.
+        "fixed": nothing else can be put there (then the owner is None).
+        "counted": a module, optimizer or Tensor counts its exchanges, see exchanges.py.
+        "entry": of a list or dict, which is looked at as a whole.
+        "watched": any other attribute or variable, looked at before each replay.
+        "noise": a generator, watched as well.
+        "number", "gradient", "home": may be others at each step.
     """
 
     __slots__ = ("content", "key", "owner", "path", "role")
 
     def __init__(self, owner, key, content, path):
         self.owner, self.key, self.content, self.path = owner, key, content, path
-        self.role = ""
-        if isinstance(owner, ENTRIES):
-            is_globals = type(owner) is dict and "__name__" in owner
-            self.role = "" if is_globals else "entry"
+        self.role = "watched"
+        if owner is None:
+            self.role = "fixed"
+        elif isinstance(owner, ENTRIES):
+            if type(owner) is not dict or "__name__" not in owner:  # not a module's variables
+                self.role = "entry"
         elif type(owner) is Tensor:
-            self.role = {"grad": "gradient", "grad_home": "home"}.get(key, "")
-        elif isinstance(owner, Optimizer) and key in owner.changing:
-            self.role = "number"
-        elif isinstance(owner, Noise) and key == "generator":
+            self.role = {"grad": "gradient", "grad_home": "home"}.get(key, "counted")
+        elif isinstance(owner, Exchangeable):
+            self.role = "number" if key in owner.changing else "counted"
+        elif type(owner) is Noise and key == "generator":
             self.role = "noise"
 
     @property
     def is_guarded(self):
         """Whether it has to hold what it held."""
-        return self.owner is not None and self.role in ("", "entry", "noise")
+        return self.role in ("counted", "entry", "watched", "noise")
 
     @property
     def holds_array(self):
@@ -63,7 +70,7 @@ class Place:
 
     def get(self):
         """What is there now."""
-        if self.owner is None:
+        if self.role == "fixed":
             return self.content
         try:
             if isinstance(self.owner, ENTRIES):

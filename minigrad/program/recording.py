@@ -13,7 +13,7 @@ from ..engine import Tensor
 from ..modes import is_recording, watched
 from ..optim import Optimizer
 from .calls import Value
-from .places import Search, equal, is_library, state_names
+from .places import LEAVES, Search, equal, is_library, state_names
 from .recorder import Array, CannotRecord, Draws, Recorder, open_
 
 
@@ -30,7 +30,7 @@ class Recording:
         gives them one: a step that adds to them is another program than one that finds none.
     moved: the leaves whose data the step has changed.
     places, holders, names: what the step can reach, with what was there before, and what names its
-        functions use.
+        functions use; `watched` are the places that each replay looks at.
     graph: whether a graph was to be built when the step began, outside of no_grad().
     """
 
@@ -40,6 +40,7 @@ class Recording:
         self.grads, self.grads_before = [], []
         reached = Search(step)
         self.places, self.holders, self.names = reached.places, reached.holders, reached.names
+        self.watched = [place for place in self.places if place.role in ("watched", "noise")]
         self.graph = is_recording()
 
 
@@ -101,6 +102,8 @@ def _sources(recording):
         sources["numpy.random"] = lambda: str(numpy.random.get_state())
     for place in recording.places:
         content = place.content
+        if type(content) in LEAVES:
+            continue
         if isinstance(content, numpy.random.Generator) and place.role != "noise":
             sources[str(place)] = lambda generator=content: str(generator.bit_generator.state)
         elif isinstance(content, numpy.random.RandomState):
@@ -179,7 +182,7 @@ def _wrap_states(recorder, recording):
         recorder.known[id(array)] = Array(array, value)
         recording.states[value] = array
     for place in recording.places:
-        if place.owner is not None and place not in wrapped:
+        if place.role != "fixed" and place not in wrapped:
             new = _with_arrays(place.content, recorder.known)
             if new is not place.content:
                 wrapped[place] = new
@@ -232,7 +235,7 @@ def _note_changes(recording, inside):
         if not holder.is_as_it_was():
             raise CannotRecord(f"the step changes what is in {holder}, which a replay would not")
     for place in recording.places:
-        if place.owner is None or place.role == "gradient":
+        if place.role in ("fixed", "gradient"):
             continue
         now, expected = place.get(), inside.get(place, place.content)
         if place.role == "number":

@@ -94,22 +94,14 @@ def input_checks(recording, bound):
         yield f"{array}.dtype is not _dtype_{i}"
 
 
-def guarded(recording):
-    """(i, place) of each that is looked at before a replay.
+def guards(recording):
+    """{name: what is expected}: bound to the replay, and anew if other things are expected.
 
     What is in modules, optimizers and Tensors counts its exchanges: one number tells of them all.
     (To look at each would cost a cache miss each time, 200 us in TabNet's 1,500.)
     """
-    for i, place in enumerate(recording.places):
-        counts = isinstance(place.owner, (Exchangeable, Tensor))
-        if place.is_guarded and place.role != "entry" and not counts:
-            yield i, place
-
-
-def guards(recording):
-    """{name: what is expected}: bound to the replay, and anew if other things are expected."""
     expected: dict[str, Any] = {"_exchanges_then": exchanges[0]}
-    expected |= {f"_content_{i}": place.content for i, place in guarded(recording)}
+    expected |= {f"_content_{i}": place.content for i, place in enumerate(recording.watched)}
     for i, holder in enumerate(recording.holders):
         if isinstance(holder.content, CONTAINERS):
             expected[f"_entries_{i}"] = holder.content.copy()
@@ -128,7 +120,7 @@ def place_checks(recording, bound):
         elif not isinstance(holder.content, Exchangeable) and f"_count_{i}" in bound:
             bound[f"_holder_{i}"] = vars(holder.content)
             yield f"len(_holder_{i}) != _count_{i}"
-    for i, place in guarded(recording):
+    for i, place in enumerate(recording.watched):
         owner = vars(place.owner) if isinstance(place.owner, type) else place.owner
         bound[f"_owner_{i}"] = owner
         key = (
