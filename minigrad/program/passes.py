@@ -10,6 +10,7 @@ which decides along which axis a sum runs, and so how it is rounded.
 """
 
 import math
+from bisect import insort
 from functools import cache
 from typing import Any
 
@@ -192,28 +193,57 @@ def like(value, dtype):
 
 
 def share_buffers(calls, contents, outlive):
-    """Give each array that a call makes a buffer for as long as it is needed; return their bytes.
+    """Give each array that a call makes a place in one stretch of memory, for as long as it is
+    needed; return the bytes of that.
 
     So a replay allocates nothing, and what it reads has just been written, in the cache. A function
     that works element by element may write over an argument that nobody needs afterwards.
     """
-    pool, kept = Pool(), {value.root for value in outlive}
-    last_needed: dict[
-        int, list[Value]
-    ] = {}  # index of a call: the roots that nobody needs after it
+    kept, homes = {value.root for value in outlive}, {}
+    lent: dict[Value, Loan] = {}
+    last_needed: dict[int, list[Value]] = {}  # {index of a call: roots that nobody needs after it}
     for root, indices in touches(calls).items():
         last_needed.setdefault(indices[-1], []).append(root)
     for i, call in enumerate(calls):
         value, done = call.result, last_needed.get(i, ())
         if has_home(call) and value not in kept:
-            free = (root for root in done if root in pool.lent and may_write_over(call, root))
+            free = (root for root in done if root in lent and may_write_over(call, root))
             over = next(free, None)
-            pool.lent[value] = pool.lent.pop(over) if over else pool.lend(value)
-            contents[value] = array_in(pool.lent[value], value)
+            lent[value] = homes[value] = lent.pop(over) if over else Loan(value, i)
         for root in done:
-            if root in pool.lent:
-                pool.give_back(root)
-    return sum(block.nbytes for block in pool.blocks)
+            if root in lent:
+                lent.pop(root).end = i
+    size = lay_out(dict.fromkeys(homes.values()))
+    whole = xp.empty(size + LINE, "uint8")
+    whole = whole[-address(whole) % LINE :]
+    contents |= {value: array_in(whole[loan.at :], value) for value, loan in homes.items()}
+    return size
+
+
+LINE = 64  # bytes of the cache: an array that begins with a line takes 10 % less in many calls
+
+
+class Loan:
+    """Memory for one Value, or for several that are written over one another: `size` bytes from
+    `at` on, needed by the calls from `begin` to `end`."""
+
+    def __init__(self, value, begin):
+        self.size = -(-max(math.prod(value.shape) * value.dtype.itemsize, 1) // LINE) * LINE
+        self.begin, self.end, self.at = begin, math.inf, 0
+
+
+def lay_out(loans):
+    """Choose where each begins, the largest first, as low as others leave room at that time; return
+    the bytes of all."""
+    placed: list[Loan] = []  # in the order of their addresses
+    for loan in sorted(loans, key=lambda loan: -loan.size):
+        for other in placed:
+            if other.begin <= loan.end and loan.begin <= other.end:
+                if other.at - loan.at >= loan.size:
+                    break
+                loan.at = max(loan.at, other.at + other.size)
+        insort(placed, loan, key=lambda loan: loan.at)
+    return max((loan.at + loan.size for loan in placed), default=0)
 
 
 def has_home(call):
@@ -234,30 +264,8 @@ def may_write_over(call, root):
     )
 
 
-class Pool:
-    """Blocks of memory, lent to Values and given back."""
-
-    def __init__(self):
-        self.blocks, self.free, self.lent = [], {}, {}
-
-    def lend(self, value):
-        """The smallest free block that the Value fits into and does not waste; or a new one."""
-        size = -(-max(math.prod(value.shape) * value.dtype.itemsize, 1) // 64) * 64
-        fitting = [n for n, blocks in self.free.items() if blocks and size <= n <= 2 * size]
-        if fitting:
-            return self.free[min(fitting)].pop()
-        block = xp.empty(size + 64, "uint8")
-        begin = -address(block) % 64  # of a cache line: one array call in three takes 10 % less
-        self.blocks.append(block[begin : begin + size])
-        return self.blocks[-1]
-
-    def give_back(self, value):
-        block = self.lent.pop(value)
-        self.free.setdefault(block.nbytes, []).append(block)
-
-
 def array_in(block, value):
-    """An array in a block, of the shape, the dtype and the order of axes of a Value."""
+    """An array where a block begins, of the shape, the dtype and the order of axes of a Value."""
     size = math.prod(value.shape) * value.dtype.itemsize
     if value.is_in_order:
         return block[:size].view(value.dtype).reshape(value.shape)
