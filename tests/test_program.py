@@ -1034,7 +1034,7 @@ def test_buffers_are_shared_when_they_are_free_and_not_before():
     calls = [product(x, x, chain[0])]
     calls += [product(a, x, b) for a, b in pairwise(chain)]
     contents = {}
-    assert passes.share_buffers(calls, contents, []) == 2 * 64 * 64 * 4
+    assert passes.share_buffers(calls, contents, []) == 2 * (64 * 64 * 4 + passes.LINE)
     for a, b in pairwise(chain):
         assert not np.may_share_memory(contents[a], contents[b])
     # The first one is needed at the end: it keeps its buffer.

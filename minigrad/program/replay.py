@@ -58,7 +58,7 @@ def make_replay(recording, calls, outlive):
     results = [output(*pair) for pair in recording.outputs]
     end.append(f"return {results[0] if recording.single else '(' + ', '.join(results) + ',)'}")
     function_of("_replay", recording, [*begin, *body, *end], bound)
-    return bound["_replay"], size, spelling.lines
+    return bound["_replay"], size + spelling.bytes, spelling.lines
 
 
 def function_of(name, recording, lines, bound):
