@@ -95,6 +95,14 @@ def test_letters_have_norm_8_and_are_all_different():
     assert len(np.unique(letters, axis=0)) == 8
 
 
+def test_kernel_estimate_of_a_gaussian():
+    x = np.random.default_rng(0).standard_normal((800, 2)).astype("float32")
+    truth = math.log(2 * math.pi) + 1  # nats, its entropy
+    found = ebm.kernel_nll(x[:600], x[600:])
+    assert truth - 0.1 < found < truth + 0.15
+    assert ebm.kernel_nll(x[:600], x[600:], widths=(0.02,)) > found + 1
+
+
 def test_log_partition_of_a_gaussian():
     class Gaussian:
         def energy(self, x):
