@@ -123,8 +123,10 @@ class Stacks(Progress):
     """Says how long each stack took: a mean over its settings would say nothing."""
 
     def worth(self, entry, outcome):
-        runs = len(outcome.accuracy)
-        return f"{runs} run{'s' * (runs > 1)} in {outcome.train_seconds:.2f} s"
+        runs, recipe = len(outcome.accuracy), entry.recipe
+        epochs = f"{recipe.epochs} epoch{'s' * (recipe.epochs > 1)}"
+        how = f"{epochs}, batches of {recipe.batch_size}"
+        return f"{runs} run{'s' * (runs > 1)} ({how}) in {outcome.train_seconds:.2f} s"
 
 
 def draw(path, lines, task, options):

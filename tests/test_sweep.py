@@ -72,10 +72,10 @@ def test_numbers_of_the_optimizer_share_a_stack_and_nothing_else_does():
 
 
 def test_a_stack_is_not_larger_than_it_should_be(monkeypatch):
-    monkeypatch.setattr(grid, "MOST_AT_ONCE", 5)
+    monkeypatch.setitem(grid.MOST_AT_ONCE, "cpu", 5)
     some = turns("mlp", {"lr": (1, 2, 3, 4, 5)}, TASK, Recipe(SEEDS))
     assert [len(turn.settings) for turn in some] == [2, 2, 1]
-    monkeypatch.setattr(grid, "MOST_AT_ONCE", 1)  # less than the replicas of one setting
+    monkeypatch.setitem(grid.MOST_AT_ONCE, "cpu", 1)  # less than the replicas of one setting
     assert len(turns("mlp", {"lr": (1, 2)}, TASK, Recipe(SEEDS))) == 2
 
 
@@ -125,7 +125,7 @@ def test_what_it_prints_and_draws(tmp_path, capsys, monkeypatch):
     assert sorted(path.name for path in tmp_path.glob("[!.]*")) == ["sweep.json", "sweep.png"]
     text = capsys.readouterr().out
     assert text.startswith("4 settings, 2 replicas each: 8 runs, in 2 stacks\n")
-    assert "[1/2] MLP (hidden_sizes=8): 4 runs in " in text
+    assert "[1/2] MLP (hidden_sizes=8): 4 runs (2 epochs, batches of 32) in " in text
     rows = re.findall(r"^ *(0\.\d+) +(8|16x4) +([\d.]+) ± [\d.]+ %", text, re.M)
     means = [float(mean) for *_, mean in rows]
     assert len(rows) == 4 and means == sorted(means, reverse=True)

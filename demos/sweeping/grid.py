@@ -15,7 +15,8 @@ from demos.comparison.training import Entry
 # What each replica may have its own of: {its name here: its name in a Recipe}.
 OWN = {"lr": "learning_rate", "weight_decay": "weight_decay"}
 RECIPE = ("epochs", "batch_size")  # of a Recipe, one for a stack; the rest are options
-MOST_AT_ONCE = 100  # runs in a stack: more are no faster, and take memory
+# Runs in a stack: more are no faster on a CPU, and take memory.
+MOST_AT_ONCE = {"cpu": 100, "gpu": 4000}
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def turns(name, axes, task, recipe, guests=()):
     one setting."""
     own = combinations({axis: values for axis, values in axes.items() if axis in OWN})
     shared = combinations({axis: values for axis, values in axes.items() if axis not in OWN})
-    at_once = max(1, MOST_AT_ONCE // len(recipe.seeds))
+    at_once = max(1, MOST_AT_ONCE[recipe.device] // len(recipe.seeds))
     return [
         turn(name, fixed, own[start : start + at_once], task, recipe, guests)
         for fixed in shared
