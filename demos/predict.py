@@ -28,8 +28,9 @@ import numpy as np
 import minigrad
 from demos.comparison import keeping
 from demos.comparison.guests import guest
-from demos.comparison.own_data import filled, new_rows, standardised_as
+from demos.comparison.own_data import filled, standardised_as
 from demos.comparison.prediction import predict_with_parts
+from demos.comparison.tables import new_rows
 from demos.shell.arguments import Parser, natural_number
 from demos.shell.output import replace_file, require_replaceable
 

@@ -10,6 +10,7 @@ from demos.comparison.ranking import rank
 from demos.comparison.rings_and_clusters import rings_and_clusters
 from demos.comparison.takeaways import over_baseline
 from demos.comparison.training import Outcome
+from minigrad import backend, strict
 
 
 def task_of(x, y, test=100):
@@ -50,6 +51,9 @@ def test_logistic_regression_is_at_its_optimum(rows):
     expected = ((task.x_test[0] @ w[:2] + w[2] > 0) == task.y_test[0]).mean()
     found = baselines_of(task)["Logistic regression"]
     assert found == pytest.approx([expected] * 2, abs=2e-3)
+    if rows == 300:  # and on a GPU
+        backend.activate(strict, "strict")
+        assert baselines_of(task)["Logistic regression"] == found
 
 
 def test_rings_cannot_be_cut_straight_and_the_majority_is_that_of_the_training_rows():
