@@ -2,6 +2,7 @@
 
 python demos/signatures.py                     # eight pictures into out/signatures
 python demos/signatures.py --only snn,ebm
+python demos/signatures.py --only mamba        # of those for sequences and images
 """
 
 import os
@@ -23,7 +24,20 @@ from architectures import list_architectures, lookup
 from demos.comparison.options import architecture_names
 from demos.pictures.album import draw
 from demos.shell.arguments import Parser, folder
-from demos.signature import ann2snn, ebm, hopfield, mlp, snn, tabnet, uncertainty
+from demos.signature import (
+    ann2snn,
+    ebm,
+    gru,
+    hopfield,
+    mamba,
+    mlp,
+    retnet,
+    snn,
+    tabnet,
+    transformer,
+    uncertainty,
+    vision,
+)
 from minigrad import backend
 
 PICTURES = {
@@ -35,6 +49,13 @@ PICTURES = {
     "hopfield": hopfield.picture,
     "snn": snn.picture,
     "ann2snn": ann2snn.picture,
+    # Those for sequences and images, when they are asked for: each trains for a while.
+    "gru": gru.picture,
+    "transformer": transformer.picture,
+    "retnet": retnet.picture,
+    "mamba": mamba.picture,
+    "convnet": vision.convnet,
+    "vit": vision.vit,
 }
 
 
@@ -66,7 +87,7 @@ def parse(arguments):
         type=architecture_names,
         default=list_architectures(),
         metavar="NAME,NAME",
-        help=f"only these architectures (default: all: {', '.join(PICTURES)})",
+        help=f"only these of {', '.join(PICTURES)} (default: the first eight)",
     )
     parser.add_argument(
         "--out",

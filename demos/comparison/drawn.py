@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from architectures import build as backbone
-from architectures import classifier, lookup
+from architectures import build, classifier, lookup
 from architectures.sequence.base import WindowClassifier
 from demos.comparison import seeds
 from demos.comparison.prediction import confusion, share_right
@@ -48,7 +47,7 @@ class DrawnTask(Task):
         return self.y_test.shape[-1] // self.x_test.shape[1]
 
     def in_words(self, recipe):
-        steps = self.steps * recipe.epochs // EPOCHS
+        steps = steps_of(self, recipe)
         return (
             f"{steps} minibatches of {recipe.batch_size} drawn fresh / {self.y_test.shape[-1]} "
             f"test answers, {len(self.class_names)} classes"
@@ -76,20 +75,6 @@ def drawn_task(name, draw, seeds_of_replicas, *, chance, **details):
     )
 
 
-def untrained(name, task, train_rows, rng):
-    """The Classifier of that name for a DrawnTask."""
-    known, classes, shape = lookup(name), len(task.class_names), task.x_test.shape[2:]
-    options = {"train_rows": train_rows, "rng": rng, **known.options}
-    if known.family == "sequence":
-        size = task.symbols or shape[-1]
-        return classifier(name, classes, size, tokens=bool(task.symbols), **options)
-    if not task.symbols and len(shape) == 1:
-        return classifier(name, classes, *shape, **options)
-    window = backbone(name, math.prod(shape) * (task.symbols or 1), rng=rng, **known.options)
-    details = {"answers": task.answers, "symbols": task.symbols}
-    return WindowClassifier(window, classes, train_rows=train_rows, rng=rng, **details)
-
-
 def train(entry, on_epoch=None):
     """As `training.train`: the replicas of one architecture at once; return the Outcome."""
     for guest in entry.guests:
@@ -97,16 +82,71 @@ def train(entry, on_epoch=None):
     task, recipe, known = entry.task, entry.recipe, lookup(entry.name)
     if backend.device() != recipe.device:  # in another process, which started on the CPU
         backend.use(recipe.device)
-    steps = max(task.steps * recipe.epochs // EPOCHS, recipe.epochs)
-    rows = steps * recipe.batch_size
-    model = nn.stack(
-        untrained(entry.name, task, rows, seeds.training(seed)) for seed in recipe.seeds
+    model = replicas(entry.name, task, recipe, entry.options)
+    accuracies = []
+
+    def look(epoch, loss):
+        accuracies.append(share_right(predict(model, task), task.y_test))
+        if on_epoch is not None:
+            on_epoch(entry, epoch, loss.mean(), accuracies[-1].mean())
+
+    losses, seconds = learn(model, task, recipe, look)
+    guesses = predict(model, task)
+    return Outcome(
+        name=entry.name,
+        label=known.label,
+        family=known.family,
+        colour=known.colour,
+        protocol=recipe.protocol,
+        parameters=sum(p.size for p in model.parameters()) // len(recipe.seeds),
+        loss_history=losses,
+        accuracy_history=np.stack(accuracies, axis=-1)[:WATCHED],
+        accuracy=accuracies[-1].tolist(),
+        predictions=guesses.argmax(axis=-1),
+        confusion=confusion(guesses, task.y_test),
+        train_seconds=seconds,
+        shown=median(accuracies[-1][:WATCHED]),
     )
+
+
+def replicas(name, task, recipe, options=None):
+    """The Classifiers of all seeds, stacked; `options` beside those of the registry, or instead."""
+    options = {**lookup(name).options, **(options or {})}
+    rows = steps_of(task, recipe) * recipe.batch_size
+    return nn.stack(
+        untrained(name, task, rows, seeds.training(seed), options) for seed in recipe.seeds
+    )
+
+
+def untrained(name, task, train_rows, rng, options):
+    """The Classifier of that name for a DrawnTask."""
+    classes, shape = len(task.class_names), task.x_test.shape[2:]
+    if lookup(name).family == "sequence":
+        size, tokens = task.symbols or shape[-1], bool(task.symbols)
+        return classifier(
+            name, classes, size, train_rows=train_rows, rng=rng, tokens=tokens, **options
+        )
+    if not task.symbols and len(shape) == 1:
+        return classifier(name, classes, *shape, train_rows=train_rows, rng=rng, **options)
+    window = build(name, math.prod(shape) * (task.symbols or 1), rng=rng, **options)
+    details = {"answers": task.answers, "symbols": task.symbols}
+    return WindowClassifier(window, classes, train_rows=train_rows, rng=rng, **details)
+
+
+def steps_of(task, recipe):
+    return max(task.steps * recipe.epochs // EPOCHS, recipe.epochs)
+
+
+def learn(model, task, recipe, on_epoch=lambda epoch, loss: None):
+    """Train a stack of replicas; return (the mean losses of each epoch (R, E), the seconds).
+
+    on_epoch: called as on_epoch(epoch, its losses (R,)) after each, in evaluation mode.
+    """
     adam = optim.Adam(model.parameters(), lr=recipe.learning_rate)
     step = training_step(model, type(model).loss, adam, clip_norm=CLIP_NORM)
     step = compile(step) if recipe.compiled else step
     streams = [seeds.drawn(seed) for seed in recipe.seeds]
-    done, train_seconds, losses, accuracies = 0, 0.0, [], []
+    steps, done, seconds, losses = steps_of(task, recipe), 0, 0.0, []
     for epoch in range(1, recipe.epochs + 1):
         count = steps * epoch // recipe.epochs - done
         batches = [minibatch(task, streams, recipe.batch_size) for _ in range(count)]
@@ -118,26 +158,10 @@ def train(entry, on_epoch=None):
             total = total + step(Tensor(x), Tensor(y))
             done += 1
         losses.append(backend.to_numpy(total) / count)
-        train_seconds += time.perf_counter() - start
-        guesses = predict(model, task)
-        accuracies.append(share_right(guesses, task.y_test))
-        if on_epoch is not None:
-            on_epoch(entry, epoch, losses[-1].mean(), accuracies[-1].mean())
-    return Outcome(
-        name=entry.name,
-        label=known.label,
-        family=known.family,
-        colour=known.colour,
-        protocol=recipe.protocol,
-        parameters=sum(p.size for p in model.parameters()) // len(recipe.seeds),
-        loss_history=np.stack(losses, axis=-1),
-        accuracy_history=np.stack(accuracies, axis=-1)[:WATCHED],
-        accuracy=accuracies[-1].tolist(),
-        predictions=guesses.argmax(axis=-1),
-        confusion=confusion(guesses, task.y_test),
-        train_seconds=train_seconds,
-        shown=median(accuracies[-1][:WATCHED]),
-    )
+        seconds += time.perf_counter() - start
+        model.eval()
+        on_epoch(epoch, losses[-1])
+    return np.stack(losses, axis=-1), seconds
 
 
 def minibatch(task, streams, rows):
