@@ -725,7 +725,7 @@ def standardised(x, n, features, eps):
 
 @Kernel(
     "T mean, T variance, T part",
-    "T running_mean, T running_variance",
+    "S running_mean, S running_variance",  # which may be of another dtype
     """
     running_mean += part * (mean - running_mean);
     running_variance += part * (variance - running_variance);

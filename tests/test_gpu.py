@@ -136,7 +136,7 @@ def test_a_kernel_is_its_loop(name, dtype):
         return [xp.asarray(result) for result, p in named if p.name != "work"]
 
     expected, actual = on_both(run)
-    assert_close(actual, expected, **TOLERANCE[dtype])
+    assert_close(actual, expected, **TOLERANCE[min(str(a.dtype) for a in actual)])
 
 
 def test_a_kernel_that_is_not_worth_it_makes_the_array_calls():
@@ -233,10 +233,8 @@ def losses(name, dtype, native=False, steps=50):
         noise.generator = HostNoise(noise.seed)
     for parameter in model.parameters():
         parameter.data = parameter.data.astype(dtype)
-    for part in model.modules():
-        for name, buffer in vars(part).items():
-            if isinstance(buffer, xp.ndarray) and buffer.dtype.kind == "f":
-                setattr(part, name, buffer.astype(dtype))
+    if chains := getattr(model, "chains", None):  # the points of an energy model are data
+        chains.chains = chains.chains.astype(dtype)
     optimizer = optim.Adam(model.parameters(), lr=1e-2)
     x, y = points(320)
     batches = minibatches(backend.asarray(x.astype(dtype)), backend.asarray(y), 32)
