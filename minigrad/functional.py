@@ -789,15 +789,28 @@ def batch_norm_gradient(g, normal, along_ones, along_normal, gain, scale, n):
     return gx
 
 
+def move_statistics(running, mean, variance, part, in_turn=False):
+    """Move two running averages towards the statistics of a batch, or of G of them in turn."""
+    if in_turn:
+        for k in range(mean.shape[-3]):
+            move_statistics(running, mean[..., k, :, :], variance[..., k, :, :], part)
+        return
+    if mean.ndim > running[0].ndim:  # it has leading axes that `running` lacks: average them
+        axes = tuple(range(mean.ndim - running[0].ndim))
+        mean, variance = mean.mean(axis=axes), variance.mean(axis=axes)
+    xp.approach(mean, variance, part, out=tuple(running))
+
+
 @op
-def batch_norm(x, gain, bias, running=None, momentum=0.1, eps=1e-5):
+def batch_norm(x, gain, bias, running=None, momentum=0.1, eps=1e-5, in_turn=False):
     """Each feature to mean 0 and variance 1 over the batch, then gain and bias. Fused for speed.
 
     Ioffe & Szegedy 2015, Algorithm 1: (..., B, D), (..., 1, D), (..., 1, D) -> (..., B, D).
     `running`, a pair of arrays (mean, variance), is moved towards the statistics of this batch by
     the fraction `momentum`. Deviation: the running variance is the biased one, as in training, so
     that evaluation repeats what training did; the paper's Algorithm 2 (and PyTorch) multiply it by
-    n / (n - 1), for 32 rows by 1.03.
+    n / (n - 1), for 32 rows by 1.03. With `in_turn` x is (..., G, B, D), and G batches
+    move `running` one after the other.
 
     Raises:
         ValueError: fewer than two rows, which have no variance.
@@ -809,10 +822,7 @@ def batch_norm(x, gain, bias, running=None, momentum=0.1, eps=1e-5):
     features = x.shape[-1]
     normal, mean, variance, scale = xp.standardised(x, n, features, eps)
     if running is not None:
-        if mean.ndim > running[0].ndim:  # x has leading axes that `running` lacks: average them
-            axes = tuple(range(mean.ndim - running[0].ndim))
-            mean, variance = mean.mean(axis=axes), variance.mean(axis=axes)
-        xp.approach(mean, variance, momentum, out=tuple(running))
+        move_statistics(running, mean, variance, momentum, in_turn)
 
     @once
     def sums(g):

@@ -73,9 +73,20 @@ class GhostBatchNorm(nn.BatchNorm):
         if not self.training or batch <= self.rows:
             return super().forward(x)
         count = min(math.ceil(batch / self.rows), batch // 2)
+        if batch % count == 0:
+            return self.at_once(x, count)
         borders = [part.start for part in even_parts(batch, count)[1:]]
         ghosts = split(x, borders, axis=-2)
         return concatenate([super(GhostBatchNorm, self).forward(g) for g in ghosts], axis=-2)
+
+    def at_once(self, x, count):
+        """The same for virtual batches of one length: they are a leading axis."""
+        *lead, batch, features = x.shape
+        ghosts = x.reshape(*lead, count, batch // count, features)
+        gain, bias = (p.reshape(*p.shape[:-2], 1, 1, features) for p in (self.gain, self.bias))
+        running, rate = (self.running_mean, self.running_var), self.momentum
+        y = functional.batch_norm(ghosts, gain, bias, running, rate, self.eps, in_turn=True)
+        return y.reshape(*y.shape[:-3], batch, features)
 
 
 class GLULayer(nn.Module):

@@ -9,6 +9,7 @@ from small_models import to_float64
 from architectures import Classifier, build
 from architectures.feedforward.tabnet import GhostBatchNorm, TabNetClassifier
 from minigrad import Tensor, functional, nn
+from minigrad.ops import concatenate, split
 
 # --- TabNet once more, in NumPy ---------------------------------------------------------------
 
@@ -263,6 +264,34 @@ def test_ghost_batch_norm_with_replicas_in_front():
         single = GhostBatchNorm(4, 4, momentum=0.3)
         np.testing.assert_allclose(both[k], single(Tensor(x[k])).numpy(), atol=1e-12)
         np.testing.assert_allclose(norm.running_var[k], single.running_var, atol=1e-6)
+
+
+@pytest.mark.parametrize("replicas, shape", [((), (12, 3)), ((2,), (2, 12, 3)), ((2,), (12, 3))])
+def test_ghosts_of_one_length_are_an_axis(monkeypatch, replicas, shape):
+    """12 rows at 5 are three ghosts of 4: as one after the other, gradients and statistics too."""
+    rng = np.random.default_rng(0)
+    gain, x = rng.standard_normal((*replicas, 1, 3)), rng.standard_normal(shape)
+    grad = rng.standard_normal((*replicas, 12, 3))
+
+    def run():
+        norm = GhostBatchNorm(3, 5, momentum=0.3)
+        norm.gain, norm.bias = (Tensor(a, requires_grad=True) for a in (gain, gain + 1))
+        norm.running_mean, norm.running_var = np.zeros_like(gain), np.ones_like(gain)
+        leaf = Tensor(x, requires_grad=True)
+        y = norm(leaf)
+        y.backward(grad)
+        gradients = leaf.grad, norm.gain.grad, norm.bias.grad
+        return [y.data, *gradients, norm.running_mean, norm.running_var]
+
+    at_once = run()
+    monkeypatch.setattr(GhostBatchNorm, "at_once", one_after_the_other)
+    for a, b in zip(at_once, run(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+
+
+def one_after_the_other(norm, x, count):
+    ghosts = split(x, count, axis=-2)
+    return concatenate([nn.BatchNorm.forward(norm, ghost) for ghost in ghosts], axis=-2)
 
 
 def test_the_input_is_normalised_over_the_whole_batch():
