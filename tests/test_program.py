@@ -18,8 +18,9 @@ import minigrad
 from architectures import classifier
 from minigrad import Tensor, backend, detect_nan, fit, functional, nn, no_grad, optim, strict
 from minigrad.backend import Noise, xp
-from minigrad.program import CannotRecord, passes, replay, same_noise
+from minigrad.program import CannotRecord, memory, passes, replay
 from minigrad.program.calls import Call, Value, carry_out
+from minigrad.program.check import same_noise
 from minigrad.program.graph import Graphs
 from minigrad.training import training_step
 
@@ -923,12 +924,12 @@ def trained(model, calls=4):
 
 WRONG = {
     "a live buffer is lent again": (
-        passes,
+        memory,
         "lay_out",
         lambda loans: 4096,
     ),
     "buffers are given back too early": (
-        passes,
+        memory,
         "touches",
         lambda calls, right=passes.touches: {
             root: indices[:1] for root, indices in right(calls).items()
@@ -1034,20 +1035,20 @@ def test_buffers_are_shared_when_they_are_free_and_not_before():
     calls = [product(x, x, chain[0])]
     calls += [product(a, x, b) for a, b in pairwise(chain)]
     contents = {}
-    assert passes.share_buffers(calls, contents, []) == 2 * (64 * 64 * 4 + passes.LINE)
+    assert memory.share_buffers(calls, contents, []) == 2 * (64 * 64 * 4 + memory.LINE)
     for a, b in pairwise(chain):
         assert not np.may_share_memory(contents[a], contents[b])
     # The first one is needed at the end: it keeps its buffer.
     calls.append(product(chain[0], chain[-1], value("last", 64, 64)))
     contents = {}
-    passes.share_buffers(calls, contents, [])
+    memory.share_buffers(calls, contents, [])
     assert not any(np.may_share_memory(contents[chain[0]], contents[v]) for v in chain[1:])
 
 
 def test_a_buffer_keeps_the_order_of_axes():
     real = np.zeros((4, 3, 5), np.float32).transpose(2, 0, 1)
     made = Value(real, "made", "t")
-    array = passes.array_in(np.zeros(256, "uint8"), made)
+    array = memory.array_in(np.zeros(256, "uint8"), made)
     assert array.shape == real.shape and array.strides == real.strides
 
 

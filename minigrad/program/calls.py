@@ -137,6 +137,19 @@ def _ufunc(form, name):
     return name if is_ufunc else None
 
 
+ALLOCATIONS = {"empty", "zeros", "ones", "full"}
+COPIES = {"copy", "array", "astype", "asarray"}
+TAKE_OUT = {*REDUCTIONS, "mean", "cumsum", "clip", "concatenate", "stack"}
+
+
+def can_write(call):
+    """Whether a call that makes an array can be told where to put it."""
+    if call.writes or call.is_view or call.result.is_number:
+        return False
+    takes_out = call.form in ("function", "method") and call.name in TAKE_OUT
+    return ufunc_of(call) is not None or call.form == "draw" or takes_out
+
+
 def carry_out(call, content_of):
     """Do what a call says; ``content_of[value]`` is the content of a Value."""
 

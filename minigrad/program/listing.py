@@ -7,6 +7,21 @@ from .. import backend
 from .calls import Value, expression, statement
 
 
+def state_names(paths):
+    """{path: name}: of each path the shortest end that no other has, as a Python name."""
+    ends = Counter(path[i:] for path in paths for i in range(len(path)))
+    return {path: _name(path, ends) for path in paths}
+
+
+def _name(path, ends):
+    if path[1:] and path[-1] in ("grad", "grad_home"):
+        return "d_" + _name(path[:-1], ends)
+    for i in reversed(range(len(path))):
+        if ends[path[i:]] <= 1 and str(path[i]).isidentifier():
+            break
+    return "_".join(map(str, path[i:]))
+
+
 def name_values(recording, calls):
     """Give every Value a name of its own that Python accepts."""
     taken = dict.fromkeys((*keyword.kwlist, "np"), 0)  # and the last number behind each

@@ -8,7 +8,7 @@ nothing counts but what some function names: a list of losses beside the step ma
 """
 
 import sys
-from collections import Counter, deque
+from collections import deque
 from contextlib import suppress
 from functools import cache, cached_property, partial
 from types import CodeType, FunctionType, MethodType, ModuleType, SimpleNamespace
@@ -332,18 +332,3 @@ def names_in(code):
         elif isinstance(part, str):
             names.add(part)
     return names
-
-
-def state_names(paths):
-    """{path: name}: of each path the shortest end that no other has, as a Python name."""
-    ends = Counter(path[i:] for path in paths for i in range(len(path)))
-    return {path: _name(path, ends) for path in paths}
-
-
-def _name(path, ends):
-    if path[1:] and path[-1] in ("grad", "grad_home"):
-        return "d_" + _name(path[:-1], ends)
-    for i in reversed(range(len(path))):
-        if ends[path[i:]] <= 1 and str(path[i]).isidentifier():
-            break
-    return "_".join(map(str, path[i:]))

@@ -12,9 +12,11 @@ from ..backend import xp
 from ..engine import Tensor
 from ..modes import is_recording, watched
 from ..optim import Optimizer
+from .array import Array, CannotRecord, Draws, open_
 from .calls import Value
-from .places import LEAVES, Search, equal, is_library, state_names
-from .recorder import Array, CannotRecord, Draws, Recorder, open_
+from .listing import state_names
+from .places import LEAVES, Search, equal, is_library
+from .recorder import Recorder
 
 
 class Recording:

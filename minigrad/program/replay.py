@@ -14,8 +14,10 @@ from ..engine import Tensor, next_order
 from ..exchanges import Exchangeable, exchanges
 from ..modes import is_recording, who_watches
 from .graph import Graphs
-from .passes import Spelling, cast_apart, constants_once, share_buffers, views_once
+from .memory import share_buffers
+from .passes import cast_apart, constants_once, views_once
 from .places import CONTAINERS, ENTRIES
+from .spelling import Spelling
 
 MISS = object()
 
