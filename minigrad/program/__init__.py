@@ -16,7 +16,8 @@ calls: what ``loss.backward()`` *is*. ``print(step.source)`` shows it as a funct
 The second call does the step twice, eagerly and from the list, and compares every bit. From then on
 the list is carried out and nothing else, faster than NumPy written by hand. In the order of time:
 
-    recording   places.py     what the step can reach: parameters, numbers, modes, other variables
+    recording   places.py     where a step keeps what it computes with
+                search.py     all places that it can reach
                 array.py      an array that sees every call made on it
                 recorder.py   what stands behind `xp` and takes the calls down
                 recording.py  a step is run so, once; what it must not do is refused

@@ -15,8 +15,9 @@ from ..optim import Optimizer
 from .array import Array, CannotRecord, Draws, open_
 from .calls import Value
 from .listing import state_names
-from .places import LEAVES, Search, equal, is_library
+from .places import LEAVES, equal
 from .recorder import Recorder
+from .search import Search, is_library
 
 
 class Recording:

@@ -6,7 +6,6 @@ around a call, before the numbers are touched, is half of its time.
 
 import math
 from functools import cache
-from typing import Any
 
 import numpy
 
@@ -101,12 +100,12 @@ class Spelling:
     def ufunc(self, call, ufunc, home):
         """By position, the place for the result too: 0.05 us less than by name."""
         before: list[str] = []
-        args = []
-        for i, a in enumerate(call.args):
-            if type(a) in (int, float) or (type(a) is Value and a.is_number):
-                args.append(self.number(call, ufunc, i, before))
-            else:
-                args.append(self.single(a, call) if type(a) is Value else text(a))
+        args = [
+            self.number(call, ufunc, i, before)
+            if type(a) in (int, float) or (type(a) is Value and a.is_number)
+            else text(a)
+            for i, a in enumerate(call.args)
+        ]
         if ufunc == "matmul" and is_plain_product(call):
             ufunc = "dot"
         function = self.bind(ufunc, getattr(xp, ufunc))
@@ -115,17 +114,6 @@ class Spelling:
             out = "out=" if ufunc in ("maximum", "minimum") else ""
             return [*before, f"{function}({', '.join(args)}, {out}{call.result})"]
         return [*before, f"{call.result} = {function}({', '.join(args)})"]
-
-    def single(self, a, call):
-        """An array with one element counts as a number, where that leaves the result's shape: it
-        is given by another argument, of more elements, or by the place where the result goes."""
-        array: Any = self.contents.get(a)
-        if array is None or not a.shape or math.prod(a.shape) != 1 or a is call.result:
-            return text(a)
-        shape = call.result.shape
-        others = [b.shape for b in call.args if type(b) is Value and b is not a]
-        given = math.prod(shape) > 1 or self.contents.get(call.result) is not None
-        return self.bind(f"{a}_single", array.reshape(())) if shape in others and given else text(a)
 
     def number(self, call, ufunc, i, before):
         """A number becomes an array without axes, of the dtype that the function would give it:
