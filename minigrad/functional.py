@@ -219,9 +219,9 @@ def sparsemax(x):
     return p, lambda g: xp.simplex_projection_gradient(g, p, x.shape[-1])
 
 
-def one_thread_a_row(x, *others):
+def one_thread_a_row(x, *shapes):
     """A kernel's threads, where each goes along a row alone, if that is short."""
-    return (x.size // x.shape[-1], x.shape) if 0 < x.shape[-1] <= 32 else None
+    return (x.size // x.shape[-1], *shapes) if 0 < x.shape[-1] <= 32 else None
 
 
 @Kernel(
@@ -230,7 +230,8 @@ def one_thread_a_row(x, *others):
     """
     const long long begin = i * features, end = begin + features;
     T largest = x[begin], tau = -1;  // which is less than no other
-    for (long long j = begin; j < end; ++j) largest = x[j] > largest ? x[j] : largest;
+    for (long long j = begin; j < end; ++j)
+        largest = x[j] > largest || x[j] != x[j] ? x[j] : largest;  // NaN, if there is one
     for (long long j = begin; j < end; ++j) {
         // The support, if x[j] were its smallest member.
         T excess = -1, size = 0;
@@ -243,7 +244,7 @@ def one_thread_a_row(x, *others):
         p[j] = above < 0 ? 0 : above;
     }
     """,
-    threads=one_thread_a_row,
+    threads=lambda x, features: one_thread_a_row(x, x.shape),
 )
 def simplex_projection(x, features):
     """max(x - tau, 0), which sums to one."""
@@ -268,7 +269,7 @@ def simplex_projection(x, features):
         if (p[j] > 0) { sum += g[j]; ++size; }
     for (long long j = begin; j < end; ++j) gx[j] = (g[j] - sum / size) * T(p[j] > 0);
     """,
-    threads=one_thread_a_row,
+    threads=lambda g, p, features: one_thread_a_row(g, g.shape),
 )
 def simplex_projection_gradient(g, p, features):
     """g minus its mean over the support, and 0 elsewhere."""
@@ -305,9 +306,10 @@ def cross_entropy(logits, labels, smoothing=0.0):
         refuse_no_arrays(logits=logits, labels=labels)
     shape, kind = logits.shape, array.dtype.kind
     if kind == "f":
-        target = array
+        target = array.astype(logits.dtype, copy=False)
     elif kind in "iub":
-        target = array[..., None] == xp.arange(shape[-1])
+        like = logits.data if isinstance(logits, Tensor) else logits
+        target = xp.one_hot(like, array, shape[-1])
     else:
         raise TypeError(f"labels are class numbers or probabilities, not {array.dtype}")
     if target.shape[-2:] != shape[-2:] or not 2 <= target.ndim <= len(shape) or shape[-1] < 2:
@@ -320,13 +322,23 @@ def cross_entropy(logits, labels, smoothing=0.0):
                 f"labels from {array.min()} to {array.max()} for {shape[-1]} classes: they are "
                 f"numbered from 0 to {shape[-1] - 1} (numpy.unique(..., return_inverse=True))"
             )
-    target = target.astype(logits.dtype, copy=False)
     if smoothing:
         check_shares(smoothing=smoothing)
         target = target * (1 - smoothing) + smoothing / shape[-1]
     if array is not labels and labels.requires_grad:
         raise TypeError("cross_entropy has no gradient for labels: detach() them")
     return soft_cross_entropy(logits, target)
+
+
+@Kernel(
+    "raw T like, raw L labels, int64 classes",
+    "raw T target",
+    "target[i] = labels[i / classes] == i % classes",
+    threads=lambda like, labels, classes: (labels.size * classes, (*labels.shape, classes)),
+)
+def one_hot(like, labels, classes):
+    """1 in the class of each label and 0 in the others, in the dtype of `like`."""
+    return (labels[..., None] == xp.arange(classes)).astype(like.dtype)
 
 
 def check_probabilities(p):
@@ -369,8 +381,7 @@ def soft_cross_entropy(logits, target):
     batch = logits.shape[-2]
     if not batch:
         raise ValueError(f"no rows, no mean: logits of shape {logits.shape}")
-    shifted, exps = xp.exponentials(logits, logits.max(axis=-1, keepdims=True))
-    total = exps.sum(axis=-1, keepdims=True)  # (..., B, 1)
+    shifted, exps, total = xp.exponentials(logits, logits.shape[-1])
     loss = xp.batch_cross_entropy(target, shifted, total, batch, axis=(-1, -2))
 
     def vjp(g):
@@ -380,20 +391,30 @@ def soft_cross_entropy(logits, target):
 
 
 @Kernel(
-    "T z, T largest",
-    "T shifted, T exps",
+    "raw T z, int64 classes",
+    "raw T shifted, raw T exps, raw T total",
     """
-    shifted = z - largest;
-    shifted = shifted < T(-3e38) ? T(-3e38) : shifted;
-    exps = exp(shifted);
+    const long long begin = i * classes, end = begin + classes;
+    T largest = z[begin], sum = 0;
+    for (long long j = begin; j < end; ++j)
+        largest = z[j] > largest || z[j] != z[j] ? z[j] : largest;  // NaN, if there is one
+    for (long long j = begin; j < end; ++j) {
+        const T below = z[j] - largest;
+        shifted[j] = below < T(-3e38) ? T(-3e38) : below;
+        exps[j] = exp(shifted[j]);
+        sum += exps[j];
+    }
+    total[i] = sum;
     """,
+    threads=lambda z, classes: one_thread_a_row(z, z.shape, z.shape, (*z.shape[:-1], 1)),
 )
-def exponentials(z, largest):
-    """z less the largest of its row, and e to the power of that."""
-    shifted = z - largest
+def exponentials(z, classes):
+    """z less the largest of its row, e to the power of that, and the sum of those in a row."""
+    shifted = z - z.max(axis=-1, keepdims=True)
     # A logit of -inf forbids its class, whose t_c is 0: 0 times infinity would be NaN.
     shifted = xp.maximum(shifted, -3e38)
-    return shifted, xp.exp(shifted)
+    exps = xp.exp(shifted)
+    return shifted, exps, exps.sum(axis=-1, keepdims=True)
 
 
 @Sum(
@@ -746,47 +767,51 @@ def gain_and_bias(normal, gain, bias):
     return y
 
 
-def one_thread_a_sum(g, normal, n, features, period):
-    """As one_thread_a_feature, where normal repeats itself along the leading axes that it lacks."""
-    row = (*g.shape[:-2], 1, features)
-    repeats = g.shape[-normal.ndim :] == normal.shape
-    return (g.size // n, row, row) if n <= 512 and repeats else None
+def repeats(g, *others):
+    """Whether the others repeat themselves along the leading axes that they lack, as in NumPy."""
+    row = (*g.shape[:-2], 1, g.shape[-1])
+    return all(a.shape in (g.shape[-a.ndim :], row[-a.ndim :]) for a in others)
+
+
+def one_thread_a_gradient(g, normal, gain, scale, n, *sizes):
+    """As one_thread_a_feature, if it knows where to find everything."""
+    found = one_thread_a_feature(g, n) if repeats(g, normal, gain, scale) else None
+    return found and found[:4]
 
 
 @Kernel(
-    "raw T g, raw T normal, int64 n, int64 features, int64 period",
-    "raw T along_ones, raw T along_normal",
+    "raw T g, raw T normal, raw T gain, raw T scale, int64 n, int64 features, "
+    "int64 normals, int64 gains, int64 scales",
+    "raw T gx, raw T along_ones, raw T along_normal",
     """
     const long long begin = i / features * n * features + i % features;
     const long long end = begin + n * features;
     T ones = 0, products = 0;
     for (long long k = begin; k < end; k += features) {
         ones += g[k];
-        products += g[k] * normal[k % period];
+        products += g[k] * normal[k % normals];
     }
     along_ones[i] = ones;
     along_normal[i] = products;
+    for (long long k = begin; k < end; k += features)
+        gx[k] = (normal[k % normals] * (products / -n) + g[k] - ones / n)
+              * (gain[i % gains] * scale[i % scales]);
     """,
-    threads=one_thread_a_sum,
+    threads=one_thread_a_gradient,
 )
-def batch_sums(g, normal, n, features, period):
-    """The sums of g, and of g times normal, along the batch."""
-    return g.sum(axis=-2, keepdims=True), (g * normal).sum(axis=-2, keepdims=True)
+def batch_norm_gradients(g, normal, gain, scale, n, features, normals, gains, scales):
+    """The gradients of x, bias and gain; the last numbers are the sizes of those arrays.
 
-
-@Kernel(
-    "T g, T normal, T along_ones, T along_normal, T gain, T scale, T n",
-    "T gx",
-    "gx = (normal * (along_normal / -n) + g - along_ones / n) * (gain * scale)",
-)
-def batch_norm_gradient(g, normal, along_ones, along_normal, gain, scale, n):
-    """As for layer_norm, along the batch; here gain is constant along the axis of the sums, so that
-    these are the gradients of bias and gain as well."""
+    As for layer_norm, along the batch; here gain is constant along the axis of the sums, so that
+    these are the gradients of bias and gain.
+    """
+    along_ones = g.sum(axis=-2, keepdims=True)
+    along_normal = (g * normal).sum(axis=-2, keepdims=True)
     gx = normal * (along_normal / -n)
     gx += g
     gx -= along_ones / n
     gx *= gain * scale
-    return gx
+    return gx, along_ones, along_normal
 
 
 def move_statistics(running, mean, variance, part, in_turn=False):
@@ -825,11 +850,9 @@ def batch_norm(x, gain, bias, running=None, momentum=0.1, eps=1e-5, in_turn=Fals
         move_statistics(running, mean, variance, momentum, in_turn)
 
     @once
-    def sums(g):
-        return xp.batch_sums(g, normal, n, features, normal.size)
-
-    def vjp_x(g):
-        return xp.batch_norm_gradient(g, normal, *sums(g), gain, scale, n)
+    def gradients(g):
+        sizes = normal.size, gain.size, scale.size
+        return xp.batch_norm_gradients(g, normal, gain, scale, n, features, *sizes)
 
     y = xp.gain_and_bias(normal, gain, bias)
-    return y, vjp_x, lambda g: sums(g)[1], lambda g: sums(g)[0]
+    return y, lambda g: gradients(g)[0], lambda g: gradients(g)[2], lambda g: gradients(g)[1]

@@ -58,15 +58,20 @@ def approach(dtype):
     return (mean, variance, 0.1), {"out": tuple(running)}
 
 
-def batch_norm_gradient(dtype):
-    big, row = (2, 4, 3), (2, 1, 3)
-    return (*arrays(dtype, big, big, row, row, (1, 3), row), 4), {}
+def batch_norm_gradients(dtype):
+    g, normal, gain, scale = arrays(dtype, BIG, BIG[1:], (2, 1, 3), (1, 3))
+    return (g, normal, gain, scale, 4, 3, 12, 6, 3), {}
 
 
 def exponentials(dtype):
-    z, largest = arrays(dtype, (2, 4, 3), (2, 4, 1))
+    (z,) = arrays(dtype, BIG)
     z[0, 0, 0], z[0, 1, 1] = -np.inf, np.nan
-    return (z, largest), {}
+    return (z, 3), {}
+
+
+def one_hot(dtype):
+    like, labels = np.empty((), dtype), np.random.default_rng(0).integers(5, size=(2, 4))
+    return (like, labels, 5), {}
 
 
 def batch_cross_entropy(dtype):
@@ -88,7 +93,7 @@ def summed_kl(dtype):
 def simplex_projection(dtype):
     (x,) = arrays(dtype, (2, 40, 5))
     x = x.round(1)  # some are equal
-    x[0, 0], x[0, 1] = 0, [0, 0, 1000, 0, -1000]
+    x[0, 0], x[0, 1], x[0, 2, 3] = 0, [0, 0, 1000, 0, -1000], np.nan
     return (x, 5), {}
 
 
@@ -108,8 +113,7 @@ CASES = {
     "adam": adam,
     "approach": approach,
     "batch_cross_entropy": batch_cross_entropy,
-    "batch_norm_gradient": batch_norm_gradient,
-    "batch_sums": lambda t: ((*arrays(t, BIG, BIG[1:]), 4, 3, 12), {}),
+    "batch_norm_gradients": batch_norm_gradients,
     "cross_entropy_gradient": lambda t: ((*arrays(t, (2, 1, 1), BIG, BIG, ROW), 4), {}),
     "decaying_sum": decaying_sum,
     "dropout_mask": lambda t: ((*arrays(t, BIG), 0.3, 1 / 0.7), {}),
@@ -122,6 +126,7 @@ CASES = {
     "kl_gradient_rho": kl_gradient_rho,
     "lif_membrane": lambda t: ((2 * arrays(t, SCAN)[0], 7, 7, 20, 0.8, 1.3, 0.25), {}),
     "logistic": lambda t: ((extremes(t),), {}),
+    "one_hot": one_hot,
     "relax": relax,
     "relax_back": relax_back,
     "relu_gradient": lambda t: (arrays(t, BIG, BIG), {}),
@@ -151,13 +156,16 @@ def in_a_tuple(result):
 # --- in C++ ----------------------------------------------------------------------------------
 
 
+LETTERS = {"S": "float32", "L": "int64"}
+
+
 class Parameter:
-    """One of a kernel's: "raw T x". What is no dtype is a letter for one: T, and S for float32."""
+    """One of a kernel's: "raw T x". What is no dtype is a letter for one: T, or one of LETTERS."""
 
     def __init__(self, text, dtype):
         *raw, kind, self.name = text.split()
         self.raw = raw == ["raw"]
-        self.dtype = np.dtype({"T": dtype, "S": "float32"}.get(kind, kind))
+        self.dtype = np.dtype((LETTERS | {"T": dtype}).get(kind, kind))
 
     @property
     def element(self):
