@@ -125,10 +125,17 @@ def selective_scan(x, step, A, B, C):
         y, (..., T, B, E).
     """
     require_floats(x)
+    states, channels = A.shape[-2:]
+    if not x.shape[-1] == step.shape[-1] == channels or not B.shape[-1] == C.shape[-1] == states:
+        raise ValueError(
+            f"A of shape {A.shape} has {states} states of each of {channels} channels: x and step "
+            f"(..., T, B, {channels}), B and C (..., T, B, {states}) are expected, not {x.shape}, "
+            f"{step.shape}, {B.shape} and {C.shape}"
+        )
     rate, time = A[..., None, None, :, :], (1 / A)[..., None, None, :, :]  # (..., 1, 1, N, E)
     e = xp.expm1(step[..., None, :] * rate)  # (..., T, B, N, E)
     w = B[..., None] * x[..., None, :] * time
-    *lead, steps, batch, states, channels = e.shape
+    *lead, steps, batch, _, _ = e.shape
     neurons = batch * states * channels
     h = xp.empty((*lead, steps + 1, batch, states, channels), e.dtype)
     h[..., 0, :, :, :] = 0
@@ -230,6 +237,10 @@ def causal_convolution(x, weight):
     """
     *lead, steps, batch, width = x.shape
     length = weight.shape[-2]
+    if weight.shape[-1] != width or not length:
+        raise ValueError(
+            f"x of shape {x.shape} needs a weight (..., K, {width}) with K > 0, not {weight.shape}"
+        )
     taps = [weight[..., k, None, None, :] for k in range(length)]
     nothing = xp.zeros((*lead, length - 1, batch, width), x.dtype)
 

@@ -337,6 +337,14 @@ def test_a_gru_of_other_widths_is_refused():
         gru(Tensor(np.ones((5, 2, 9))), Tensor(np.ones((3, 6))))
 
 
+def test_scans_of_other_widths_are_refused():
+    x, A, B = np.ones((5, 2, 3)), -np.ones((4, 3)), np.ones((5, 2, 4))
+    with pytest.raises(ValueError, match="4 states of each of 3 channels"):
+        selective_scan(*map(Tensor, (x, x, A, B, x)))
+    with pytest.raises(ValueError, match=r"needs a weight \(..., K, 3\) with K > 0, not \(4, 1\)"):
+        causal_convolution(Tensor(x), Tensor(np.ones((4, 1))))
+
+
 def test_a_causal_convolution_looks_back():
     x = np.zeros((5, 1, 1))
     x[1] = 1

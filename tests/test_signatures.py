@@ -17,7 +17,7 @@ TINY = {
     ann2snn: {"REPLICAS": 2, "TIMESTEPS": 16, "REPORTED": (1, 16)},
     drawn: {"LENGTHS": (12, 24), "ROWS": 20},
     drawn_tasks: {"steps_of": lambda task, recipe: 2, "TEST_ROWS": 40},
-    mamba: {"LENGTHS": (12, 24)},
+    mamba: {"LENGTHS": (12, 24), "SEQUENCES": 3},
     retnet: {"STEPS": (8, 16)},
     ebm: {"GRID": 21, "CHAINS": 20, "STEPS": 10, "SAMPLE_STEPS": 10},
     mlp: {"GRID": 31, "WIDTHS": (3, 2)},

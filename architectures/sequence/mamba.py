@@ -29,7 +29,8 @@ Without the selection, B, C and step are parameters, the same at all times (Alg.
 real A as in S4D, Gu et al. 2022): a convolution with one filter for each channel.
 
 Deviation: the authors' code takes step B for (exp(step A) - 1) / A B, which is its first term; here
-the hold is exact. A starts at -1 ... -N and the steps at 0.001 ... 0.1, as theirs.
+the hold is exact. A starts at -1 ... -N, as theirs, and the steps at 0.01 ... 1, ten times as long,
+for sequences of tens of timesteps in place of thousands.
 """
 
 import math
@@ -37,14 +38,14 @@ import math
 import numpy
 
 from minigrad import Tensor, functional, nn, ops
-from minigrad.backend import host_rng
+from minigrad.backend import host_rng, xp
 from minigrad.checks import check_sizes
 from minigrad.recurrent import causal_convolution, selective_scan
 
 from ..base import predicting
 from .base import Entrance, ResidualStack, as_rows, by_timestep
 
-SHORTEST, LONGEST = 1e-3, 1e-1  # steps at the beginning
+SHORTEST, LONGEST = 1e-2, 1.0  # steps at the beginning
 
 
 class MambaBlock(nn.Module):
@@ -67,7 +68,7 @@ class MambaBlock(nn.Module):
             rank = math.ceil(width / 16)
             self.to_step = nn.Sequential(
                 nn.Linear(channels, rank, bias=False, rng=rng),
-                nn.Linear(rank, channels, bias=False, rng=rng),
+                nn.Linear(rank, channels, bias=False, draw=unit_sum, rng=rng),
             )
             self.to_B, self.to_C = (
                 nn.Linear(channels, num_states, bias=False, rng=rng) for _ in range(2)
@@ -105,8 +106,26 @@ class MambaBlock(nn.Module):
             self.to_step(x) + self.step_bias if self.selective else self.step_bias
         )
 
+    def contributions(self, h, steps):
+        """What is left of each timestep at later ones: the output y of the scan, linear in x, cut
+        into T parts by the timestep that they come from: an array (T, ..., T, B, E), whose sum over
+        the first axis is y. (The "hidden attention" of Ali et al. 2024.)"""
+        x = self.channels(h, steps)
+        step, B, C = (by_timestep(part, steps) for part in self.system(x))
+        x = by_timestep(x, steps)
+        alone = xp.eye(steps, dtype=x.dtype).reshape(steps, *[1] * (x.ndim - 3), steps, 1, 1)
+        parts = alone * x  # (T, ..., T, B, E): the input of one timestep, 0 elsewhere
+        A = -ops.exp(self.log_rates)
+        return selective_scan(parts, ops.broadcast_to(step, parts.shape), A, B, C).data
+
     def describe(self):
         return "selective" if self.selective else "time-invariant"
+
+
+def unit_sum(shape, rng):
+    """U(-a, a), a = 1 / sqrt(fan_in), as in the authors' code for the last matrix of the step."""
+    limit = 1 / math.sqrt(shape[-2])
+    return rng.uniform(-limit, limit, shape).astype("float32")
 
 
 def parameter(array):
@@ -160,6 +179,12 @@ class Mamba(ResidualStack):
                 step, _, _ = block.system(block.channels(h, steps))
                 found.append(by_timestep(step, steps).data)
         return found
+
+    def contributions(self, x):
+        """For each block what is left of each timestep at later ones: see `MambaBlock`."""
+        given, steps = self.inputs_of_branches(x)
+        with predicting(self):
+            return [block.contributions(h, steps) for block, h in zip(self.branches, given)]
 
 
 class TimeInvariantMamba(Mamba):

@@ -23,7 +23,7 @@ TURN = 0.35  # radians
 SCALE = 0.15
 THICKNESS = 0.03  # up to so much thicker or thinner, in heights
 EDGE = 0.04  # over so much ink fades into paper: a pixel is not a point
-NOISE = 0.2  # standard deviation; ink is 1, paper 0
+NOISE = 0.1  # standard deviation; ink is 1, paper 0
 
 
 @cache
@@ -96,7 +96,7 @@ def digits(seeds, permuted=False):
         "permuted digits" if permuted else "digits",
         partial(draw_digits, order=order),
         seeds,
-        steps=1000,
+        steps=2000,
         class_names=tuple("0123456789"),
         feature_names=tuple(f"pixel {k}" for k in range(SIDE**2)),
         chance=0.1,

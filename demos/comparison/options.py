@@ -100,7 +100,7 @@ def parse(arguments):
         metavar="R",
         help="train R of each at once, with seeds SEED, SEED+1, ...; replica k is what a run with "
         "--replicas 1 and its seed gives, to rounding (where noise is drawn while training, or "
-        "with --reshuffle, a run of the same distribution) (default: 10; of --task copy ...: 2)",
+        "with --reshuffle, a run of the same distribution) (default: 10; of --task copy ...: 3)",
     )
     group.add_argument(
         "--epochs",
@@ -216,7 +216,7 @@ def parse(arguments):
         for name in (name for name, given in unfit.items() if given):
             parser.error(f"--task {options.task} draws its rows while training: leave out {name}")
     drawn = options.task != "rings"
-    options.replicas = options.replicas or (2 if drawn else 10)
+    options.replicas = options.replicas or (3 if drawn else 10)
     options.lr = options.lr or (3e-3 if drawn else 1e-2)
     options.jobs = options.jobs or (os.cpu_count() if drawn else 1)
     if options.animate and options.no_plots:
@@ -225,7 +225,8 @@ def parse(arguments):
     for file in options.guests:
         file.load()
     if options.only is None:
-        options.only = list_architectures(*[options.task] * drawn)
+        # The slow ones first, so that no process is left with one of them at the end.
+        options.only = list_architectures(options.task)[::-1] if drawn else list_architectures()
     else:
         try:
             options.only = architecture_names(options.only)

@@ -1,47 +1,67 @@
-"""Mamba: the time step opens at what matters, and stays shut on noise."""
+"""Mamba selects what it keeps: when it is asked, more is left of the symbols than of the noise."""
 
 import numpy as np
 
-from demos.comparison.sequences import LENGTH
+from demos.comparison.sequences import COPIED, LENGTH
 
 from .common import INK, entitled
 from .drawn import LENGTHS, copied_at, in_letters, trained_on
 
 COLOURS = {"mamba": "#332288", "mamba_lti": "#CC6677"}
 LABELS = {"mamba": "Mamba", "mamba_lti": "without selection"}
+SEQUENCES = 40
+KINDS = ("at a symbol", "up to three later", "other noise")
 
 
 def picture(epochs=10):
-    """Selective copying: step sizes at symbols and at noise, with the selection and without."""
-    figure = entitled("Mamba: the step is long at symbols and short on noise: it selects", (14, 8))
-    above, below = figure.subfigures(2, 1)
-    left, right = below.subplots(1, 2)
-    ratios, shares = {}, {}
-    for name, axes in zip(LABELS, above.subplots(1, 2)):
+    """Selective copying: what is left of each timestep at later ones, with the selection and
+    without; the step sizes; accuracy against length."""
+    figure = entitled("Mamba selects: of noise little is left when it is asked", (14, 9))
+    above, below = figure.subfigures(2, 1, height_ratios=(1.2, 1))
+    left, middle, right = below.subplots(1, 3)
+    kept, ratio, shares = {}, {}, {}
+    for k, (name, axes) in enumerate(zip(LABELS, above.subplots(1, 2))):
+        look = {"color": COLOURS[name], "label": LABELS[name]}
         model, task = trained_on(name, "copy", epochs=epochs)
-        x = task.x_test[0]
-        sizes = model.backbone.step_sizes(x)[-1]  # the last block's, (T, B, E)
-        told = x.astype(int).T[:LENGTH] >= 2
-        at_symbols, at_noise = sizes[:LENGTH][told], sizes[:LENGTH][~told]
-        ratios[name] = float(at_symbols.mean() / at_noise.mean())
-        order = np.argsort(sizes[:LENGTH, 0].max(axis=0))
-        axes.imshow(np.log10(sizes[:, 0].T[order]), cmap="viridis", aspect="auto", vmin=-3, vmax=1)
-        in_letters(axes, x[0].astype(int), task.class_names, 2)
-        axes.set(title=f"{LABELS[name]}: log10 of the step", ylabel="channel", yticks=[])
-        mean = sizes.mean(axis=-1)[:, 0]
-        left.plot(mean, "o-", color=COLOURS[name], label=LABELS[name])
-        shares[name] = copied_at(model, task, LENGTHS)
-        right.plot(LENGTHS, [100 * share for share in shares[name]], "o-", color=COLOURS[name])
-    in_letters(left, x[0].astype(int), task.class_names, 2)
-    left.set(title="Mean step of all channels", ylim=(0, None))
+        x = task.x_test[0, :SEQUENCES].astype(int)
+        # In the last block: (from, at, B), the length of the vector of all channels.
+        parts = np.linalg.norm(model.backbone.contributions(x)[-1], axis=-1)
+        kept[name] = what_is_left(parts, x)
+        left.bar(np.arange(3) + 0.4 * k, kept[name], width=0.38, **look)
+        axes.imshow(parts[..., 0].T / parts[..., 0].max(), cmap="viridis")
+        in_letters(axes, x[0], task.class_names, 2)
+        axes.set(title=LABELS[name], yticks=[], ylabel="is asked", xlabel="what is left of")
+        sizes = model.backbone.step_sizes(x)[-1][:LENGTH]  # (T, B, E)
+        told = x.T[:LENGTH] >= 2
+        ratios = sizes[told].mean(axis=0) / sizes[~told].mean(axis=0)  # of each channel
+        ratio[name] = ratios.min(), ratios.max()
+        middle.plot(np.sort(ratios), **look)
+        shares[name] = [100 * share for share in copied_at(model, task, LENGTHS)]
+        right.plot(LENGTHS, shares[name], "o-", **look)
+    left.set_xticks(np.arange(3) + 0.2, KINDS)
+    left.set(title="Left at the questions, relative to the mean")
     left.legend()
+    middle.set(title="Step at symbols / at noise", xlabel="channels, in order", ylim=(0, None))
     right.axvline(LENGTH, color=INK, ls=":", lw=1)
     right.set(title="Beyond the trained length (dotted)", ylabel="symbols right (%)")
     right.set(xlabel="timesteps between which 4 symbols stand", ylim=(0, 103))
     here, far = LENGTHS[1], LENGTHS[-1]
-    with_it, without = ([100 * share for share in shares[name]] for name in LABELS)
+    with_it, without = (shares[name] for name in LABELS)
+    low, high = ratio["mamba"]
     return figure, (
-        f"step at symbols / at noise {ratios['mamba']:.1f} (without selection "
-        f"{ratios['mamba_lti']:.1f}); right at length {here}: {with_it[1]:.1f} % ({without[1]:.1f} "
-        f"%), at {far}: {with_it[-1]:.1f} % ({without[-1]:.1f} %)"
+        f"left of symbols / of noise {kept['mamba'][0] / kept['mamba'][2]:.1f} (without selection "
+        f"{kept['mamba_lti'][0] / kept['mamba_lti'][2]:.1f}); step at symbols / at noise {low:.1f} "
+        f"to {high:.1f}; right at length {here}: {with_it[1]:.1f} % ({without[1]:.1f} %), at "
+        f"{far}: {with_it[-1]:.1f} % ({without[-1]:.1f} %)"
     )
+
+
+def what_is_left(parts, x):
+    """At the questions, of what came in at a symbol, up to three timesteps after one (where the
+    convolution still sees it), and elsewhere; relative to the mean of all."""
+    asked = parts[:LENGTH, LENGTH : LENGTH + COPIED].mean(axis=1)  # (from, B)
+    told = x.T[:LENGTH] >= 2
+    near = told.copy()
+    for late in (1, 2, 3):
+        near[late:] |= told[:-late]
+    return [float(asked[kind].mean() / asked.mean()) for kind in (told, near & ~told, ~near)]

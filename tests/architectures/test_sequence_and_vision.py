@@ -9,9 +9,11 @@ from test_strict import guard, on_both
 
 import minigrad
 from architectures import build, classifier, list_architectures, lookup
+from architectures.sequence.base import by_timestep
 from architectures.sequence.mamba import MambaBlock
 from architectures.sequence.retnet import Retention, decay_masks, parallel, recurrent
 from minigrad import Tensor, backend, nn, no_grad, optim
+from minigrad.recurrent import selective_scan
 from minigrad.training import training_step
 
 TOKENS, CLASSES, STEPS, ANSWERS, ROWS = 7, 4, 9, 2, 3
@@ -243,10 +245,28 @@ def test_only_the_selection_looks_at_the_input(name):
     assert ("selective" in repr(model)) == (name == "mamba")
 
 
+@pytest.mark.parametrize("name", ["mamba", "mamba_lti"])
+def test_what_a_scan_gives_is_the_sum_of_what_is_left_of_each_timestep(name):
+    model = to_float64(small(name)).backbone
+    x = data(name)[0].astype("float64")
+    parts = model.contributions(x)[0]
+    assert parts.shape == (STEPS, STEPS, ROWS, 8)
+    (h, *_), steps = model.inputs_of_branches(x)
+    block = model.branches[0]
+    channels = block.channels(h, steps)
+    step, B, C = (by_timestep(part, steps) for part in block.system(channels))
+    y = selective_scan(by_timestep(channels, steps), step, -np.exp(block.log_rates.data), B, C)
+    np.testing.assert_allclose(parts.sum(axis=0), y.data, rtol=1e-9, atol=1e-12)
+    assert not np.tril(parts[..., 0, 0], -1).any()  # nothing is left of what comes later
+    left = parts[2, 2:, 0, 0]
+    same = np.allclose(left[:-1], parts[3, 3:, 0, 0] * left[0] / parts[3, 3, 0, 0])
+    assert same == (name == "mamba_lti")  # without the selection it depends on the distance alone
+
+
 def test_steps_and_rates_start_where_they_should():
     block = MambaBlock(32, 16, 4, selective=False, rng=0)
     steps = block.step(None).data
-    assert 1e-3 <= steps.min() < 2e-3 and 5e-2 < steps.max() <= 0.1 + 1e-6
+    assert 1e-2 <= steps.min() < 2e-2 and 0.5 < steps.max() <= 1 + 1e-6
     np.testing.assert_allclose(np.exp(block.log_rates.data)[:, 0], np.arange(1, 17), rtol=1e-6)
 
 
