@@ -165,8 +165,12 @@ def announce(rankings, task, quiet):
 def draw(rankings, task, options, out, progress):
     """All pictures; a folder for each protocol if there are several."""
     # Here, since Matplotlib takes its time to import.
-    from demos.pictures.comparison import draw_all
+    from demos.pictures.comparison import draw_all, draw_protocols
 
+    how = {
+        "kind": options.format,
+        "tell": progress.drawing if progress else lambda name: None,
+    }
     for protocol, standings in rankings.items():
         folder = out / protocol if len(rankings) > 1 else out
         folder.mkdir(exist_ok=True)
@@ -176,8 +180,10 @@ def draw(rankings, task, options, out, progress):
             folder,
             best=options.boundaries,
             animate=options.animate,
-            tell=progress.drawing if progress else lambda name: None,
+            **how,
         )
+    if len(rankings) > 1:
+        draw_protocols(*rankings.values(), out, **how)
     if progress:
         progress.drawing(None)
 

@@ -5,7 +5,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from PIL import Image
 
 from architectures import lookup, register
@@ -13,15 +15,24 @@ from architectures.feedforward.mlp import MLP
 from demos.comparison import training
 from demos.comparison.own_data import task_from_file
 from demos.comparison.ranking import rank
-from demos.comparison.results import PICTURES
+from demos.comparison.results import ANIMATION, PICTURES
 from demos.comparison.rings_and_clusters import rings_and_clusters
 from demos.comparison.training import Entry, Recipe, train
+from demos.pictures import boundaries, scores, summary
 from demos.pictures import confusion as confusions
-from demos.pictures import scores, summary
-from demos.pictures.comparison import draw_all
-from demos.pictures.data import projection
+from demos.pictures.boundaries import boundary
+from demos.pictures.comparison import draw_all, pictures
+from demos.pictures.data import cloud, projection, reach
 from demos.pictures.layout import shorten
-from demos.pictures.palette import CLASSES, FAMILIES, GUESTS, class_colours, colour, family_handles
+from demos.pictures.palette import (
+    CLASSES,
+    FAMILIES,
+    GUESTS,
+    HATCHES,
+    class_colours,
+    colour,
+    family_handles,
+)
 
 ALWAYS = {"data.png", "accuracy.png", "curves.png", "confusion.png", "summary.png"}
 
@@ -47,13 +58,105 @@ def test_the_pictures_of_rings_and_clusters(tmp_path):
     task = rings_and_clusters(seeds)
     ranked = compete(task, seeds, boundaries=True)
     files = draw(ranked, task, tmp_path, animate=True)
-    assert files == ALWAYS | {"boundaries.png", "bayes.png", "training.gif"} == set(PICTURES)
+    assert files == ALWAYS | {"boundaries.png", "bayes.png", "training.gif"}
+    assert files == {*(f"{name}.png" for name in PICTURES), ANIMATION}
     for name in files:
         with Image.open(tmp_path / name) as picture:
             assert min(picture.size) > 200
             assert len(picture.convert("RGB").getcolors(maxcolors=1 << 24)) > 20  # not empty
     with Image.open(tmp_path / "training.gif") as animation:
         assert animation.n_frames == 3  # untrained, and after each epoch
+
+
+def test_pictures_are_svg_on_request_and_the_same_twice(tmp_path):
+    task = rings_and_clusters((0,))
+    ranked = compete(task, (0,), names=("mlp",), boundaries=True)
+    found = []
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        folder.mkdir()
+        assert draw(ranked, task, folder, kind="svg") == {f"{name}.svg" for name in PICTURES}
+        found.append({path.name: path.read_text() for path in folder.iterdir()})
+    assert found[0] == found[1]
+    assert all(text.rstrip().endswith("</svg>") for text in found[0].values())
+
+
+def test_all_boundaries_are_drawn_unless_fewer_are_asked_for():
+    task = rings_and_clusters((0,))
+    ranked = compete(task, (0,), names=("mlp", "ebm", "hopfield"), boundaries=True)
+    for best, n in ((None, 3), (2, 2)):
+        figure = dict(pictures(ranked, task, best))["boundaries"]()
+        titles = [axes.get_title().split("\n")[0] for axes in figure.axes]
+        assert titles == [one.outcome.label for one in ranked[:n]]
+
+
+def test_boundaries_are_in_the_datas_own_units(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 2)) * [1e-3, 5e6] + [2, 1e8]
+    np.savez(tmp_path / "data.npz", x=x, y=np.arange(60) % 3)
+    task = task_from_file(tmp_path / "data.npz", None, (0, 1))
+    figure = Figure()
+    for replica in (0, 1):
+        axes = figure.add_subplot()
+        boundary(axes, np.ones((4, 4, 3)) / 3, task, replica)
+        points = np.concatenate([dots.get_offsets() for dots in axes.collections])
+        for point in points:
+            assert (np.abs(x - point) < [1e-8, 50]).all(axis=1).any()
+        (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+        assert 1.99 < left < points[:, 0].min() < points[:, 0].max() < right < 2.01
+        assert 0.5e8 < bottom < points[:, 1].min() < points[:, 1].max() < top < 1.5e8
+        assert axes.images[0].get_extent() == [left, right, bottom, top]
+    axes = figure.add_subplot()
+    cloud(axes, task)
+    assert 1.99 < axes.get_xlim()[0] < axes.get_xlim()[1] < 2.01
+
+
+def test_units_that_no_axis_can_show_are_left_out(tmp_path):
+    rng = np.random.default_rng(0)
+    for k, (scale, centre) in enumerate([(1e300, 0), (1e-300, 0), (1, 1e12)]):
+        x = rng.normal(size=(40, 2)) * scale + centre
+        np.savez(tmp_path / f"{k}.npz", x=x, y=np.arange(40) % 2)
+        task = task_from_file(tmp_path / f"{k}.npz", None, (0,))
+        assert reach(task, 0) == task.extent
+        folder = tmp_path / f"{k}"
+        folder.mkdir()
+        draw(compete(task, (0,), names=("mlp",), boundaries=True), task, folder)
+
+
+def test_regions_are_told_apart_without_their_colours(monkeypatch):
+    monkeypatch.setattr(boundaries, "class_colours", lambda n: [(0.5, 0.5, 0.5)] * n)
+    seen = set()
+    for c in range(len(HATCHES)):
+        probabilities = np.full((4, 4, 8), 0.01)
+        probabilities[..., c] = 0.93
+        figure = Figure(figsize=(1, 1))
+        canvas = FigureCanvasAgg(figure)
+        boundaries.regions(figure.add_axes((0, 0, 1, 1)), probabilities, (-1, 1, -1, 1))
+        canvas.draw()
+        seen.add(np.asarray(canvas.buffer_rgba()).tobytes())
+    assert len(seen) == len(HATCHES)
+
+
+def test_what_the_native_protocol_changes():
+    task = rings_and_clusters((0, 1))
+    shared = compete(task, (0, 1), names=("hopfield", "ebm", "bayesian"))
+    own = compete(task, (0, 1), names=("ebm", "bayesian"), protocol="native")
+    both = own + [one for one in shared if one.outcome.name == "hopfield"]
+    left, right = scores.protocols(shared, both).axes
+    labels = [label.get_text() for label in left.get_yticklabels()]
+    assert labels[-1] == "Hopfield" and set(labels) == {"Hopfield", "EBM", "Bayesian"}
+    before, after = (
+        {one.outcome.label: 100 * one.accuracy.mean for one in some} for some in (shared, both)
+    )
+    for row, label in enumerate(labels):
+        line, hollow, filled = left.lines[3 * row : 3 * row + 3]
+        np.testing.assert_allclose(line.get_xdata(), [before[label], after[label]])
+        np.testing.assert_allclose(hollow.get_xdata(), before[label])
+        np.testing.assert_allclose(filled.get_xdata(), after[label])
+    gains = [after[label] - before[label] for label in labels[:2]]
+    assert gains == sorted(gains, reverse=True)
+    for gain, text in zip(gains, right.texts):
+        assert abs(float(text.get_text().split(" ± ")[0]) - gain) < 0.051
+    assert right.texts[2].get_text().strip() == "has no other objective"
 
 
 @pytest.mark.parametrize(("features", "classes"), [(1, 2), (5, 9)])

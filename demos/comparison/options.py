@@ -188,9 +188,14 @@ def parse(arguments):
     group.add_argument(
         "--boundaries",
         type=natural_number,
-        default=4,
         metavar="N",
-        help="draw the decision boundaries of the best N; 0: of none (default: 4)",
+        help="draw the decision boundaries of the best N; 0: of none (default: of all)",
+    )
+    group.add_argument(
+        "--format",
+        choices=("png", "svg"),
+        default="png",
+        help="of the pictures; SVG stays sharp at any size (default: png)",
     )
     group.add_argument(
         "--animate", action="store_true", help="and a GIF of all boundaries forming, epoch by epoch"

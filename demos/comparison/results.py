@@ -11,10 +11,9 @@ from minigrad import backend
 from minigrad.backend import xp
 
 SCHEMA = 1
-PICTURES = (
-    *("accuracy.png", "bayes.png", "boundaries.png", "confusion.png", "curves.png", "data.png"),
-    *("summary.png", "training.gif"),
-)
+PICTURES = ("accuracy", "bayes", "boundaries", "confusion", "curves", "data", "summary")
+PROTOCOLS = "protocols"  # the picture of their differences
+ANIMATION = "training.gif"
 PAGE = "report.html"
 
 
@@ -81,8 +80,9 @@ def finite(values):
 
 def file_names(options):
     """The files and folders that a run with these options may write."""
-    folders = ("shared", "native") if options.protocol == "both" else ()
-    drawn = () if options.no_plots else (*PICTURES, PAGE, *folders)
+    both = ("shared", "native", f"{PROTOCOLS}.{options.format}") * (options.protocol == "both")
+    pictures = [f"{name}.{options.format}" for name in PICTURES]
+    drawn = () if options.no_plots else (*pictures, ANIMATION, PAGE, *both)
     kept = (FOLDER,) if options.save else ()
     return ("results.json", "results.csv", *drawn, *kept)
 

@@ -23,7 +23,7 @@ from demos.comparison.table import footnotes
 from demos.comparison.takeaways import takeaways
 from demos.comparison.training import GRID
 from demos.pictures.boundaries import bayes_probabilities
-from demos.pictures.data import projection
+from demos.pictures.data import projection, reach
 from demos.pictures.palette import class_colours, colour, marker, member
 
 FOLDER = Path(__file__).parent
@@ -69,11 +69,13 @@ def contents(rankings, task, recipe, command, signatures=None):
     outcomes = [one.outcome for standings in rankings.values() for one in standings]
     n = len(task.class_names)
     has_maps = outcomes[0].grid is not None
-    replicas = sorted({k for one in outcomes for k in replicas_of(one).values()})
+    # Sequences are no points, neither in the plane nor projected.
+    has_points = task.x_test.ndim == 3 and not getattr(task, "symbols", 0)
+    replicas = {k for one in outcomes for k in replicas_of(one).values()} if has_points else ()
     return {
         "task": task.name,
         "features": task.feature_names,
-        "axes": axes(task),
+        "axes": axes(task) if has_points else [],
         "classes": [
             {"name": name, "colour": to_hex(shade), "marker": marker(c)}
             for c, (name, shade) in enumerate(zip(task.class_names, class_colours(n)))
@@ -85,7 +87,7 @@ def contents(rankings, task, recipe, command, signatures=None):
         "maps": {key(one): maps(one) for one in outcomes if one.maps},
         # Of each replica: its test points, and the reach of the plane in its data's own units.
         "points": {k: points(task, k) for k in replicas},
-        "reach": {k: reach(task, k) for k in replicas} if has_maps else {},
+        "reach": {k: list(reach(task, k)) for k in replicas} if has_maps else {},
         "epochs": recipe.epochs,
         "watched": len(outcomes[0].accuracy_history),
         "replicas": len(recipe.seeds),
@@ -181,13 +183,6 @@ def points(task, replica):
     places = 1000 * (x[test][:MOST_POINTS] - low) / (high - low)
     places = np.rint(places.clip(-1e6, 1e6)).astype(int)
     return np.column_stack([places, y[test][:MOST_POINTS]]).tolist()
-
-
-def reach(task, replica):
-    """[left, right, bottom, top] of the maps, in the data's own units."""
-    mean, deviation = task.scale(replica)
-    own = np.array(task.extent).reshape(2, 2) * deviation[:, None] + mean[:, None]
-    return np.nan_to_num(own).ravel().tolist()
 
 
 # --- maps --------------------------------------------------------------------------------------

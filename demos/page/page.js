@@ -8,6 +8,7 @@ const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 // What is looked at. `cursor` is a place in the plane, in the data's own units.
 const hasMaps = report.frames.length > 0;
+const hasPoints = report.axes.length > 0;
 const steps = hasMaps ? report.frames : Array.from({ length: report.epochs }, (_, k) => k + 1);
 const state = {
   protocol: Object.keys(report.protocols)[0],
@@ -120,6 +121,7 @@ let bayes = null;
 let mostDoubt = 0; // in thousandths of a nat
 
 async function buildMaps() {
+  if (!hasPoints) return;
   maps = await Promise.all(standings().map(async (one) => {
     const made = { one, canvas: element("canvas", { role: "img" }), says: element("small"), bars: [],
       plane: element("canvas", { width: SIDE, height: SIDE }), unsure: element("p", { class: "unsure" }) };
@@ -547,7 +549,7 @@ function ticks(low, high, scale) {
 function drawConfusions() {
   const few = report.classes.length <= 20;
   find("confusion-says").textContent = few
-    ? `In % of the true class (down); across: the predicted class. Click a cell to mark those test points above; again, to unmark them.`
+    ? `In % of the true class (down); across: the predicted class.${hasPoints ? " Click a cell to mark those test points above; again, to unmark them." : ""}`
     : `${report.classes.length} classes are too many for a table that could be read.`;
   const names = report.classes.map(({ name }) => name.replace(/^class /, ""));
   find("confusions").replaceChildren(...(few ? standings() : []).map((one) => element("figure", {},
@@ -565,7 +567,7 @@ function confusion(one, names) {
       const share = count / total;
       const cell = shaded(element("td", { tabindex: i + j ? -1 : 0, title: `${names[i]} taken for ${names[j]}: ${count}` },
         count ? (share < 0.005 ? "<1" : (100 * share).toFixed(0)) : ""), share);
-      markable(cell, table, i, j);
+      if (hasPoints) markable(cell, table, i, j);
       row.append(cell);
     });
     table.append(row);
@@ -716,7 +718,8 @@ function begin() {
   find("classes").replaceChildren(...report.classes.map(({ name }, c) => element("span", {}, marker(c), name)));
   find("bayes-choice").hidden = !report.bayes;
   find("paints").hidden = !hasMaps;
-  if (!hasMaps) {
+  find("maps-section").hidden = !hasPoints;
+  if (!hasMaps && hasPoints) {
     find("maps-title").textContent = "Which test points each gets wrong";
     find("place").textContent = `Across: ${report.axes[0]}; up: ${report.axes[1]}. Large points are taken for another class.`;
     find("no-maps").hidden = false;

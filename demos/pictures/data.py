@@ -4,7 +4,7 @@ import numpy as np
 
 from demos.comparison.drawn import DrawnTask
 from demos.pictures import drawn
-from demos.pictures.layout import square
+from demos.pictures.layout import shorten, square
 from demos.pictures.palette import class_colours, class_legend, marker
 
 
@@ -25,15 +25,37 @@ def cloud(axes, task):
         drawn.rows(axes, task)
         return
     points, y, names = projection(task)
+    if len(task.feature_names) == 2:
+        points = in_own_units(points, task, 0)
     scatter(axes, points, y, len(task.class_names), size=22, alpha=0.65)
-    axes.set(xlabel=names[0], ylabel=names[1])
+    axes.set(xlabel=shorten(names[0], 40), ylabel=shorten(names[1], 40))
     if task.posterior is not None:
         axes.set(xlim=task.extent[:2], ylim=task.extent[2:])
     else:
         low, high = np.percentile(points, [0.5, 99.5], axis=0)
-        margin = np.maximum(0.2 * (high - low), 0.1)
+        margin = 0.2 * (high - low)
+        margin[margin == 0] = 0.1
         (left, bottom), (right, top) = low - margin, high + margin
         axes.set(xlim=(left, right), ylim=(bottom, top))
+
+
+def reach(task, replica):
+    """(left, right, bottom, top) of the plane, in the units of the replica's data."""
+    own = in_own_units(np.array(task.extent).reshape(2, 2).T, task, replica)
+    return tuple(float(value) for value in own.T.ravel())
+
+
+def in_own_units(points, task, replica):
+    """Standardised points (..., D) as they were before; float64.
+
+    Where an axis of such numbers could not be drawn, since they overflow, or differ in too few of
+    their digits, they stay as they are.
+    """
+    mean, deviation = task.scale(replica)
+    drawable = (deviation > 1e-9 * np.abs(mean)) & (deviation < 1e100) & (deviation > 1e-100)
+    if not drawable.all() or (np.abs(mean) > 1e100).any():
+        return points.astype(np.float64)
+    return points * deviation + mean
 
 
 def projection(task, replica=0):

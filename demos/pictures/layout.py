@@ -9,16 +9,17 @@ def square():
     return figure, figure.add_axes((0.13, 0.17, 5.6 / 6.6, 5.6 / 7.2))
 
 
-def panels(n, *, side, columns=4, left=0.0, bottom=0.0):
+def panels(n, *, side, columns=4, left=0.0, bottom=0.0, gap=0.6):
     """A Figure with n square axes, and the axes: all sizes in inches.
 
     side: of an axes; if there are only few they are larger, so that the title has room.
     left, bottom: stay free beside and below the axes, beyond the usual.
+    gap: between two axes.
     """
     columns = min(n, columns)
     rows = -(-n // columns)
     side = max(side, 5.8 / columns)
-    gap, left, right, bottom, top = 0.6, 0.75 + left, 0.15, 0.5 + bottom, 0.85
+    left, right, bottom, top = 0.75 + left, 0.15, 0.5 + bottom, 0.85
     width = left + columns * side + (columns - 1) * gap + right
     height = bottom + rows * side + (rows - 1) * gap + top
     figure = Figure(figsize=(width, height))

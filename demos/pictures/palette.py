@@ -27,6 +27,8 @@ FAMILIES = {
 # For families that guests of the registry bring along: the rest of Tol's "muted" colours.
 GUESTS = ("#DDCC77", "#AA4499", "#88CCEE")
 MARKERS = "osD^vPX"
+HATCHES = ("", "//", r"\\", "||", "--", "++", "xx")  # of a class's region in the plane
+HATCHING = (0.13, 0.13, 0.13, 0.2)  # their colour: faint
 MOST_NAMES = 20  # with more classes, pictures leave out their names
 INK = "#222222"
 CEILING = "#666666"
@@ -43,8 +45,10 @@ STYLE = {
     "xtick.color": INK,
     "ytick.color": INK,
     "legend.frameon": False,
+    "hatch.linewidth": 0.7,
     "figure.dpi": 120,
     "savefig.dpi": 120,
+    "svg.hashsalt": "minigrad",  # the same picture is the same file
 }
 
 
@@ -59,17 +63,27 @@ def marker(c):
     return MARKERS[c % len(MARKERS)]
 
 
-def class_legend(figure, task):
-    """The classes and their markers, below the panels."""
+def hatch(c):
+    return HATCHES[c % len(HATCHES)]
+
+
+def class_legend(figure, task, *, hatched=False):
+    """The classes and their markers, below the panels; `hatched`: and the hatching of regions."""
     n = len(task.class_names)
     if n > MOST_NAMES:
         return
-    handles = [
-        Line2D([], [], color=colour, marker=marker(c), ls="", label=shorten(name, 20))
-        for c, (name, colour) in enumerate(zip(task.class_names, class_colours(n)))
-    ]
+    handles = []
+    for c, colour in enumerate(class_colours(n)):
+        point = Line2D([], [], color=colour, marker=marker(c), ls="")
+        ground = Patch(facecolor=(*colour, 0.45), hatch=hatch(c), edgecolor=HATCHING, lw=0)
+        handles.append((ground, point) if hatched else point)
     figure.legend(
-        handles=handles, handletextpad=0.2, columnspacing=1.2, loc="lower center", ncols=5
+        handles,
+        [shorten(name, 20) for name in task.class_names],
+        handletextpad=0.5 if hatched else 0.2,
+        columnspacing=1.2,
+        loc="lower center",
+        ncols=5,
     )
 
 

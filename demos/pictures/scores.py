@@ -5,8 +5,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, SymmetricalLogLocator
 
+from demos.comparison.ranking import difference
 from demos.pictures.layout import shorten
-from demos.pictures.palette import CEILING, colour, family_handles, member
+from demos.pictures.palette import CEILING, INK, colour, family_handles, member
 
 
 def accuracies(ranked, task):
@@ -61,6 +62,58 @@ def curves(ranked, task):
         axes.grid(alpha=0.25)
     handles += ceiling(right, task, right.axhline)
     figure.legend(handles=handles, loc="center right", fontsize=10.5)
+    return figure
+
+
+def protocols(shared, native):
+    """protocols.png: what each architecture gains or loses by the objective of its own paper.
+
+    Each architecture once, the largest gain first; those without such an objective last.
+    """
+    own = {one.outcome.name: one for one in native}
+    pairs = [(one, own[one.outcome.name]) for one in shared if one.outcome.name in own]
+    gains = {a.outcome.name: difference(b.outcome.accuracy, a.outcome.accuracy) for a, b in pairs}
+    pairs.sort(
+        key=lambda pair: (not pair[0].outcome.has_own_objective, -gains[pair[0].outcome.name].mean)
+    )
+    height = 1.9 + 0.5 * len(pairs)
+    figure = Figure(figsize=(11, height))
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.5, 1))
+    figure.subplots_adjust(0.13, 1.25 / height, 0.98, 1 - 0.6 / height, wspace=0.08)
+    for row, (a, b) in enumerate(pairs):
+        shade, before, after = colour(a.outcome), 100 * a.accuracy.mean, 100 * b.accuracy.mean
+        left.plot([before, after], [row, row], color=shade, lw=2, alpha=0.5)
+        left.plot(before, row, "o", mec=shade, mfc="white", mew=2, ms=10)
+        left.plot(after, row, "o", color=shade, ms=10)
+        if a.outcome.has_own_objective:
+            gain = gains[a.outcome.name]
+            middle, width = 100 * gain.mean, 100 * (gain.half_width or 0)
+            bar = {"color": shade, "lw": 5, "alpha": 0.4, "solid_capstyle": "butt"}
+            right.plot([middle - width, middle + width], [row, row], **bar)
+            right.plot(middle, row, "o", color=shade, ms=10)
+            says = f"{gain:+}" + " =" * gain.has_zero()
+            right.annotate(
+                says, (middle, row), (0, 9), textcoords="offset points", ha="center", fontsize=10
+            )
+        else:
+            right.text(0, row, "  has no other objective", va="center", fontsize=10, color=CEILING)
+    right.axvline(0, color=CEILING, lw=1)
+    left.set_ylim(len(pairs) - 0.5, -0.7)
+    left.set_yticks(range(len(pairs)), [shorten(a.outcome.label, 12) for a, _ in pairs])
+    for axes in (left, right):
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x", alpha=0.25)
+    left.set_title("Test accuracy (%), mean of the replicas", loc="left")
+    several = len(shared[0].outcome.accuracy) > 1
+    right.set_title("Native - shared, points" + ", 95 % interval" * several, loc="left")
+    if any(gain.has_zero() for gain in gains.values()) and several:
+        right.set_xlabel("paired over replicas;   = may be 0")
+    how = {"color": INK, "ls": "", "marker": "o", "ms": 10}
+    handles = [
+        Line2D([], [], label="shared: cross-entropy for all", mfc="white", mew=2, **how),
+        Line2D([], [], label="native: the objective of its own paper", **how),
+    ]
+    figure.legend(handles=handles, loc="lower left", ncols=2, fontsize=10.5)
     return figure
 
 
