@@ -18,7 +18,7 @@ from architectures import list_architectures, lookup
 from architectures.neuromorphic.ann2snn import SpikingNetwork
 from demos import compare, predict
 from demos.comparison import contest, keeping
-from demos.comparison.own_data import task_from_file
+from demos.comparison.own_data import standardised_as, task_from_file
 from demos.comparison.prediction import predict_rows
 from demos.comparison.training import Entry, Recipe, train
 
@@ -158,6 +158,13 @@ def test_rows_get_their_class_whatever_the_order_of_columns(models, table, new_r
         assert sum(map(float, probabilities)) == pytest.approx(1, abs=1e-5)
     right = [line[0] == row[-1] for line, row in zip(lines, rows, strict=True)]
     assert np.mean(right) > 0.7
+    task = task_from_file(table, "kind", (42, 43, 44))
+    x = np.array([row[:3] for row in rows], float)
+    for k in range(3):
+        network = keeping.read(models / "mlp.npz").network(k)
+        expected = predict_rows(network, standardised_as(x, *task.scale(k)), 42)
+        found = run(capsys, models / "mlp.npz", new_rows, "--replica", k)[1]
+        np.testing.assert_allclose([[*map(float, p)] for _, *p in found], expected, rtol=1e-4)
     of_replicas = [run(capsys, models / "mlp.npz", new_rows, "--replica", k)[1] for k in range(3)]
     assert of_replicas[keeping.read(models / "mlp.npz").shown] == lines
     assert of_replicas[0] != of_replicas[1]

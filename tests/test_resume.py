@@ -152,19 +152,27 @@ compare.main(sys.argv[2:])
 
 def test_a_run_that_was_killed_goes_on(tmp_path, monkeypatch):
     only = ["--only", "mlp,hopfield,snn", "--replicas", "2", "--out", str(tmp_path)]
-    for last, *arguments in (["hopfield"], ["snn", "--resume"]):
+
+    def kill(last, *arguments):
         command = [sys.executable, "-c", KILLED, last, *QUICK, *only, *arguments]
         assert subprocess.run(command, cwd=ROOT).returncode == 9
+
+    def press_ctrl_c(name):
+        with monkeypatch.context() as patch:
+            patch.setattr(contest, "train", stopping(contest.train, name))
+            assert run(tmp_path, *only, "--resume") == 130
+
+    kill("hopfield", "--replicas", "1")
     assert not (tmp_path / "models").exists()
     seen = trained(monkeypatch)
-    # And while it goes on somebody presses Ctrl-C, before anything new has finished.
-    with monkeypatch.context() as patch:
-        patch.setattr(contest, "train", stopping(contest.train, "snn"))
-        assert run(tmp_path, *only, "--resume") == 130
+    press_ctrl_c("mlp")  # before anything new has finished
+    assert seen == [] and os.listdir(tmp_path / "models") == ["mlp.npz"]
+    kill("snn", "--resume")
+    press_ctrl_c("snn")
     assert seen == [] and sorted(os.listdir(tmp_path / "models")) == ["hopfield.npz", "mlp.npz"]
     assert run(tmp_path, *only, "--resume") == 0
     assert seen == [("snn", 2)]
-    assert sorted(os.listdir(tmp_path / ".runs")) == ["4", "latest", "lock"]
+    assert sorted(os.listdir(tmp_path / ".runs")) == ["5", "latest", "lock"]
 
 
 def test_pictures_can_come_later(tmp_path, monkeypatch):
