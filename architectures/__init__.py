@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from minigrad.backend import host_rng
-from minigrad.checks import check_kind
+from minigrad.checks import check_flags, check_kind
 
 from .base import Classifier
 from .energy.ebm import EBM, JEM
@@ -91,6 +91,8 @@ def register(name, backbone, *, label=None, shared=Classifier, native=None, **de
     entry = Entry(name, backbone, label or name, shared, native or shared, **details)
     check_kind(str, name=name, label=entry.label, family=entry.family)
     check_kind(type, backbone=backbone, shared=shared, native=entry.native)
+    check_kind(Mapping, options=entry.options, synonyms=entry.synonyms)
+    check_flags(compared=entry.compared)
     if not name:
         raise ValueError("an architecture needs a name")
     taken = ARCHITECTURES.get(name, entry).backbone
@@ -191,7 +193,7 @@ def lookup(name):
     Raises:
         ValueError: an unknown name.
     """
-    if name not in ARCHITECTURES:
+    if not isinstance(name, str) or name not in ARCHITECTURES:
         raise ValueError(f"unknown architecture {name!r}: choose one of {', '.join(ARCHITECTURES)}")
     return ARCHITECTURES[name]
 
@@ -209,11 +211,14 @@ def build(name, *args, **options):
             options[own] = options.pop(other)
     signature = inspect.signature(entry.backbone)
     try:
-        signature.bind(*args, **options)
+        given = signature.bind(*args, **options)
     except TypeError as error:
         raise TypeError(
             f"{name}: {error}; its options are {', '.join(signature.parameters)}"
         ) from None
+    for option, value in given.arguments.items():
+        if isinstance(signature.parameters[option].default, bool):
+            check_flags(**{option: value})
     return entry.backbone(*args, **options)
 
 
@@ -227,6 +232,7 @@ def classifier(name, num_classes, *args, train_rows, native=False, rng=None, **o
             otherwise with a linear head, by the plain cross-entropy.
         rng: a seed or Generator.
     """
+    check_flags(native=native)
     entry, rng = lookup(name), host_rng(rng)
     backbone = build(name, *args, rng=rng, **options)
     behaviour = entry.native if native else entry.shared

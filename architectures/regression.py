@@ -74,8 +74,17 @@ class Regressor(Predictor):
 
 def decompose(mean, log_variance):
     """Sampled means and log variances (S, ..., B, E) -> {"mean", "total", "aleatoric",
-    "epistemic"}, mean and variances (..., B, E), as Tensors."""
+    "epistemic"}, mean and variances (..., B, E), as Tensors.
+
+    Raises:
+        ValueError: no samples, or shapes that differ.
+    """
     mean, log_variance = Tensor(mean).data, Tensor(log_variance).data
+    if mean.shape != log_variance.shape or mean.ndim < 3 or not len(mean):
+        raise ValueError(
+            "expected sampled means and log variances (S, ..., B, E), S > 0, not "
+            f"{mean.shape} and {log_variance.shape}"
+        )
     aleatoric = xp.exp(xp.minimum(log_variance, 85)).mean(axis=0)  # e^85 is a float32
     epistemic = mean.var(axis=0)
     parts = {

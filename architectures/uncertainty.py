@@ -99,8 +99,9 @@ def expected_calibration_error(proba, labels, bins=10):
         )
     if not ((proba >= 0) & (proba <= 1.001)).all():
         raise ValueError("probabilities lie in [0, 1]: softmax() makes them of logits")
-    if not ((labels >= 0) & (labels < proba.shape[1])).all():
-        raise ValueError(f"labels of {proba.shape[1]} classes are 0 to {proba.shape[1] - 1}")
+    if labels.dtype.kind not in "iu" or not ((labels >= 0) & (labels < proba.shape[1])).all():
+        last = proba.shape[1] - 1
+        raise ValueError(f"labels of {last + 1} classes are integers, 0 to {last}")
     confidence, correct = proba.max(axis=-1), proba.argmax(axis=-1) == labels
     bin_of = xp.clip(xp.ceil(confidence * bins) - 1, 0, bins - 1)
     members = bin_of == xp.arange(bins)[:, None]  # (bins, B)

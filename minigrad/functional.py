@@ -10,7 +10,7 @@ import math
 import numpy
 
 from .backend import Kernel, Sum, add_at, xp
-from .checks import check_rates, check_shares
+from .checks import check_positive, check_rates, check_shares
 from .engine import Tensor, op
 from .ops import drop_axes, product_over_rows, tanh
 
@@ -598,6 +598,7 @@ def rotary(x, base=10000.0):
     product of a turned query and a turned key depends on how far apart they are, and not on when.
     """
     require_floats(x)
+    check_positive(base=base)
     *_, steps, width = x.shape
     if width % 2:
         raise ValueError(f"rotary turns pairs of features: {width} is odd")

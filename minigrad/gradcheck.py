@@ -15,6 +15,7 @@ Both random, in float64: a cotangent of ones would not see a softmax whose backw
 import numpy
 
 from . import backend, ops
+from .checks import check_positive, check_sizes
 from .engine import Tensor
 from .higher import grad
 
@@ -37,6 +38,8 @@ def gradcheck(function, *inputs, order=1, seed=0, step=1e-6, tolerance=1e-6, **o
     Raises:
         GradientError: names the input and both numbers.
     """
+    check_sizes(order=order)
+    check_positive(step=step, tolerance=tolerance)
     if not inputs:
         raise ValueError("gradcheck needs the inputs of the function, or their shapes")
     rng = numpy.random.default_rng(seed)

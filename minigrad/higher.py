@@ -446,6 +446,7 @@ def jacobian(f, x):
     """
     if isinstance(x, (nn.Module, list, tuple)):
         raise TypeError(f"a jacobian is for one Tensor, not for a {type(x).__name__}: use grad")
+    x = x if isinstance(x, Tensor) else Tensor(x)
     y = _differentiable(f(x))
     rows: list[Any] = [
         _gradient(lambda x, i=i: f(x).reshape(-1)[i], (x,), last=True) for i in range(y.size)

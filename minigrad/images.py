@@ -50,6 +50,8 @@ def tiles(x, size):
     Raises:
         ValueError: a size that does not divide height and width.
     """
+    if x.ndim < 3:
+        raise ValueError(f"x of shape {x.shape}: expected (..., H, W, C)")
     *lead, height, width, channels = x.shape
     if height % size or width % size:
         raise ValueError(f"tiles of {size} x {size} do not fill an image of {height} x {width}")

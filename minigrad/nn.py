@@ -475,6 +475,7 @@ class MultiHeadAttention(Module):
 
     def __init__(self, width, num_heads=4, *, causal=False, rotary=False, rng=None):
         check_sizes(width=width, num_heads=num_heads)
+        check_flags(causal=causal, rotary=rotary)
         if width % num_heads:
             raise ValueError(f"num_heads={num_heads} does not divide width={width}")
         rng = backend.host_rng(rng)
@@ -508,6 +509,8 @@ class MultiHeadAttention(Module):
 def heads_apart(x, steps, heads):
     """(..., T B, E) -> (..., B, heads, T, E / heads): each sequence and each head by itself."""
     *lead, rows, width = x.shape
+    if rows % steps:
+        raise ValueError(f"x of shape {x.shape}: its rows are no {steps} timesteps of as many each")
     x = x.reshape(*lead, steps, rows // steps, heads, width // heads)
     before, (t, b, h, d) = range(len(lead)), range(len(lead), x.ndim)
     return x.transpose(*before, b, h, t, d)

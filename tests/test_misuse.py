@@ -8,12 +8,16 @@ import asyncio
 import collections
 import copy
 import pickle
+from inspect import signature
 
 import numpy as np
 import pytest
 
 import minigrad
+from architectures import ARCHITECTURES as registry
 from architectures import build, classifier, register
+from architectures.energy.langevin import PersistentChains
+from architectures.regression import decompose as mix
 from architectures.uncertainty import decompose, expected_calibration_error
 from minigrad import Tensor, detect_nan, fit, functional, nn, no_grad, op, ops, optim, schedules
 from minigrad.backend import host_rng
@@ -138,6 +142,9 @@ OPS = [
     ("one number for pairs", lambda: ops.pad(w(2, 3), 1), ValueError, "2 pairs"),
     ("unequal parts", lambda: ops.split(w(5), 2), ValueError, "equal parts"),
     ("2.5 parts", lambda: ops.split(w(5), 2.5), TypeError, "integer"),
+    ("a turn of base 0", lambda: functional.rotary(w(3, 4), 0.0), ValueError, "base must be"),
+    ("a flat image", lambda: nn.MaxPool2d(2)(w(4, 4)), ValueError, r"expected \(..., H, W, C\)"),
+    ("no noise", lambda: functional.dropout(w(2), 0.5, None), AttributeError, "'random'"),
     ("nothing to join", lambda: ops.concatenate([]), ValueError, "at least one"),
     ("other widths", lambda: ops.concatenate([w(2, 3), w(2, 2)]), ValueError, "must match"),
     ("other shapes", lambda: ops.stack([w(2), w(3)]), ValueError, "same shape"),
@@ -164,6 +171,8 @@ OPS = [
 
 CHECKS = [
     ("no inputs", lambda: gradcheck(lambda: w(2)), ValueError, "inputs"),
+    ("order 0", lambda: gradcheck(ops.exp, (2,), order=0), ValueError, "order must be"),
+    ("no step", lambda: gradcheck(ops.exp, (2,), step=0), ValueError, "step must be above 0"),
     ("a constant", lambda: gradcheck(lambda x: Tensor([1.0]), (2,)), RuntimeError, "nothing"),
     ("a Tensor", lambda: gradcheck(ops.exp, w(2)), TypeError, r"\.numpy\(\)"),
 ]
@@ -286,6 +295,13 @@ MODULES = [
     ("a deque", lambda: Holds(collections.deque([net()])).eval(), TypeError, "lists, tuples and"),
     ("a generator", lambda: Holds(net() for _ in "ab").parameters(), TypeError, r"list\(\.\.\.\)"),
     ("values", lambda: Holds({1: w(1)}.values()).parameters(), TypeError, "is a dict_values of"),
+    ("a causal text", lambda: nn.MultiHeadAttention(4, causal="no"), TypeError, "causal must be"),
+    (
+        "half a timestep",
+        lambda: nn.MultiHeadAttention(4, rng=0)(w(5, 4), 2),
+        ValueError,
+        "no 2 tim",
+    ),
     ("a list of layers", lambda: nn.Sequential([net()]), TypeError, "layer 0 must .* no list"),
     ("a class", lambda: nn.Sequential(net(), nn.LayerNorm), TypeError, "layer 1 must .* no class"),
     ("a method", lambda: nn.Sequential(net().forward), TypeError, "no method"),
@@ -383,6 +399,22 @@ def predict(x, name="snn", **options):
     classifier(name, 2, train_rows=9, input_size=2, rng=0).predict_proba(x, **options)
 
 
+def mixture(mean, log_variance):
+    mix(np.zeros(mean), np.zeros(log_variance))
+
+
+def ebm():
+    return classifier("ebm", 2, train_rows=9, native=True, input_size=2, rng=0)
+
+
+def sample(**options):
+    ebm().sample(3, **{"steps": 1, "rng": 0, **options})
+
+
+def finish(x_train):
+    classifier("ann2snn", 2, train_rows=9, input_size=2, rng=0).finish(x_train)
+
+
 ARCHITECTURES = [
     ("NaN", lambda: predict(np.full((2, 2), np.nan)), ValueError, "NaN or infinity"),
     ("infinity", lambda: predict(np.full((2, 2), np.inf)), ValueError, "as float32"),
@@ -396,6 +428,29 @@ ARCHITECTURES = [
     ("text", lambda: register("x", "text"), TypeError, "backbone must be of the class type"),
     ("a family", lambda: register("x", nn.Linear, family=3), TypeError, "family must be"),
     ("a class", lambda: build("mlp", input_size=net), ValueError, "input_size must be a whole"),
+    ("a list of names", lambda: build(["mlp"], input_size=2), ValueError, "unknown architecture"),
+    ("no options", lambda: register("x", nn.Linear, options=["a"]), TypeError, "options must be"),
+    ("compared", lambda: register("x", nn.Linear, compared="no"), TypeError, "compared must be T"),
+    (
+        "native",
+        lambda: classifier("mlp", 2, train_rows=9, native="no"),
+        TypeError,
+        "native must be",
+    ),
+    ("other variances", lambda: mixture((2, 1, 1), (2, 2, 1)), ValueError, r"not \(2, 1, 1\) and"),
+    ("no mixture", lambda: mixture((0, 1, 1), (0, 1, 1)), ValueError, "S > 0"),
+    ("steps below 0", lambda: sample(steps=-1), ValueError, "steps must be a whole number"),
+    ("a step of NaN", lambda: sample(step_size=np.nan), ValueError, "step_size must be above 0"),
+    ("an energy each", lambda: sample(energy=lambda x: x), ValueError, r"energies of .* \(3, 2\)"),
+    ("half a box", lambda: PersistentChains(2, box=(6,)), ValueError, "box must be a pair"),
+    (
+        "a box of NaN",
+        lambda: PersistentChains(2, box=(0, np.nan)),
+        ValueError,
+        "high must be a fin",
+    ),
+    ("half a label", lambda: ebm().sample(1, label=1.0), ValueError, "label must be in 0 ... 1"),
+    ("no activations", lambda: finish(np.ones((0, 2))), ValueError, "no rows to measure"),
 ]
 FILES = [
     ("no module", lambda: minigrad.save("x.npz", 3), TypeError, "module must be .* Module, not 3"),
@@ -405,8 +460,24 @@ FILES = [
 CALIBRATION = [
     ("logits", lambda: calibration([[5.0, -1.0]], [0]), ValueError, "softmax"),
     ("NaN", lambda: calibration([[np.nan, 1.0]], [0]), ValueError, "lie in"),
-    ("another class", lambda: calibration([[0.5, 0.5]], [2]), ValueError, "2 classes are 0 to 1"),
-    ("a class below", lambda: calibration([[0.5, 0.5]], [-1]), ValueError, "2 classes are 0 to 1"),
+    (
+        "another class",
+        lambda: calibration([[0.5, 0.5]], [2]),
+        ValueError,
+        "2 classes are .* 0 to 1",
+    ),
+    (
+        "a class below",
+        lambda: calibration([[0.5, 0.5]], [-1]),
+        ValueError,
+        "2 classes are integers",
+    ),
+    (
+        "half a class",
+        lambda: calibration([[0.5, 0.5]], [0.5]),
+        ValueError,
+        "2 classes are integers",
+    ),
 ]
 TRAINING = [
     ("no order", lambda: fit_shuffled(False), ValueError, "shuffle=False is no seed"),
@@ -597,6 +668,14 @@ FLOAT32 = {
 @pytest.mark.parametrize("function", FLOAT32.values(), ids=FLOAT32)
 def test_a_number_never_changes_the_dtype(function):
     assert function(w(2)).dtype == "float32"
+
+
+@pytest.mark.parametrize("name", list(registry))
+def test_a_flag_of_an_architecture_is_no_text(name):
+    for option, parameter in signature(registry[name].backbone).parameters.items():
+        if isinstance(parameter.default, bool):
+            with pytest.raises(TypeError, match=f"{option} must be True or False, not 'no'"):
+                build(name, 4, **{option: "no"})
 
 
 @pytest.mark.parametrize("value", [2.0, np.float32(2), np.array(2.0)])

@@ -38,6 +38,8 @@ exp(-E) and nothing sharper. JEM's small noise on the data is left out. The chai
 box: at its border, and only there, the samples are not those of the density.
 """
 
+from numbers import Integral
+
 from minigrad import functional, nn
 from minigrad.backend import Noise, host_rng
 from minigrad.checks import check_not_negative, check_sizes
@@ -154,6 +156,6 @@ class JEM(EnergyModel, Classifier):
         """Points of all classes, by E(x), or of the class with that number, by E(x, label)."""
         if label is None:
             return super().sample(count, **options)
-        if label not in range(self.num_classes):
+        if not isinstance(label, Integral) or label not in range(self.num_classes):
             raise ValueError(f"label must be in 0 ... {self.num_classes - 1}, not {label!r}")
         return super().sample(count, energy=lambda x: -self(x)[..., label], **options)

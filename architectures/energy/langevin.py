@@ -12,7 +12,14 @@ import numpy
 
 from minigrad import nn
 from minigrad.backend import Noise, asarray, host_rng, xp
-from minigrad.checks import check_counts, check_positive, check_shares, check_sizes
+from minigrad.checks import (
+    check_counts,
+    check_numbers,
+    check_pairs,
+    check_positive,
+    check_shares,
+    check_sizes,
+)
 from minigrad.engine import Tensor
 
 
@@ -28,10 +35,15 @@ def langevin(energy, x, steps, step_size, noise, box=None):
 
     Raises:
         RuntimeError: under no_grad(), where there is no gradient to follow.
+        ValueError: steps or a step size that make no sense, or not one energy for each point.
     """
+    check_counts(steps=steps)
+    check_positive(step_size=step_size)
     for _ in range(steps):
         point = Tensor(x, requires_grad=True)
         energies = energy(point)
+        if energies.shape != x.shape[:-1]:
+            raise ValueError(f"energies of shape {energies.shape} for points of shape {x.shape}")
         # A chain's energy depends on its own point only: the gradient of the sum holds all of them.
         energies.backward(xp.ones_like(energies.data))
         n = noise.standard_normal(x.shape, dtype=x.dtype)
@@ -70,6 +82,8 @@ class PersistentChains(nn.Module):
     ):
         check_sizes(features=features, count=count)
         check_counts(steps=steps)
+        check_pairs(box=box)
+        check_numbers(low=box[0], high=box[1])
         check_positive(step_size=step_size, width_of_box=box[1] - box[0])
         check_shares(restart=restart)
         rng = host_rng(rng)

@@ -120,6 +120,8 @@ class ANN2SNN(nn.Module):
         """The SpikingNetwork with this network's weights, scaled by its activations on x_train
         (..., N, D). This network is not changed."""
         h, scale = points(self, x_train), 1.0
+        if not h.size:
+            raise ValueError(f"x_train {h.shape} has no rows to measure activations on")
         layers = []
         with predicting(self):
             for layer in self.layers:
