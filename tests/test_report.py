@@ -174,7 +174,7 @@ def test_protocol_table():
     assert rows[0].split()[0] == "EBM" and rows[0].endswith("+10.7 ± 6.8")
     assert rows[1].split()[0] == "MLP" and rows[1].endswith("same objective")
     assert len(rows) == 2
-    assert "+10.7 ± 13.6 =" in protocol_table(FOUR, native, overlap=1.0)  # sqrt(1/3 + 1) for 1/3
+    assert "+10.7 ± 13.7 =" in protocol_table(FOUR, native, overlap=1.0)  # sqrt(1/3 + 1) for 1/3
     same = outcome("ebm", [30, 20, 25])
     assert "+0.0 ± 0.0 =" in protocol_table(FOUR, [same])
     one = outcome("ebm", [30])
