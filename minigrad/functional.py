@@ -57,7 +57,12 @@ def _sigmoid(x):
     return xp.logistic(x)
 
 
-@Kernel("T x", "T y", "y = T(1) / (exp(x < T(-88) ? T(88) : -x) + T(1))")
+def logistic_in_cuda(x):
+    """What a kernel's code says for the logistic function of x."""
+    return f"(T(1) / (exp({x} < T(-88) ? T(88) : -{x}) + T(1)))"
+
+
+@Kernel("T x", "T y", f"y = {logistic_in_cuda('x')}")
 def logistic(x):
     """1 / (1 + exp(-x))."""
     y = xp.asarray(-x)
@@ -122,11 +127,7 @@ def glu(x):
     return y, lambda g: xp.glu_gradient(g, gate, y, half)
 
 
-@Kernel(
-    "T a, T b",
-    "T gate, T y",
-    "gate = T(1) / (exp(b < T(-88) ? T(88) : -b) + T(1)); y = a * gate;",
-)
+@Kernel("T a, T b", "T gate, T y", f"gate = {logistic_in_cuda('b')}; y = a * gate;")
 def gated(a, b):
     """The gate sigmoid(b), and what it lets through of a."""
     gate = _sigmoid(b)

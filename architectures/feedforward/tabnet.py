@@ -55,7 +55,7 @@ from minigrad.checks import (
     check_sizes,
 )
 from minigrad.data import even_parts
-from minigrad.functional import once
+from minigrad.functional import logistic_in_cuda, once
 from minigrad.ops import concatenate, log, split, stack
 
 from ..base import Classifier, points, predicting
@@ -126,8 +126,8 @@ def gated_residual(h, x):
 @Kernel(
     "T h, T a, T b, T factor",
     "T gate, T y, T z",
-    """
-    gate = T(1) / (exp(b < T(-88) ? T(88) : -b) + T(1));
+    f"""
+    gate = {logistic_in_cuda("b")};
     y = a * gate;
     z = (h + y) * factor;
     """,

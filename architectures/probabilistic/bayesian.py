@@ -46,6 +46,7 @@ from minigrad.checks import (
     check_widths,
 )
 from minigrad.engine import Tensor
+from minigrad.functional import logistic_in_cuda
 from minigrad.ops import log
 
 from ..regression import Regressor
@@ -110,11 +111,7 @@ def sampled(mu, rho, eps):
     return mu + xp.logaddexp(rho, 0) * eps
 
 
-@Kernel(
-    "T g, T rho, T eps",
-    "T gx",
-    "gx = g * eps * (T(1) / (exp(rho < T(-88) ? T(88) : -rho) + T(1)))",
-)
+@Kernel("T g, T rho, T eps", "T gx", f"gx = g * eps * {logistic_in_cuda('rho')}")
 def sampled_gradient(g, rho, eps):
     """g eps dsoftplus(rho)/drho, where softplus' derivative is the logistic function."""
     gx = g * eps
@@ -161,9 +158,9 @@ def kl_gradient_mu(g, mu, two_variances):
 @Kernel(
     "T g, T rho, T sigma, T two_variances",
     "T gx",
-    """
+    f"""
     const T half = g / two_variances * sigma;
-    gx = (half - g / sigma + half) * (T(1) / (exp(rho < T(-88) ? T(88) : -rho) + T(1)));
+    gx = (half - g / sigma + half) * {logistic_in_cuda("rho")};
     """,
 )
 def kl_gradient_rho(g, rho, sigma, two_variances):
