@@ -1,8 +1,10 @@
 """The compiled step: the eager step's bits, a text to read, and refusals in place of wrong ones."""
 
+import contextlib
 import functools
 import itertools
 import random
+import sys
 import tracemalloc
 from array import array
 from collections import deque, namedtuple
@@ -526,7 +528,8 @@ class Scale:
     def step(self, x):
         y = Tensor(x) * self.own * self.factor * self.squared * self.twice() * self.method()
         y = y * max(self.options) * self.frozen.number * self.frozen.numbers[0] * self.pair.b[0]
-        return y * self.queue[-1] * self.slots.number * wrapped() * HELPERS.factor() * DEFAULT()
+        y = y * self.queue[-1] * self.slots.number * wrapped() * HELPERS.factor() * DEFAULT()
+        return y * TABLE["factor"]
 
     def method(self):
         return 2.0
@@ -565,6 +568,14 @@ def with_default(factor=2.0):
     return factor
 
 
+class Table:
+    """Python calls a method that nobody names, and it names something in a function inside it."""
+
+    def __getitem__(self, name):
+        return sum(GLOBAL for _ in range(2))
+
+
+GLOBAL, TABLE = 2.0, Table()
 DEFAULT = with_default
 HELPERS = ModuleType("helpers")
 exec("number = 2.0\ndef factor():\n    return number", vars(HELPERS))
@@ -588,13 +599,14 @@ PLACES = {
     "a module's variable": lambda s: setattr(HELPERS, "number", 3.0),
     "a module's function": lambda s: setattr(HELPERS, "factor", lambda: 3.0),
     "another module": lambda s: exchange("HELPERS", SimpleNamespace(factor=lambda: 3.0)),
+    "a global of a method that nobody names": lambda s: exchange("GLOBAL", 3.0),
     "a default": lambda s: setattr(with_default, "__defaults__", (3.0,)),
 }
 
 
 @pytest.mark.parametrize("change", PLACES.values(), ids=PLACES)
 def test_wherever_a_number_lies(change, monkeypatch):
-    for name, value in {"FACTOR": 2.0, "HELPERS": HELPERS}.items():
+    for name, value in {"FACTOR": 2.0, "HELPERS": HELPERS, "GLOBAL": 2.0}.items():
         monkeypatch.setitem(globals(), name, value)
     monkeypatch.setitem(globals(), "SETTINGS", SimpleNamespace(factor=2.0))
     for name in ("factor", "squared", "method", "twice"):
@@ -612,6 +624,14 @@ def test_wherever_a_number_lies(change, monkeypatch):
     for _ in range(3):
         assert bits(compiled(x).data) == bits(scale.step(x).data) != bits(before.data)
     assert len(compiled.programs) == 2
+
+
+def test_an_attribute_whose_name_is_computed():
+    slots, names = Slots(), ("num", "ber")
+    compiled, x = minigrad.compile(lambda x: Tensor(x) * getattr(slots, "".join(names))), batch()[0]
+    for factor in (2.0, 2.0, 2.0, 3.0, 3.0, 3.0):
+        slots.number = factor
+        assert np.array_equal(compiled(x).data, x * np.float32(factor))
 
 
 def test_arrays_wherever_they_lie():
@@ -637,6 +657,32 @@ def test_an_input_that_the_step_has_as_a_variable_too():
     compiled = minigrad.compile(lambda x: Tensor(x) + known)
     for x in (known, known, known, known * 2, known * 3):
         assert np.array_equal(compiled(x).data, x + known)
+
+
+def test_inputs_of_another_dtype_order_or_mode():
+    model = small_net()
+    rows = np.asfortranarray(batch(40)[0])
+    compiled, whole = minigrad.compile(lambda x: (Tensor(x) * 2).sum(axis=0)), []
+    for x in (rows, rows.copy(), rows[::-1], rows.astype("f8"), rows[:0], rows[0], rows > 0):
+        for _ in range(3):
+            result = compiled(x).data
+            assert bits(result) == bits((Tensor(x) * 2).sum(axis=0).data)
+            whole.append(result.dtype)
+    assert {"float32", "float64"} < {str(dtype) for dtype in whole}
+
+    def gradient(x):
+        for p in model.parameters():
+            p.grad = None
+        loss = model(x).sum()
+        if loss.requires_grad:
+            loss.backward()
+        return loss
+
+    compiled = minigrad.compile(gradient)
+    for mode in (no_grad, contextlib.nullcontext) * 4:
+        with mode():
+            compiled(rows)
+        assert (model.layers[0].weight.grad is None) == (mode is no_grad)
 
 
 def test_one_array_for_two_inputs():
@@ -886,6 +932,16 @@ def test_a_compiled_step_in_a_compiled_step():
         assert np.array_equal(outer(batch()[0]).data, 2 * model(batch()[0]).data)
 
 
+@pytest.fixture
+def restless():
+    """Threads that take over at any moment."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("restless")
 def test_threads_take_turns():
     model = small_net()
     step = minigrad.compile(lambda x: model(x))
@@ -1000,6 +1056,8 @@ def test_drop_dead():
         written(w, b),
     ]
     assert [call.result for call in passes.drop_dead(calls, [])] == [a, view, b, w]
+    drawn = Call("draw", "random", (w, (2, 2)), {}, value("noise", 2, 2))
+    assert passes.drop_dead([drawn], []) == [drawn]  # the next draw depends on it
     assert passes.drop_dead(calls, [c]) == calls
 
 
@@ -1043,6 +1101,28 @@ def test_buffers_are_shared_when_they_are_free_and_not_before():
     contents = {}
     memory.share_buffers(calls, contents, [])
     assert not any(np.may_share_memory(contents[chain[0]], contents[v]) for v in chain[1:])
+
+
+def test_nothing_is_written_over_while_another_view_of_it_is_read():
+    x, t = value("x", 4, 4, kind="input"), value("t", 4, 4)
+    turned, total = value("turned", 4, 4, root=t), value("total", 4, 4)
+    add = Call("operator", "add", (t, turned), {}, total)
+    calls = [product(x, x, t), Call("property", "T", (t,), {}, turned), add]
+    contents = {}
+    memory.share_buffers(calls, contents, [])
+    assert not np.may_share_memory(contents[t], contents[total])
+    memory.share_buffers([calls[0], Call("operator", "add", (t, t), {}, total)], contents, [])
+    assert np.may_share_memory(contents[t], contents[total])
+
+
+def test_truth_values_become_floats_again_when_they_have_changed():
+    y = value("y", 2, 2)
+    mask = Value(np.zeros((2, 2), bool), "made", "mask")
+    first, second = (Call("operator", "mul", (y, mask), {}, value("z", 2, 2)) for _ in range(2))
+    assert [call.name for call in passes.cast_apart([first, second])] == ["astype", "mul", "mul"]
+    changed = Call("operator", "and", (mask, mask), {}, mask, writes=True)
+    names = [call.name for call in passes.cast_apart([first, changed, second])]
+    assert names == ["astype", "mul", "and", "astype", "mul"]
 
 
 def test_a_buffer_keeps_the_order_of_axes():

@@ -48,7 +48,8 @@ class Loan:
         # A line of distance: neighbours that begin at multiples of the same power of two would push
         # each other out of the cache (3 % of Hopfield's step).
         self.size += LINE * (self.size <= 1 << 15)
-        self.begin, self.end, self.at = begin, math.inf, 0
+        self.begin = self.end = begin
+        self.at = 0
 
 
 def lay_out(loans):

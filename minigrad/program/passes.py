@@ -119,7 +119,7 @@ def constants_once(calls, contents):
     constant: set[Value] = set()
     rest = []
     for call in calls:
-        differs = call.writes or call.form == "draw" or call.name == "empty"
+        differs = call.writes or call.name == "empty"
         if differs or call.result.root in written or not constant.issuperset(call.reads):
             rest.append(call)
         else:

@@ -198,12 +198,9 @@ def is_ours(function):
 
 
 def names_in(code):
-    """The globals and attributes that a function, or one inside it, names; and its texts, which
-    `getattr` may be given."""
+    """The globals and attributes that a function, or one inside it, names."""
     names = set(code.co_names)
     for part in code.co_consts:
         if isinstance(part, CodeType):
             names |= names_in(part)
-        elif isinstance(part, str):
-            names.add(part)
     return names
