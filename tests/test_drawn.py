@@ -143,7 +143,7 @@ def test_the_learning_rate_warms_up_and_falls(monkeypatch):
 def test_the_command(name, tmp_path, monkeypatch, capsys):
     task = short(name)
     monkeypatch.setitem(options.DRAWN, name, lambda seeds: task)
-    arguments = ["--task", name, "--epochs", "2", "--jobs", "1", "--seed", "3"]
+    arguments = ["--task", name, "--epochs", "2", "--jobs", "1", "--seed", "3", "--replicas", "2"]
     if name == "copy":
         arguments += ["--only", "mlp,gru"]
     assert compare.main([*arguments, "--out", str(tmp_path)]) == 0
