@@ -308,6 +308,7 @@ HOSTILE = [
     {"features": {"width": 1}},
     {"classes": "abc"},
     {"classes": ["a"]},
+    {"classes": ["a", "b", "c\x1b[2J"]},
     {"classes": [["a"]] * 3},
     {"architecture": ["mlp"]},
     {"architecture": "no\x1b[2Jne"},

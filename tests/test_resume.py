@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import minigrad
 from architectures import list_architectures
 from demos import compare
 from demos.comparison import contest, resuming, training
@@ -243,6 +245,10 @@ def test_without_an_earlier_run_all_train_and_broken_files_are_refused(tmp_path,
     assert compare.main(arguments) == 0
     assert "trained already: MLP" in " ".join(capsys.readouterr().out.split())
     path = (tmp_path / "models" / "mlp.npz").resolve()
+    kept = resuming.keeping.read(path)
+    minigrad.save(path, kept.state, **kept.extras, **{"outcome.luck": 7})
+    assert compare.main(arguments) == 2
+    assert re.search(r"mlp\.npz is of another version: .* 'luck'\n", capsys.readouterr().err)
     path.write_bytes(path.read_bytes()[:-100])
     assert compare.main(arguments) == 2
     assert "mlp.npz is no .npz file, or a broken one" in capsys.readouterr().err

@@ -168,15 +168,22 @@ class Kept:
         return network.eval()
 
     def outcome(self):
-        """The Outcome of all replicas."""
+        """The Outcome of all replicas.
+
+        Raises:
+            Refusal: it has not the parts that an Outcome has here.
+        """
         parts = {name: {} for name in PLANES}
-        for name, value in self.extras.items():
-            kind, *rest = name.split(".")
-            if kind == "outcome":
-                parts[rest[0]] = value
-            elif kind in PLANES:
-                parts[kind][tuple(map(int, rest))] = value
-        return Outcome(**parts, state=self.state)
+        try:
+            for name, value in self.extras.items():
+                kind, *rest = name.split(".")
+                if kind == "outcome":
+                    parts[rest[0]] = value
+                elif kind in PLANES:
+                    parts[kind][tuple(map(int, rest))] = value
+            return Outcome(**parts, state=self.state)
+        except (TypeError, ValueError, IndexError) as error:
+            raise Refusal(f"{self.path} is of another version: {error}") from None
 
 
 def read(path):
@@ -218,6 +225,7 @@ def is_sound(kept):
     scales = [kept.mean, kept.deviation, *([] if kept.fill is None else [kept.fill])]
     return (
         all(type(name) is str for name in (kept.made_by["architecture"], *names(kept)))
+        and all(name.isprintable() for name in names(kept))
         and kept.made_by["protocol"] in ("shared", "native")
         and len(set(kept.features)) == len(kept.features)
         and all(type(seed) is int and seed >= 0 for seed in kept.seeds)
