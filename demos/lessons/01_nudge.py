@@ -61,5 +61,6 @@ for _ in range(4):
 # That is learning. What is wrong with it is the price: two losses for each weight. A network of a
 # million weights would be run two million times to take one step. Lesson 2 needs one walk back.
 
-# Now you can read minigrad/gradcheck.py, which checks every gradient by nudging both ways.
+# Now you can read what minigrad/gradcheck.py is for: it checks every gradient by nudging both ways.
+# How it does that for arrays you will see after lesson 6.
 # Now you can solve exercise 1 in demos/exercises.

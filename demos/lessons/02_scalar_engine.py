@@ -74,6 +74,6 @@ for _ in range(5):
 # A subtraction, a tanh, an exp: each is one more method with its own factor, and `backward` stays
 # as it is. Why does it say += and not =? Lesson 3.
 
-# Now you can read the class Tensor in minigrad/engine.py. Its edges hold a function where these
-# hold a factor; lesson 6 says why.
+# Now you can read the class Tensor in minigrad/engine.py. Its edges hold a function, a vjp, where
+# these hold a factor; lesson 6 says why.
 # Now you can solve exercise 2 in demos/exercises.

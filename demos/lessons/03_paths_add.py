@@ -1,6 +1,7 @@
 """Lesson 3. Why contributions add: a number can reach the loss in more than one way."""
 
-# The engine of lesson 2, with one character taken away: it says = where it said +=.
+# The engine of lesson 2, with one character taken away: it says = where it said +=. (The line is a
+# method of its own, `arrive`, so that it can be mended further down.)
 
 
 class Value:
@@ -66,8 +67,9 @@ a = Value(3.0)
 print(a.grad)
 # > 6.0
 
-# Two losses are also two ways. Whoever calls backward twice without setting grad to 0 in between
-# gets the gradient of the sum, which is why a training step begins with zero_grad():
+# Two losses are also two ways. Whoever calls backward on a second one, without setting grad to 0 in
+# between, gets the gradient of the sum. This is why a training step begins with an optimizer's
+# zero_grad(), which forgets what the step before has left:
 
 (a * a).backward()
 print(a.grad)
@@ -76,4 +78,5 @@ print(a.grad)
 # Both ways can be seen: README.md has the graph of (a * b + a).sum(), drawn by minigrad.draw.
 
 # Now you can read `_pass_on` in minigrad/engine.py: the + in `parent.grad + contribution` joins the
-# ways that meet in a result, and the += in `_accumulate` those that meet in a leaf.
+# ways that meet in a result (what an op has made, as a * b here), and the += in `_accumulate` those
+# that meet in a leaf (what you have made, as a).

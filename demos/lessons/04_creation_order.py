@@ -68,8 +68,7 @@ print(a.grad)
 
 
 def newest_first(root):
-    root.grad, waiting, visits = 1.0, [(-root.order, root)], 0
-    known = {root}
+    root.grad, waiting, known, visits = 1.0, [(-root.order, root)], {root}, 0
     while waiting:
         value = heappop(waiting)[1]
         visits += 1
@@ -96,5 +95,6 @@ print(newest_first(last), first.grad)
 print(newest_first(diamonds(100_000)[1]))
 # > 100001
 
-# Now you can read `backward` and `_pass_on` in minigrad/engine.py: the same heap, newest first.
+# Now you can read `backward` and `_pass_on` in minigrad/engine.py: the same heap, newest first. But
+# leaves, as `first` here, are not put on it: they have nobody to pass anything on to.
 # Now you can solve exercise 3 in demos/exercises.

@@ -66,14 +66,17 @@ def double_by_edges(x):
 print("edges:", alive_after_use(lambda: double_by_edges(Node(np.ones(10_000)))))
 # > edges: 0
 
-# minigrad makes it impossible to get wrong: a rule is given arrays and never sees a Tensor, so that
-# its vjps cannot hold one. A long graph is gone as soon as its last result is:
+# minigrad makes it impossible to get wrong. Behind each op is a rule, a function that is given
+# plain arrays and never sees a Tensor; so what it returns to send gradients back (its vjps, lesson
+# 6) cannot hold one. A long graph is gone as soon as its last result is. (A Tensor is an array with
+# edges; requires_grad=True says that its gradient is wanted.)
 
 w = Tensor(np.ones(10_000), requires_grad=True)
 print("minigrad:", alive_after_use(lambda: ((w * 2).tanh() + w).sum()))
 # > minigrad: 0
 
-# And backward gives the arrays back on its way, before the loss itself is gone:
+# And backward gives the arrays back on its way, before the loss itself is gone. (So a second
+# backward through the same graph is an error: compute the loss again.)
 
 middle = (w * 2).tanh()
 loss = middle.sum()
@@ -88,4 +91,3 @@ print("after backward:", watch() is not None)
 gc.enable()
 
 # Now you can read the opening of minigrad/engine.py: its first decision is this lesson.
-# Now you can solve exercise 7 in demos/exercises.

@@ -47,8 +47,9 @@ y = np.tanh(x)
 print((g * (1 - y * y)).round(4))
 # > [ 1.      7.8645 41.9974]
 
-# The same numbers, three multiplications, no matrix. An op in minigrad is that and nothing more:
-# the value, then one vjp for each input.
+# The same numbers, two multiplications for each of them, and no matrix. An op in minigrad is that
+# and nothing more: the value, then one vjp for each input. (xp is NumPy, or CuPy where there is a
+# GPU.)
 
 
 @op
@@ -58,7 +59,7 @@ def my_tanh(x):
 
 
 leaf = Tensor(x, requires_grad=True)
-my_tanh(leaf).backward(g)
+my_tanh(leaf).backward(g)  # not one number, so backward has to be told where to start: at g
 print(leaf.grad.round(4))
 # > [ 1.      7.8645 41.9974]
 
@@ -80,5 +81,6 @@ g = rng.normal(size=(4, 2))
 print(np.allclose(w.grad, rows.T @ g))
 # > True
 
-# Now you can read minigrad/ops.py: about forty ops, each a value and its vjps.
+# Now you can read minigrad/ops.py: about forty ops, each a value and its vjps. After it, how all of
+# them are checked: minigrad/gradcheck.py.
 # Now you can solve exercises 4, 5 and 8 in demos/exercises.

@@ -68,10 +68,10 @@ print(column.grad.ravel(), row.grad)
 # And the other way round: the derivative of a sum copies. `sum` sends the one number that arrives
 # to all that were summed. The two are each other's mirror, and much of ops.py comes in such pairs.
 
-total = Tensor(x, requires_grad=True)
-total.sum(axis=0).backward(np.array([1.0, 2.0, 3.0]))
-print(total.grad[0], total.grad[3])
+table = Tensor(x, requires_grad=True)
+table.sum(axis=0).backward(np.array([1.0, 2.0, 3.0]))
+print(table.grad[0], table.grad[3])
 # > [1. 2. 3.] [1. 2. 3.]
 
 # Now you can read `_fit` in minigrad/engine.py, and the reductions in minigrad/ops.py.
-# Now you can solve exercise 6 in demos/exercises.
+# Now you can solve exercises 6 and 7 in demos/exercises.

@@ -52,7 +52,8 @@ print(f"{g_w1[0, 0]:.6f}")
 
 # This is what goes wrong by hand: not the mathematics, the bookkeeping. Every line forward needs a
 # line backward, in reverse, and a changed line must be changed twice. An engine writes the second
-# half. The forward lines are the same:
+# half. The forward lines are the same. (A Tensor's array is in `.data`; what backward has left is
+# in `.grad`, an array, too.)
 
 v1, v2 = Tensor(w1, requires_grad=True), Tensor(w2, requires_grad=True)
 value = (((Tensor(x) @ v1).tanh() @ v2 - target) ** 2).mean()
@@ -65,7 +66,7 @@ print(np.abs(v1.grad - g_w1).max() < 1e-15, np.abs(v2.grad - g_w2).max() < 1e-15
 print(f"{loss(w1 - 0.1 * g_w1, w2 - 0.1 * g_w2):.4f}")
 # > 0.3677
 
-# Repeat, with gradients that start anew in every step (lesson 3 says why):
+# Repeat, with gradients that start anew, from nothing, in every step (lesson 3 says why):
 
 for step in range(1, 301):
     v1.grad = v2.grad = None
