@@ -10,10 +10,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout, f
 from minigrad import Tensor, nn
 from minigrad import functional as F
 
-# Twenty networks of the same shape, from twenty seeds, to see how much of a result is luck. The
-# usual way is a loop. Every small array operation is then done twenty times, and Python's own time
-# with it. An array operation has room for more: features are the last axis, the batch the one
-# before. Put the replicas in front of both, and @ multiplies matrix by matrix:
+# Twenty networks of the same shape, from twenty seeds, to see how much of a result is luck. Call
+# them replicas. The usual way is a loop. Every small array operation is then done twenty times, and
+# Python's own time is spent twenty times. An array operation has room for more: features are the
+# last axis, the batch the one before. Put the replicas in front of both, and @ multiplies matrix by
+# matrix:
 
 rng = np.random.default_rng(0)
 x = rng.normal(size=(20, 8, 3))  # (R, B, D)
@@ -70,13 +71,17 @@ for name, parameter in stacked.named_parameters():
 # > layers.0.bias (20, 1, 4)
 # > layers.2.weight (20, 4, 2)
 # > layers.2.bias (20, 1, 2)
+
+# (A bias is (1, H) and not (H,): its 1 stands where the batch is, so that the axis in front of it
+# is that of the replicas, as it is in x.)
+
 x = x.astype(np.float32)  # as the weights are
 print(np.allclose(stacked(Tensor(x)).data[7], nets[7](Tensor(x[7])).data, atol=1e-6))
 # > True
 
-# What leads may be anything. If the weights lead and the data do not, the data are shared, by
-# broadcasting: twenty opinions on one batch. Samples of noisy weights, timesteps of spikes and
-# chains of a sampler are the same axis under other names.
+# What leads may be anything: samples of noisy weights and timesteps of spikes are such axes under
+# other names. If the weights lead and the data do not, the data are shared, by broadcasting: twenty
+# opinions on one batch.
 
 print(stacked(Tensor(x[0])).shape)
 # > (20, 8, 2)

@@ -71,14 +71,15 @@ print(compiled.source, end="")
 # >     return loss
 
 # sgd_values and sgd_gradients are where an optimizer keeps all parameters and all gradients, end to
-# end; w is a piece of the first, in its own shape.
+# end; w is a piece of the first, in its own shape. d_h2 is the gradient of h2; .mT transposes.
 # Read it from the bottom up, and find the lessons again. np.matmul(x.mT, ...) is the vjp of a
 # product (6). d_h2 + d_h2_1 adds up two ways, since `difference` was used twice (3). broadcast_to
 # is the gradient of a mean: a copy (7). For x and y there is nothing: they ask for no gradient.
 # The gradient of w is written where the optimizer wants it, and its step is one line.
 
-# From the third call on nothing but these lines is carried out. Python no longer looks for the next
-# op and its edges; the numbers are the same to the last bit:
+# The first call recorded. The second does the step both ways and compares. From the third on
+# nothing but these lines is carried out: Python no longer looks for the next op and its edges, and
+# the numbers are the same to the last bit:
 
 for _ in range(20):
     compiled(x, y)

@@ -55,8 +55,9 @@ print(surprise(np.array([-800.0, 0.0]), label=0))
 # > 800.0
 
 # Their gradient is simple as well. The log-sum has the softmax as its derivative, and the score of
-# the right class has 1: what arrives at the scores is p minus the truth. Nothing can be plainer:
-# raise the right score by what is missing to 1, and lower each other by what it has too much.
+# the right class, which is subtracted, has 1: what arrives at the scores is p minus the truth (1
+# for the right class, 0 for the others). Nothing can be plainer: raise the right score by what is
+# missing to 1, and lower each other by what it has too much.
 
 z = Tensor(np.array([[2.0, 1.0, 0.0]]), requires_grad=True)
 F.cross_entropy(z, np.array([1])).backward()

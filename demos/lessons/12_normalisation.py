@@ -34,7 +34,7 @@ for scale in (0.8, 1.0, 1.2):
 
 # Each layer multiplies the size by its scale, and 0.8^50 is a hundred-thousandth. Gradients go back
 # through the same matrices and shrink or grow alike. No learning rate fits the first and the last
-# layer. So bring every row back to mean 0 and variance 1 after each layer:
+# layer. So bring every row back to mean 0 and variance 1, its normal form, after each layer:
 
 
 def normalise(x):
@@ -74,7 +74,8 @@ print(abs(row.grad.sum()) < 1e-12, abs((row.grad * row.data).sum()) < 1e-12)
 # That is the whole formula of the vjp: g, less its part along (1, 1, 1, 1), less its part along
 # the normal form itself, divided by the standard deviation.
 # `batch_norm` does the same down the columns: each feature over the batch. So a row's result
-# depends on its neighbours, which is why it keeps running averages for prediction.
+# depends on its neighbours. For prediction, where a row may come alone, `nn.BatchNorm` therefore
+# keeps running averages of the means and variances that it has seen.
 
 # Now you can read `layer_norm` and `batch_norm` in minigrad/functional.py.
 # Now you can solve exercise 12 in demos/exercises.

@@ -49,7 +49,7 @@ print(np.abs(recalled.numpy() - patterns[2]).max() < 0.001)
 # > True
 
 # And it can be learned through: a gradient reaches what is stored. Here a pattern of zeros is asked
-# for by one query, and told what it should have answered:
+# for by one query, and told what it should have answered (F.mse is the mean squared error):
 
 keys = np.eye(3) * 5
 values = Tensor(np.zeros((3, 2)), requires_grad=True)
@@ -58,7 +58,7 @@ for _ in range(60):
     answer = F.attention(Tensor(keys[1:2]), keys, values, 1.0)
     F.mse(answer, Tensor(np.array([[3.0, -1.0]]))).backward()
     values.data -= 0.2 * values.grad
-print(values.numpy().round(2) + 0.0)
+print(values.numpy().round(2) + 0.0)  # + 0.0 makes 0 of -0
 # > [[ 0.  0.]
 # >  [ 3. -1.]
 # >  [ 0.  0.]]

@@ -65,8 +65,8 @@ for low, high in ((-6, -2), (-2, 0), (0, 2), (2, 6)):
 # >  0 to  2: walkers 0.31, density 0.31
 # >  2 to  6: walkers 0.18, density 0.19
 
-# Shaken too little, walkers freeze in the valley where they began, whatever the density says. All
-# of these begin on the left; half of them should end on the right:
+# Shaken for too short a time, walkers are still in the valley where they began, whatever the
+# density says. All of these begin on the left; half of them should end on the right:
 
 for steps in (20, 200, 2000):
     x = langevin(np.full(2000, -2.0), steps, step_size=0.05)
@@ -79,6 +79,9 @@ for steps in (20, 200, 2000):
 # training step to the next, and starts a few of them anew each time. Learning itself is a push and
 # a pull: lower the energy where the data are, raise it where the walkers are. When both are alike,
 # the two cancel.
+# An energy that learns has weights, and each step of a walker is a backward through it, which would
+# leave gradients on them, too, though only the push and the pull are to move them. So the weights
+# are frozen (`nn.frozen`: constants for a while) as long as the walkers walk.
 
 # Now you can read architectures/energy/langevin.py, and architectures/energy/ebm.py.
 # Now you can solve exercises 18 and 19 in demos/exercises.

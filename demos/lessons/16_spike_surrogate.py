@@ -27,7 +27,8 @@ print((fires(w + 1e-3) - fires(w - 1e-3)) / 2e-3)
 # gradient of 0 says "nothing that you do matters", and learning stands still.
 
 # So lie a little, and only backward. Forward stays the step. Backward takes the slope of a smooth
-# curve that looks like it, 1 at the threshold and less away from it: the surrogate.
+# curve that looks like it, 1 at the threshold and less away from it: the surrogate. This one is
+# 1 / (1 + slope |u|)^2, where u is how far the potential is above the threshold.
 
 u = Tensor(np.array([-1.0, -0.5, -0.1, 0.1, 0.5]), requires_grad=True)
 fired = spike(u, slope=2.0)
@@ -53,10 +54,11 @@ for step in range(1, 5):
 
 # A real neuron leaks. Its potential U decays by beta each timestep, the current adds to it, and a
 # spike takes the threshold off. So a weak current makes it fire now and then, and a strong one
-# often: what it says is in the rate. Such a neuron is called leaky integrate-and-fire, or LIF.
+# often: what it says is in the rate. Such a neuron is called leaky integrate-and-fire, or LIF. Here
+# is one for 20 timesteps, under a current that stays the same:
 
 for strength in (0.15, 0.4, 0.8):
-    train = lif(Tensor(np.full((1, 1, 1), strength)), steps=20, beta=0.9)  # (T, B, H)
+    train = lif(Tensor(np.full((1, 1, 1), strength)), steps=20, beta=0.9)  # (20, 1, 1): (T, B, H)
     print(strength, "".join("|" if s else "." for s in train.numpy().ravel()))
 # > 0.15 ..........|.........
 # > 0.4 ..|..|..|..|..|..|..
