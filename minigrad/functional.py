@@ -3,6 +3,10 @@
 Arrays end in (..., B, D): batch and features. Whatever leads is independent: replicas, samples,
 timesteps. A fused op is here for one of three reasons, and says which: it is more stable than its
 parts, much faster, or its true derivative is of no use. Its gradient is derived above its vjp.
+
+NumPy has no ``xp.relu_gradient``: a function under ``@Kernel`` is called as ``xp.`` and its name.
+On a CPU that is the function that stands there; on a GPU it is the text above it, CUDA, which says
+the same and may be passed over (see Kernel in backend.py).
 """
 
 import math
@@ -248,7 +252,7 @@ def one_thread_a_row(x, *shapes):
     threads=lambda x, features: one_thread_a_row(x, x.shape),
 )
 def simplex_projection(x, features):
-    """max(x - tau, 0), which sums to one."""
+    """max(x - tau, 0), which sums to one. (Of z, x less its largest, tau is less by the same.)"""
     z = x - x.max(axis=-1, keepdims=True)
     descending = xp.flip(xp.sort(z, axis=-1), axis=-1)
     rank = xp.arange(1, features + 1, dtype=x.dtype)

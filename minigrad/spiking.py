@@ -234,10 +234,13 @@ def lif(
     )
 
     def vjp(g):
-        # With d[t] = dL/dU[t] (which is dL/dI[t] too) and h[t] = the surrogate at U[t] - threshold,
-        #   d[t] = g[t] h[t] + (beta - threshold h[t]) d[t+1],
-        # where the second term in the bracket is the way through the reset. (With U as the result,
-        # g[t] stands in place of g[t] h[t].)
+        # Let d[t] be dL/dU[t], which is dL/dI[t], too, and h[t] the surrogate at U[t] - threshold,
+        # in place of dS[t]/dU[t]. U[t] acts through S[t], with h[t], and through U[t+1], in which
+        # is beta U[t] - threshold S[t]:
+        #   d[t] = g[t] h[t] + (beta - threshold h[t]) d[t+1].
+        # The second term in the bracket is the way through the reset: detach_reset leaves it out.
+        # (With U as the result, g[t] stands in place of g[t] h[t]. Where one timestep of current
+        # was there for all, the engine sums d over them, as after any broadcasting.)
         # Unless U was returned nobody needs it any more: its array (..., T, B, H) becomes, in turn,
         d = potential.copy() if membrane else potential  # U
         d -= threshold  # u = U - threshold
