@@ -3,13 +3,14 @@
     from minigrad.gradcheck import gradcheck
     gradcheck(my_op, (3, 4), (1, 4))            # shapes, or arrays of your own
 
-For a function f with Jacobian J, two numbers must agree, for a random cotangent v (of the shape of
-the value) and a random direction u (of the shape of the input):
+For a function f with Jacobian J, two numbers must agree, for a random v (of the shape of the value,
+in the place of g) and a random direction u (of the shape of the input); <a, b> is the sum of a * b:
 
     <v, J u>      by central differences, (f(x + h u) - f(x - h u)) / 2h
     <J^T v, u>    by backward, started from v
 
-Both random, in float64: a cotangent of ones would not see a softmax whose backward returns 0.
+Both random, in float64: a v of ones would not see a softmax whose backward returns 0, since the sum
+of a softmax is 1 whatever x is.
 """
 
 import numpy

@@ -239,9 +239,9 @@ def stack(modules: Iterable[Module]) -> Any:
 
     Every parameter and buffer gets a new leading axis R. Axes meet as in NumPy, from the right: the
     one in front of (B, D) is that of the replicas. So data of shape (R, B, D) gives each replica
-    its own batch, and (B, D) the same batch to all. Further axes (samples, timesteps) stand in
-    front of R, (S, R, B, D), or become rows, (R, S B, D). The sequences of (R, B, T, D) are made
-    rows, too, or taken step by step, ``x[..., t, :]``.
+    its own batch, and (B, D) the same batch to all. Further axes stand in front of R, as samples
+    do, (S, R, B, D), or become rows, as the timesteps (R, T, B, D) of spikes do, (R, T B, D). The
+    sequences of (R, B, T, D) are made rows, too, or taken step by step, ``x[..., t, :]``.
 
     Options and functions must be equal; noise and other objects are those of the first module. The
     stack remembers its axis, ``stack.replicas == (R,)``.

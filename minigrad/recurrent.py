@@ -1,7 +1,7 @@
 """What runs through time, one step after the other: a GRU's scan and the selective scan.
 
 Each is one op, because T small steps of some ten operations each would be recorded one by one. Its
-forward and its adjoint are one loop over time each; whatever does not need the step before is done
+forward and its way back are one loop over time each; whatever does not need the step before is done
 for all timesteps at once. Time is the axis before the batch: (..., T, B, H).
 """
 

@@ -34,7 +34,8 @@ class History:
 
     losses: the mean training loss of each epoch, a NumPy array of shape (...): one per replica.
     validation: the mean loss on the validation data after each epoch, likewise.
-    seconds: the time of each epoch's training, without validation and callback.
+    seconds: the time of each epoch's training, without validation and callback; where the step is
+        compiled, its recording is in the first.
     """
 
     losses: list = field(default_factory=list)

@@ -10,12 +10,12 @@ answer is a guess.
 Gal & Ghahramani, "Dropout as a Bayesian Approximation: Representing Model Uncertainty in Deep
 Learning", ICML 2016.
 
-    symbol   name                                   shape / value
+    symbol     name                                    shape                     unit
     q          keep probability, 1 - dropout rate      scalar
-    z_l        masks, 0 or 1 / q                      (S, ..., B, H); (S, ..., 1, H) at prediction
-    l          prior length scale                     scalar                    1 / weight
+    z_l        masks, 0 or 1 / q                       (S, ..., B, H); (S, ..., 1, H) at prediction
+    l          prior length scale                      scalar                   1 / weight
     N          training points                        scalar
-    W_l, b_l   weights and biases of layer l          (..., D, H), (..., 1, H)
+    W_l, b_l   weights and biases of layer l           (..., D, H), (..., 1, H)
 
     h_l = z_l * f(h_{l-1} W_l + b_l)
     p(y | x) = 1/S sum_s softmax(logits with masks z_s)                               Eq. 6

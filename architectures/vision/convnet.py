@@ -3,8 +3,8 @@
 To a fully connected network pixels are numbers in no order: a digit that moves by one pixel is
 another digit, and has to be learnt anew. It shows where things may stand anywhere in an image.
 
-The same small filters everywhere, and less and less precise places, build it in that neighbours
-belong together and that places do not matter much.
+Small filters that are the same everywhere, and places that are kept less precisely from layer to
+layer: so it need not be learnt that neighbours belong together, and that places matter little.
 
 LeCun, Bottou, Bengio & Haffner, "Gradient-based learning applied to document recognition",
 Proceedings of the IEEE 1998, in spirit.

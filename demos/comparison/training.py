@@ -66,7 +66,7 @@ class Outcome:
     accuracy: list  # one for each replica, after the last epoch
     predictions: np.ndarray  # (R, test rows): class indices
     confusion: np.ndarray  # (C, C) counts over all replicas: row = true class, column = predicted
-    train_seconds: float  # of all replicas together, without prediction
+    train_seconds: float  # of all replicas together, with recording, without prediction
     shown: int = 0  # the replica in pictures of single ones: the median of the watched
     maps: dict = field(default_factory=dict)  # {(replica, epoch): (n, n, C)}: see `frames`
     doubts: dict = field(default_factory=dict)  # the same places: (n, n), if the network samples
