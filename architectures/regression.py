@@ -5,10 +5,10 @@ the measurements scatter, and no amount of data will change that; or nobody has 
 
     symbol            name                                             shape           unit
     y                 targets                                          (..., B, E)
-    mu, log sigma^2   outputs of a network with weights w              (..., B, E)     y, log y^2
+    mu, s             outputs of a network with weights w              (..., B, E)     y, y^2
     N                 training points                                  scalar
 
-    p(y | x, w) = N(y; mu(x, w), sigma(x, w)^2)
+    p(y | x, w) = N(y; mu(x, w), sigma(x, w)^2),  sigma^2 = softplus(s) + 1e-6
     objective   = -log p(y | x, w), its mean over the points, + what the weights cost / N   in nats
 
 A network with random weights or masks gives S of these distributions, and the variance of their
@@ -18,19 +18,25 @@ mixture has two parts (law of total variance; Kendall & Gal 2017, Eq. 9):
     aleatoric   mean_s sigma_s^2             the scatter of the data, as the network has learnt it
     epistemic   variance_s mu_s              what the samples disagree about
 
+An exponential in place of the softplus would do, too, but for networks that sample: where one of
+many s is large it would rule the mean of the variances, where it is small the gradients explode.
+
 Nix & Weigend, "Estimating the mean and variance of the target probability distribution", 1994;
 Kendall & Gal, "What uncertainties do we need in Bayesian deep learning for computer vision?", 2017.
-The members of an ensemble are samples, too (Lakshminarayanan et al. 2017): for a stack of R
-replicas that saw the same data, ``decompose(*model(x))`` takes its axis for that of the samples.
+The softplus and its floor are those of Lakshminarayanan et al., "Simple and scalable predictive
+uncertainty estimation using deep ensembles", 2017. The members of an ensemble are samples, too: for
+a stack of R replicas that saw the same data, ``decompose(*model(x))`` takes its axis for theirs.
 """
 
 from minigrad import Tensor, functional
 from minigrad.backend import xp
 from minigrad.checks import check_sizes
-from minigrad.ops import split
+from minigrad.ops import log, split
 
 from .base import Predictor, predicting
 from .uncertainty import repeated
+
+LEAST_VARIANCE = 1e-6  # of targets at a scale of about 1
 
 
 class Regressor(Predictor):
@@ -46,7 +52,8 @@ class Regressor(Predictor):
         self.targets = targets
 
     def forward(self, x):
-        return split(super().forward(x), 2)
+        mean, spread = split(super().forward(x), 2)
+        return mean, log(functional.softplus(spread) + LEAST_VARIANCE)
 
     def loss(self, x, y):
         """-log p(y | x) in nats, the mean over a minibatch: (...,), one number for each replica."""
