@@ -663,7 +663,16 @@ def test_inputs_of_another_dtype_order_or_mode():
     model = small_net()
     rows = np.asfortranarray(batch(40)[0])
     compiled, whole = minigrad.compile(lambda x: (Tensor(x) * 2).sum(axis=0)), []
-    for x in (rows, rows.copy(), rows[::-1], rows.astype("f8"), rows[:0], rows[0], rows > 0):
+    for x in (
+        rows,
+        rows.copy(),
+        rows.astype("i4", order="C"),
+        rows[::-1],
+        rows.astype("f8"),
+        rows[:0],
+        rows[0],
+        rows > 0,
+    ):
         for _ in range(3):
             result = compiled(x).data
             assert bits(result) == bits((Tensor(x) * 2).sum(axis=0).data)
@@ -947,13 +956,14 @@ def test_threads_take_turns():
     step = minigrad.compile(lambda x: model(x))
 
     def alone(seed):
-        x = batch(rows=5 + seed % 2, seed=seed)[0]
-        return all(bits(step(x).data) == bits(model(x).data) for _ in range(50))
+        x, right = inputs[seed]
+        return all(np.array_equal(step(x).data, right) for _ in range(300))
 
-    step(batch(5)[0])
-    step(batch(6)[0])
+    inputs = [(x, model(x).data) for x in (batch(seed=k)[0] for k in range(4))]
+    for x, _ in inputs:
+        step(x)
     with ThreadPoolExecutor(4) as pool:
-        assert all(pool.map(alone, range(8)))
+        assert all(pool.map(alone, range(4)))
 
 
 def test_a_thread_that_computes_during_a_recording_is_told_so():
