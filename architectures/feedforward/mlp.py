@@ -45,7 +45,7 @@ class MLP(nn.Module):
     Args:
         input_size: D.
         hidden_sizes: the width of each hidden layer.
-        activation: a name in `functional.ACTIVATIONS`.
+        activation: a name in `functional.ACTIVATIONS`, or a function of a Tensor.
         dropout: the share of hidden activations dropped while training, in [0, 1).
         layer_norm: normalise before each activation.
         residual: add each layer's input to its output.

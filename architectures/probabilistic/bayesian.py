@@ -183,7 +183,7 @@ class Bayesian(nn.Module):
         input_size: D.
         hidden_sizes: width of each hidden layer.
         output_size: features.
-        activation: a name in `functional.ACTIVATIONS`.
+        activation: a name in `functional.ACTIVATIONS`, or a function of a Tensor.
         prior_sigma: standard deviation of the prior.
         posterior_rho: rho at the start; sigma = softplus(rho), 0.049 for -3.
         samples: weight draws that a prediction averages.

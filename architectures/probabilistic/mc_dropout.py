@@ -68,7 +68,7 @@ class MCDropout(nn.Module):
         hidden_sizes: width of each hidden layer.
         output_size: features.
         dropout: p, in [0, 1).
-        activation: a name in `functional.ACTIVATIONS`.
+        activation: a name in `functional.ACTIVATIONS`, or a function of a Tensor.
         samples: masks that a prediction averages.
         length_scale: l of the prior; the authors' experiments use 1e-2.
         input_dropout: the same as `dropout`, for the inputs.

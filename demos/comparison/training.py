@@ -112,8 +112,9 @@ def train(entry, on_epoch=None):
     """Train the replicas of one architecture at once; return the Outcome.
 
     Replica k starts as it would alone, with the initial weights of ``seeds[k]``. An architecture
-    that also draws noise while training draws it for all replicas from one generator: there,
-    replica k equals the single run in distribution only.
+    that also draws noise while training draws it for all replicas from one generator, and with
+    --reshuffle one order of the rows is drawn for all: there, replica k equals the single run in
+    distribution only.
 
     on_epoch: called after each epoch as on_epoch(entry, epoch, mean loss, mean accuracy).
 

@@ -13,7 +13,8 @@ def my_spike(u, slope=10.0):
 def neuron(currents, beta, threshold=1.0):
     """The spikes of a leaky integrate-and-fire neuron, a list like that of its currents.
 
-    U[t] = beta U[t-1] + I[t] - threshold S[t-1]. What the reset subtracts counts as a constant.
+    U[t] = beta U[t-1] + I[t] - threshold S[t-1]. What the reset subtracts counts as a constant:
+    `detach` gives the same numbers, cut off from the graph.
     """
     potential, spike, spikes = 0.0, None, []
     for current in currents:
