@@ -10,6 +10,7 @@ import pytest
 from architectures import register
 from architectures.feedforward.mlp import MLP
 from demos import sweep
+from demos.comparison.ranking import t_975
 from demos.comparison.rings_and_clusters import rings_and_clusters
 from demos.comparison.training import Entry, Recipe, train
 from demos.pictures.palette import STYLE
@@ -111,13 +112,6 @@ def test_a_setting_is_the_run_alone_bit_for_bit(name, option, tmp_path):
         assert outcome.loss_history[0, -1] == line["final_loss"][0]
 
 
-def test_other_processes_give_the_same(tmp_path):
-    arguments = ["bayesian", *SMALL, "--no-plots", "--samples", "2,3", "--lr", "1e-2,1e-3"]
-    here = run(tmp_path / "here", *arguments)
-    assert run(tmp_path / "there", *arguments, "--jobs", "2") == here
-    assert here["axes"]["samples"] == [2, 3]
-
-
 def test_what_it_prints_and_draws(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(STYLE, "savefig.dpi", 30)
     arguments = ["mlp", "--replicas", "2", "--lr", "1e-4,1e-2", "--hidden-sizes", "8,16x4"]
@@ -186,7 +180,7 @@ def test_ctrl_c_keeps_what_had_finished(tmp_path, capsys, monkeypatch):
     assert "interrupted: what had finished is kept" in capsys.readouterr().err
 
 
-def test_a_guest_and_own_data(tmp_path):
+def test_a_guest_and_own_data_here_and_in_other_processes(tmp_path):
     file = tmp_path / "wide.py"
     file.write_text(
         "import architectures\n"
@@ -206,6 +200,11 @@ def test_a_guest_and_own_data(tmp_path):
         3 * w + w + 2 * w + 2 for w in (2, 6)
     }
     assert run(tmp_path / "there", *arguments, "--jobs", "2") == found
+    for line in found["results"]:  # splits of the same rows: Nadeau & Bengio's interval
+        a, b = line["accuracy"]
+        spread = abs(a - b) / 2**0.5
+        expected = t_975(1) * spread * (1 / 2 + 12 / 48) ** 0.5
+        assert line["accuracy_ci95"] == pytest.approx(expected)
 
 
 # --- the command line ------------------------------------------------------------------------
