@@ -31,14 +31,13 @@ def gru(x, weight):
 
     @once
     def sums(g):
-        """dL/d of the three sums, (..., T, B, 3H). With d = dL/dh[t], all that h[t] has led to,
-
-        dL/dc = d (1 - z) (1 - c^2)         the derivative of tanh
-        dL/dm = dL/dc U^T                   m = r * h[t-1]
-        dL/dr = dL/dm h[t-1] r (1 - r)
-        dL/dz = d (h[t-1] - c) z (1 - z)
-        dL/dh[t-1] = g[t-1] + d z + dL/dm r + [dL/dz, dL/dr] [U_z, U_r]^T
-        """
+        """dL/d of the three sums, (..., T, B, 3H)."""
+        # With d = dL/dh[t], all that h[t] has led to, and m = r * h[t-1]:
+        #   dL/d(sum of c) = d (1 - z) (1 - c^2)
+        #   dL/dm          = dL/d(sum of c) U^T
+        #   dL/d(sum of r) = dL/dm h[t-1] r (1 - r)
+        #   dL/d(sum of z) = d (h[t-1] - c) z (1 - z)
+        #   dL/dh[t-1]     = g[t-1] + d z + dL/dm r + [dL/d(sum of z), dL/d(sum of r)] [U_z, U_r]^T
         to_z = (before - c) * z * (1 - z)
         to_r = before * r * (1 - r)
         to_c = (1 - z) * (1 - c * c)
@@ -57,9 +56,9 @@ def gru(x, weight):
 
     def vjp_weight(g):
         """What was multiplied by U_z and U_r is h[t-1], by U it is r * h[t-1]."""
-        d = rows(sums(g))
-        by_gates = rows(before).mT @ d[..., : 2 * width]
-        by_candidate = rows(r * before).mT @ d[..., 2 * width :]
+        d = as_rows(sums(g))
+        by_gates = as_rows(before).mT @ d[..., : 2 * width]
+        by_candidate = as_rows(r * before).mT @ d[..., 2 * width :]
         return xp.concatenate([by_gates, by_candidate], axis=-1)
 
     return h[..., 1:, :, :], sums, vjp_weight
@@ -92,7 +91,7 @@ def gru_trace(x, weight):
     return z, r, c, h
 
 
-def rows(x):
+def as_rows(x):
     """(..., T, B, H) -> (..., T B, H)."""
     *lead, steps, batch, width = x.shape
     return x.reshape(*lead, steps * batch, width)

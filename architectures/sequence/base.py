@@ -9,6 +9,7 @@ and to a scan the same memory is (..., T, B, H).
 from minigrad import Tensor, functional, nn
 from minigrad.backend import xp
 from minigrad.checks import check_counts, check_sizes
+from minigrad.recurrent import as_rows
 
 from ..base import Classifier, points, predicting
 
@@ -53,12 +54,6 @@ def by_timestep(x, steps):
     """(..., T B, H) -> (..., T, B, H)."""
     *lead, rows, width = x.shape
     return x.reshape(*lead, steps, rows // steps, width)
-
-
-def as_rows(x):
-    """(..., T, B, H) -> (..., T B, H)."""
-    *lead, steps, batch, width = x.shape
-    return x.reshape(*lead, steps * batch, width)
 
 
 class ResidualStack(nn.Module):

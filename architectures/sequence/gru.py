@@ -34,10 +34,10 @@ from itertools import pairwise
 from minigrad import Tensor, init, nn
 from minigrad.backend import host_rng
 from minigrad.checks import check_sizes
-from minigrad.recurrent import gru, gru_trace
+from minigrad.recurrent import as_rows, gru, gru_trace
 
 from ..base import points, predicting
-from .base import Entrance, as_rows, by_timestep
+from .base import Entrance, by_timestep
 
 
 class GRULayer(nn.Module):

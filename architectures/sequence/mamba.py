@@ -40,10 +40,10 @@ import numpy
 from minigrad import Tensor, functional, nn, ops
 from minigrad.backend import host_rng, xp
 from minigrad.checks import check_sizes
-from minigrad.recurrent import causal_convolution, selective_scan
+from minigrad.recurrent import as_rows, causal_convolution, selective_scan
 
 from ..base import predicting
-from .base import Entrance, ResidualStack, as_rows, by_timestep
+from .base import Entrance, ResidualStack, by_timestep
 
 SHORTEST, LONGEST = 1e-2, 1.0  # steps at the beginning
 

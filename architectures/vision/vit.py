@@ -31,8 +31,9 @@ import numpy
 from minigrad import Tensor, images, nn, ops
 from minigrad.backend import host_rng
 from minigrad.checks import check_sizes
+from minigrad.recurrent import as_rows
 
-from ..sequence.base import FeedForward, ResidualStack, as_rows, swap
+from ..sequence.base import FeedForward, ResidualStack, swap
 from .base import as_images, image_shape
 
 
