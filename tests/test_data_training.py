@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minigrad import fit, functional, nn, optim
+from minigrad import fit, functional, nn, optim, schedules, training
 from minigrad.data import minibatches, train_test_split
 from minigrad.engine import Tensor
 from minigrad.training import History
@@ -208,3 +208,146 @@ def test_a_history_shows_how_it_went():
     one = History(losses=[np.float32(0.6931), np.float32(0.05)], validation=[0.7, 0.1])
     assert repr(one) == "History(2 epochs, loss 0.693 to 0.05, validation 0.7 to 0.1)"
     assert repr(History([np.array([1.0, 3.0])])) == "History(1 epoch, mean loss 2 to 2)"
+
+
+# --- validation, schedules, limits -----------------------------------------------------------
+
+X_NEW = np.random.default_rng(1).standard_normal((50, 2)).astype("float32")
+Y_NEW = (X_NEW[:, 0] * X_NEW[:, 1] > 0).astype(int)
+
+
+def test_the_validation_loss_is_that_of_all_rows_in_evaluation_mode(monkeypatch):
+    monkeypatch.setattr(training, "VALIDATION_ROWS", 30)  # so 50 rows are two batches
+    model = nn.Sequential(nn.Linear(2, 2, rng=0), nn.Dropout(0.5, rng=0))
+    sgd = optim.SGD(model.parameters(), lr=0.0)
+    history = fit(model, X, Y, cross_entropy, sgd, epochs=2, validation=(X_NEW, Y_NEW))
+    expected = cross_entropy(model.eval(), Tensor(X_NEW), Y_NEW).item()
+    assert history.validation == pytest.approx([expected] * 2, rel=1e-5)
+
+
+def test_each_replica_is_left_as_it_was_after_its_own_best_epoch():
+    together = nn.stack([network(seed) for seed in (0, 10, 20)])
+    sgd = optim.SGD(together.parameters(), lr=[0.1, 30.0, 0.0])  # one that goes astray, one at rest
+    states = []
+    history = fit(
+        together,
+        X,
+        Y,
+        cross_entropy,
+        sgd,
+        epochs=6,
+        validation=(X_NEW, Y_NEW),
+        keep_best=True,
+        on_epoch=lambda epoch, history: states.append(together.state_dict()),
+    )
+    best = np.argmin(history.validation, axis=0)
+    assert len(set(best)) > 1 and best[1] < 5
+    for name, array in together.state_dict().items():
+        for k, epoch in enumerate(best):
+            assert (array[k] == states[epoch][name][k]).all()
+
+
+def test_without_keep_best_the_last_epoch_stays():
+    model, states = network(0), []
+    train(
+        model,
+        validation=(X_NEW, Y_NEW),
+        on_epoch=lambda epoch, history: states.append(model.state_dict()),
+    )
+    assert all((states[-1][name] == array).all() for name, array in model.state_dict().items())
+
+
+def test_a_schedule_names_the_rate_of_every_step():
+    asked, used = [], []
+
+    class Watched(optim.SGD):
+        def update(self, p, g):
+            used.append(self.lr)
+            super().update(p, g)
+
+    def schedule(step):
+        asked.append(step)
+        return 0.1 / (step + 1)
+
+    model = network(0)
+    sgd = Watched(model.parameters(), lr=9.0)
+    fit(model, X, Y, cross_entropy, sgd, epochs=2, batch_size=35, schedule=schedule)
+    assert asked == [0, 1, 2, 3] and used == [0.1 / n for n in (1, 2, 3, 4)]
+
+
+def moved_by(**limits):
+    """How far each of two replicas moves in one step of length 1, as flat arrays (2, n)."""
+    together = nn.stack([network(seed) for seed in (0, 10)])
+    before = together.state_dict()
+    sgd = optim.SGD(together.parameters(), lr=1.0)
+    fit(together, X, Y, cross_entropy, sgd, epochs=1, batch_size=70, **limits)
+    after = together.state_dict()
+    return np.concatenate([(before[n] - after[n]).reshape(2, -1) for n in before], axis=1)
+
+
+def test_limits_of_the_gradient():
+    free = moved_by()
+    lengths = np.linalg.norm(free, axis=1)
+    limit = lengths.mean()  # between the two: so one is shortened, and one is not
+    clipped = moved_by(clip_norm=float(limit))
+    expected = free * np.minimum(limit / lengths, 1)[:, None]
+    np.testing.assert_allclose(clipped, expected, rtol=1e-4, atol=1e-6)
+
+    limit = np.abs(free).max() / 2
+    cut = np.clip(free, -limit, limit)
+    np.testing.assert_allclose(moved_by(clip_value=float(limit)), cut, rtol=1e-4, atol=1e-6)
+    both = moved_by(clip_value=float(limit), clip_norm=0.01)  # the elements first
+    np.testing.assert_allclose(np.linalg.norm(both, axis=1), 0.01, rtol=1e-4)
+    np.testing.assert_allclose(
+        both, 0.01 * cut / np.linalg.norm(cut, axis=1, keepdims=True), rtol=1e-3, atol=1e-6
+    )
+
+
+def test_training_ends_where_the_callback_says():
+    assert len(train(network(0), epochs=9, on_epoch=lambda epoch, _: epoch == 2).losses) == 2
+
+
+def test_the_time_of_an_epoch_is_that_of_its_training(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(training.time, "perf_counter", lambda: clock[0])
+
+    def slow_loss(model, x, y):
+        clock[0] += 1 if model.training else 100
+        return cross_entropy(model, x, y)
+
+    def callback(epoch, history):
+        clock[0] += 1000
+
+    model = network(0)
+    history = fit(
+        model,
+        X,
+        Y,
+        slow_loss,
+        optim.SGD(model.parameters()),
+        epochs=2,
+        batch_size=35,
+        validation=(X, Y),
+        on_epoch=callback,
+    )
+    assert history.seconds == [2, 2]
+
+
+@pytest.mark.parametrize(
+    "schedule, expected",
+    [
+        (lambda s: schedules.warm_up(s, 4), [0.25, 0.5, 0.75, 1, 1]),
+        (lambda s: schedules.cosine(s, 2), [1, 0.5, 0, 0, 0]),
+        (lambda s: schedules.cosine(s, 4, last=0.5), [1, 0.75 + 0.125**0.5 / 2, 0.75]),
+        (lambda s: schedules.stairs(s, 2), [1, 1, 0.1, 0.1, 0.01]),
+        (lambda s: schedules.stairs(s, 1, 0.5), [1, 0.5, 0.25]),
+        (
+            lambda s: schedules.one_cycle(s, 6, rise=1 / 3, first=0.2, last=0.1),
+            [0.2, 0.6, 1, 0.55 + 0.45 * 0.5**0.5, 0.55, 0.55 - 0.45 * 0.5**0.5, 0.1, 0.1],
+        ),
+        (lambda s: schedules.one_cycle(s, 10), [0.04, 0.28, 0.76, 1]),
+        (lambda s: schedules.one_cycle(10 + s, 10), [1e-4, 1e-4]),
+    ],
+)
+def test_schedules(schedule, expected):
+    assert [schedule(step) for step in range(len(expected))] == pytest.approx(expected)

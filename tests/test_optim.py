@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from minigrad import Tensor, fit, functional, nn
+from minigrad import Tensor, compile, fit, functional, nn
 from minigrad.optim import SGD, Adam, AdamW
+from minigrad.training import training_step
 
 # The references: update(p, g, state, t) returns the new p, for step t = 1, 2, ...
 
@@ -222,3 +223,34 @@ def test_a_weight_decay_that_fits_no_replica_is_refused():
         Adam(model.parameters(), weight_decay=[0.1, 0.2, 0.3])
     with pytest.raises(ValueError, match="weight_decay must be 0 or above"):
         SGD(model.parameters(), weight_decay=[0.1, 0.2, -0.3, 0.1])
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("make", [lambda p: SGD(p, momentum=0.9), Adam, AdamW])
+def test_a_state_is_gone_on_from_in_place(make, compiled):
+    """The same bits as without a break; a compiled step is not recorded again."""
+    x = np.random.default_rng(0).standard_normal((8, 2)).astype("float32")
+    y = np.arange(8) % 3
+
+    def fresh(steps, states=()):
+        model = nn.Linear(2, 3, rng=0)
+        optimizer = make(model.parameters())
+        step = training_step(model, lambda m, x, y: functional.cross_entropy(m(x), y), optimizer)
+        step = compile(step) if compiled else step
+        if states:
+            step(x, y)  # so that there is something to be replaced
+            model.load_state_dict(states[0])
+            optimizer.load_state_dict(states[1])
+        for _ in range(steps):
+            step(x, y)
+        return model.state_dict(), optimizer.state_dict()
+
+    whole = fresh(5)
+    gone_on = fresh(3, fresh(2))
+    for one, other in zip(whole, gone_on):
+        assert one.keys() == other.keys() and all((one[n] == other[n]).all() for n in one)
+    optimizer = make(nn.Linear(2, 3, rng=0).parameters())
+    kept = [getattr(optimizer, name) for name in optimizer.state]
+    optimizer.load_state_dict(whole[1])
+    for name, array in zip(optimizer.state, kept):
+        assert isinstance(array, int) or getattr(optimizer, name) is array
