@@ -190,8 +190,8 @@ def replicas(counts, seconds, compiled=False, patience=math.inf):
 def step_seconds(name, count, seconds, compiled):
     try:
         step = training_step(name, lookup(name).options, replicas=count, compiled=compiled)
-        step()
-        step()  # of the compiled step, the check
+        for _ in range(3):  # of the compiled step: recorded, checked, captured
+            step()
         return seconds_per_call(step, seconds)
     except MemoryError:
         return None
@@ -241,8 +241,8 @@ def launches():
             counted = []
             for compiled in (False, True):
                 step = training_step(name, lookup(name).options, compiled=compiled)
-                step()
-                step()  # of the compiled step, the check; the next one is a replay
+                for _ in range(3):  # of the compiled step: recorded, checked, captured
+                    step()
                 with strict.counting() as counters:
                     step()
                 counted.append(counters)

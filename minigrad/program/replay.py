@@ -5,7 +5,6 @@ needs, and nothing else. Before it touches anything it looks whether this is the
 recorded, and returns MISS if it is not.
 """
 
-from itertools import groupby
 from typing import Any
 
 from .. import backend
@@ -72,11 +71,15 @@ def function_of(name, recording, lines, bound):
 def graphed(lines, recording, made, bound):
     """What is done with numbers, and then one line for all that is done with arrays."""
     numbers = [line for line, call in lines if call.result.is_number or "[()] = " in line]
-    arrays = [line for line, _ in lines if line not in numbers]
-    body = []
-    for outside, group in groupby(arrays, lambda line: "_outside(" in line):
-        lines = list(group)
-        body += lines if outside else ["_begin()", *lines, "_end()"]
+    body, is_open = [], False
+    for line, call in lines:
+        if line in numbers:
+            continue
+        if not call.is_view and is_open == ("_outside(" in line):  # to views a graph is all one
+            body.append("_end()" if is_open else "_begin()")
+            is_open = not is_open
+        body.append(line)
+    body += ["_end()"] * is_open
     names = ", ".join(value.name for value in made)
     function_of("_arrays", recording, [*body, f"return [{names}]"], bound)
     graphs = Graphs(bound["_arrays"], [value for value, _ in recording.inputs])
