@@ -60,11 +60,8 @@ def run(options, task, recipe, output):
         if options.device != "cpu":
             print(backend.why_this_device())
         replicas = len(recipe.seeds)
-        parts = (settings, "setting"), (replicas, "replica"), (settings * replicas, "run")
-        says = [f"{n} {what}{'s' * (n > 1)}" for n, what in parts]
-        print(
-            f"{says[0]}, {says[1]} each: {says[2]}, in {len(todo)} stack{'s' * (len(todo) > 1)}\n"
-        )
+        runs = f"{counted(settings * replicas, 'run')}, in {counted(len(todo), 'stack')}"
+        print(f"{counted(settings, 'setting')}, {counted(replicas, 'replica')} each: {runs}\n")
     pairs, failed, stopped = compete(todo, options)
     lines = report.lines(pairs, task, len(recipe.seeds))
     if stopped and not lines:
@@ -77,6 +74,9 @@ def run(options, task, recipe, output):
             draw(output.folder / PICTURE, lines, task, options)
     except (KeyboardInterrupt, BrokenPipeError) as error:
         stopped = error
+        output.clear()
+    except Exception as error:  # the disk is full, for example: what was trained is not lost by it
+        failed["picture"] = describe(error)
         output.clear()
     numbers = report.as_dict(
         lines,
@@ -123,10 +123,13 @@ class Stacks(Progress):
     """Says how long each stack took: a mean over its settings would say nothing."""
 
     def worth(self, entry, outcome):
-        runs, recipe = len(outcome.accuracy), entry.recipe
-        epochs = f"{recipe.epochs} epoch{'s' * (recipe.epochs > 1)}"
-        how = f"{epochs}, batches of {recipe.batch_size}"
-        return f"{runs} run{'s' * (runs > 1)} ({how}) in {outcome.train_seconds:.2f} s"
+        how = f"{counted(entry.recipe.epochs, 'epoch')}, batches of {entry.recipe.batch_size}"
+        runs = counted(len(outcome.accuracy), "run")
+        return f"{runs} ({how}) in {outcome.train_seconds:.2f} s"
+
+
+def counted(n, what):
+    return f"{n} {what}{'s' * (n > 1)}"
 
 
 def draw(path, lines, task, options):

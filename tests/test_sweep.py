@@ -168,6 +168,16 @@ def run_again_keeps(whole, folder, arguments):
     return json.loads((folder / "sweep.json").read_text()) == whole
 
 
+def test_a_picture_that_fails_does_not_lose_the_numbers(tmp_path, capsys, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sweep, "draw", full)
+    found = run(tmp_path, "mlp", *SMALL, status=1)
+    assert len(found["results"]) == 1 and "No space left" in found["failed"]["picture"]
+    assert "picture failed: " in capsys.readouterr().err
+
+
 def test_ctrl_c_keeps_what_had_finished(tmp_path, capsys, monkeypatch):
     def interrupted(entry, on_epoch=None):
         if entry.options["hidden_sizes"] == (5,):

@@ -109,15 +109,7 @@ def add_options(parser, name):
     ours, names = lookup(name).options, []
     for parameter in inspect.signature(lookup(name).backbone).parameters.values():
         key = parameter.name
-        if (
-            key in NOT_SWEPT
-            or key in (*OWN, *RECIPE)
-            or parameter.kind
-            in (
-                parameter.VAR_POSITIONAL,
-                parameter.VAR_KEYWORD,
-            )
-        ):
+        if key in (*NOT_SWEPT, *OWN, *RECIPE) or "*" in str(parameter):  # *args, **options
             continue
         default = ours.get(key, parameter.default)
         says = "" if default is parameter.empty else f"default: {spelt(default)}"
