@@ -578,6 +578,11 @@ class AveragePool2d(MaxPool2d):
         return images.average_pool(x, self.size)
 
 
+def name_of(function):
+    """As `repr` shows it; a `functools.partial`, say, has no name but that of its class."""
+    return getattr(function, "__name__", type(function).__name__)
+
+
 class Sequential(Module):
     """One after the other; a layer is a module or any function of a Tensor.
 
@@ -600,4 +605,4 @@ class Sequential(Module):
         return x
 
     def describe(self):
-        return ", ".join(getattr(layer, "__name__", type(layer).__name__) for layer in self.layers)
+        return ", ".join(map(name_of, self.layers))

@@ -81,6 +81,12 @@ def test_train_and_eval_reach_every_module():
     assert not nn.Linear(2, 2, rng=0).eval().training and nn.Linear(2, 2, rng=0).training
 
 
+def test_an_activation_without_a_name_is_called_by_its_class():
+    chosen = functools.partial(functional.softmax, axis=0)
+    assert "activation partial" in repr(classifier("mlp", 2, 2, rng=0, activation=chosen))
+    assert "Sequential(partial)" in repr(nn.Sequential(chosen))
+
+
 def test_repr_shows_the_tree_with_shapes_and_counts():
     model = nn.Sequential(nn.Linear(2, 1000, rng=0), functional.relu, nn.Dropout(0.1))
     assert repr(model) == (

@@ -89,4 +89,4 @@ class MLP(nn.Module):
         return x
 
     def describe(self):
-        return f"activation {self.activation.__name__}"
+        return f"activation {nn.name_of(self.activation)}"

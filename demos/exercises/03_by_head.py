@@ -9,7 +9,7 @@
 What happens? Count, before you let it run.
 """
 
-paths_to_a = ____  # how many ways lead from the loss to a?
+paths_to_a = ____  # how many paths lead from the loss to a?
 edges = ____  # how many edges does backward walk, each of them once?
 taken_off_the_heap = ____  # in this order: a list of names
 grad_of_a = ____

@@ -38,10 +38,10 @@ class Value:
         return Value(self.data * other.data, [(self, other.data), (other, self.data)])
 
     def backward(self, g=1.0):
-        """`g` is d loss / d self, along the way that leads here. The loss itself has 1."""
+        """`g` is d loss / d self, along the path that leads here. The loss itself has 1."""
         self.grad += g
         for parent, factor in self.edges:
-            parent.backward(g * factor)  # the chain rule: factors along a way multiply
+            parent.backward(g * factor)  # the chain rule: factors along a path multiply
 
 
 # Forward, nothing has changed but that a graph is left behind. One walk back along its edges finds

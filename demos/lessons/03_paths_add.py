@@ -1,4 +1,4 @@
-"""Lesson 3. Why contributions add: a number can reach the loss in more than one way."""
+"""Lesson 3. Why contributions add: a number can reach the loss by more than one path."""
 
 # The engine of lesson 2, with one character taken away: it says = where it said +=. (The line is a
 # method of its own, `arrive`, so that it can be mended further down.)
@@ -45,8 +45,8 @@ y(a, b).backward()
 print(a.grad)
 # > 1.0
 
-# 1 came last, along the second way (the "+ a"), and wrote over the 4 that had come along the first
-# (through "a * b"). But nudging a pushes both ways at once: the loss moves by their sum.
+# 1 came last, along the second path (the "+ a"), and wrote over the 4 that had come along the first
+# (through "a * b"). But nudging a pushes both paths at once: the loss moves by their sum.
 
 
 def add_up(self, g):
@@ -59,24 +59,24 @@ y(a, b).backward()
 print(a.grad)
 # > 5.0
 
-# That is the whole chain rule: along a way factors multiply, and over all ways products add.
-# Squares are the same story. In a a, both inputs are a: two ways with the factor 3 each.
+# That is the whole chain rule: along a path factors multiply, and over all paths products add.
+# Squares are the same story. In a a, both inputs are a: two paths with the factor 3 each.
 
 a = Value(3.0)
 (a * a).backward()
 print(a.grad)
 # > 6.0
 
-# Two losses are also two ways. Whoever calls backward on a second one, without setting grad to 0 in
-# between, gets the gradient of the sum. This is why a training step begins with an optimizer's
+# Two losses are also two paths. Whoever calls backward on a second one, without setting grad to 0
+# in between, gets the gradient of the sum. This is why a training step begins with an optimizer's
 # zero_grad(), which forgets what the step before has left:
 
 (a * a).backward()
 print(a.grad)
 # > 12.0
 
-# Both ways can be seen: README.md has the graph of (a * b + a).sum(), drawn by minigrad.draw.
+# Both paths can be seen: README.md has the graph of (a * b + a).sum(), drawn by minigrad.draw.
 
 # Now you can read `_pass_on` in minigrad/engine.py: the + in `parent.grad + contribution` joins the
-# ways that meet in a result (what an op has made, as a * b here), and the += in `_accumulate` those
-# that meet in a leaf (what you have made, as a).
+# paths that meet in a result (what an op has made, as a * b here), and the += in `_accumulate`
+# those that meet in a leaf (what you have made, as a).

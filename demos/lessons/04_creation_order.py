@@ -1,8 +1,8 @@
-"""Lesson 4. A graph with 33,554,432 ways and 25 steps: why the newest goes first."""
+"""Lesson 4. A graph with 33,554,432 paths and 25 steps: why the newest goes first."""
 
 from heapq import heappop, heappush  # a heap hands out its smallest entry first
 
-# Lesson 2 walks back along every way by itself. Count its calls where ways part and meet again:
+# Lesson 2 walks back along every path by itself. Count its calls where paths part and meet again:
 
 
 class Value:
@@ -25,7 +25,7 @@ def naive(value, g=1.0):
 def diamonds(depth):
     first = last = Value(1.0)
     for _ in range(depth):
-        last = last + last  # both inputs are the one before: each level doubles the ways
+        last = last + last  # both inputs are the one before: each level doubles the paths
     return first, last
 
 
@@ -37,7 +37,7 @@ for depth in (2, 5, 10, 15):
 # > 10 2047 1024.0
 # > 15 65535 32768.0
 
-# The gradients are right, but 25 levels have 2^25 = 33,554,432 ways, and a network has more levels
+# The gradients are right, but 25 levels have 2^25 = 33,554,432 paths, and a network has more levels
 # than that. There are only 26 numbers, though. It would do to visit each of them once, if all that
 # is coming to it had come by then. Take any order, say breadth first, and it goes wrong:
 
@@ -56,7 +56,7 @@ def breadth_first(root):
 a = Value(1.0)
 b = a + a
 c = b + b
-d = a + c  # two ways to a: at once, and through c and b
+d = a + c  # two paths to a: at once, and through c and b
 top = d + b  # b is reached before c has sent its part
 breadth_first(top)
 print(a.grad)

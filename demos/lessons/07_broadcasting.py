@@ -35,8 +35,8 @@ for i in range(3):
 # > 44.0
 # > 52.0
 
-# Each of the three numbers was copied into four rows. From each copy a way leads to the loss, and
-# over ways contributions add (lesson 3). So the gradient of a copy is the sum over the copies:
+# Each of the three numbers was copied into four rows. From each copy a path leads to the loss, and
+# over paths contributions add (lesson 3). So the gradient of a copy is the sum over the copies:
 
 print(g.sum(axis=0))
 # > [36. 44. 52.]

@@ -73,7 +73,7 @@ print(compiled.source, end="")
 # sgd_values and sgd_gradients are where an optimizer keeps all parameters and all gradients, end to
 # end; w is a piece of the first, in its own shape. d_h2 is the gradient of h2; .mT transposes.
 # Read it from the bottom up, and find the lessons again. np.matmul(x.mT, ...) is the vjp of a
-# product (6). d_h2 + d_h2_1 adds up two ways, since `difference` was used twice (3). broadcast_to
+# product (6). d_h2 + d_h2_1 adds up two paths, since `difference` was used twice (3). broadcast_to
 # is the gradient of a mean: a copy (7). For x and y there is nothing: they ask for no gradient.
 # The gradient of w is written where the optimizer wants it, and its step is one line.
 

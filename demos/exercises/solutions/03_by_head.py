@@ -9,7 +9,7 @@
 What happens? Count, before you let it run.
 """
 
-paths_to_a = 3  # how many ways lead from the loss to a?
+paths_to_a = 3  # how many paths lead from the loss to a?
 edges = 6  # how many edges does backward walk, each of them once?
 taken_off_the_heap = ["loss", "q", "p"]  # in this order: a list of names
 grad_of_a = 16.0
