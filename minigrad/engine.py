@@ -141,10 +141,9 @@ def op(rule: Callable[P, tuple]) -> Callable[P, Tensor]:
                 if isinstance(x, backend.NUMPY_SCALARS):
                     x = x.item()
             arrays.append(x)
-        if options:
-            for key, value in options.items():
-                if isinstance(value, Tensor):
-                    contract.refuse_by_name(name, key)
+        for key in options:
+            if isinstance(options[key], Tensor):
+                contract.refuse_by_name(name, key)
         try:
             outputs = rule(*arrays, **options)  # type: ignore[call-arg]
             if type(outputs) is not tuple or len(outputs) > most:

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from architectures import classifier
+from architectures import build, classifier
 from minigrad import Tensor, functional, init, nn, optim
 from minigrad.gradcheck import gradcheck
 
@@ -83,7 +83,7 @@ def test_train_and_eval_reach_every_module():
 
 def test_an_activation_without_a_name_is_called_by_its_class():
     chosen = functools.partial(functional.softmax, axis=0)
-    assert "activation partial" in repr(classifier("mlp", 2, 2, rng=0, activation=chosen))
+    assert "activation partial" in repr(build("mlp", input_size=2, activation=chosen))
     assert "Sequential(partial)" in repr(nn.Sequential(chosen))
 
 
