@@ -183,7 +183,7 @@ def draw(rankings, task, options, out, progress):
             **how,
         )
     if len(rankings) > 1:
-        draw_protocols(*rankings.values(), out, **how)
+        draw_protocols(*rankings.values(), task, out, **how)
     if progress:
         progress.drawing(None)
 

@@ -145,6 +145,16 @@ def test_many_replicas_are_tested_in_parts_and_only_some_after_every_epoch(monke
     assert parts.accuracy[:1] == parts.accuracy_history[:, -1].tolist()
 
 
+@pytest.mark.parametrize("name", ["mlp", "bayesian", "mc_dropout"])
+def test_a_network_that_diverges_is_a_result_with_maps_too(name, monkeypatch):
+    monkeypatch.setattr(training, "GRID", 6)
+    monkeypatch.setattr(training, "FRAME", 3)
+    outcome = train(Entry(name, TASK, replace(RECIPE, learning_rate=1e30, boundaries=True)))
+    assert outcome.diverged == [0, 1, 2]
+    assert np.isnan(outcome.grid).all() and not np.isnan(outcome.frames[0]).any()
+    assert all(np.isnan(outcome.doubts[where]).all() for where in outcome.doubts if where[1])
+
+
 def test_the_replica_in_pictures_is_the_median_of_the_watched(monkeypatch):
     seen = []
     predict_grid = training.predict_grid

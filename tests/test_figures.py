@@ -141,7 +141,7 @@ def test_what_the_native_protocol_changes():
     shared = compete(task, (0, 1), names=("hopfield", "ebm", "bayesian"))
     own = compete(task, (0, 1), names=("ebm", "bayesian"), protocol="native")
     both = own + [one for one in shared if one.outcome.name == "hopfield"]
-    left, right = scores.protocols(shared, both).axes
+    left, right = scores.protocols(shared, both, 0.0).axes
     labels = [label.get_text() for label in left.get_yticklabels()]
     assert labels[-1] == "Hopfield" and set(labels) == {"Hopfield", "EBM", "Bayesian"}
     before, after = (

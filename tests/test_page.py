@@ -14,10 +14,11 @@ from browser import CHROMIUM, Browser
 from PIL import Image
 
 from demos import compare
-from demos.comparison import training
+from demos.comparison import drawn, training
 from demos.comparison.own_data import task_from_file
 from demos.comparison.ranking import rank, rank_all
 from demos.comparison.rings_and_clusters import rings_and_clusters
+from demos.comparison.sequences import adding
 from demos.comparison.training import Entry, Recipe, train
 from demos.page import build
 from demos.pictures.data import projection
@@ -220,6 +221,15 @@ def test_the_page_asks_for_nothing_and_runs_only_its_own_script():
         assert not {"src", "href", "style", "onclick"} & attributes.keys()
     assert not re.search(r"innerHTML|insertAdjacent|document\.write|eval\(", page.holds["script"])
     assert page.tags[0] == ("html", {"lang": "en"})
+
+
+def test_sequences_have_no_plane():
+    task = adding(SEEDS[:2])
+    recipe = Recipe(seeds=SEEDS[:2], epochs=1)
+    outcome = drawn.train(Entry("mlp", replace(task, steps=1), recipe))
+    known = build.contents({"shared": rank([outcome])}, task, recipe, COMMAND)
+    assert not known["axes"] and not known["points"] and not known["maps"]
+    assert known["baselines"] == [["guessing", "9.5 ± 0.0 %"]]
 
 
 def test_signature_pictures_are_on_the_page_if_they_are_there(tmp_path):

@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 
-from architectures.uncertainty import SamplingClassifier
+from architectures.uncertainty import SamplingClassifier, decompose
 from demos.comparison import seeds
 from minigrad import backend, nn
+from minigrad.backend import xp
 
 # So much is predicted in one pass, which bounds the memory: replicas, and rows over all of them.
 REPLICAS_PER_PASS = 64
@@ -43,9 +44,11 @@ def predict_with_parts(network, x, seed):
     noise, names = seeds.prediction(seed, 0), ("total", "aleatoric", "epistemic")
 
     def mean_and_parts(rows):
-        found = network.uncertainty(rows, rng=noise)
-        parts = [found[name].numpy()[:, None] for name in names]
-        return np.concatenate([found["mean"].numpy(), *parts], axis=-1)  # (B, C + 3)
+        p = network.sample_proba(rows, rng=noise).data  # (S, B, C)
+        lost = ~xp.isfinite(p).all(axis=(0, -1))  # where a network that has diverged says nothing
+        found = decompose(xp.where(lost[:, None], 1 / p.shape[-1], p))
+        parts = [found["mean"].numpy(), *(found[name].numpy()[:, None] for name in names)]
+        return np.where(backend.to_numpy(lost)[:, None], np.nan, np.concatenate(parts, axis=-1))
 
     found = in_passes(mean_and_parts, x)
     return found[:, : -len(names)], dict(zip(names, found[:, -len(names) :].T))

@@ -18,6 +18,7 @@ from matplotlib.colors import to_hex
 from PIL import Image  # comes with Matplotlib
 
 import minigrad
+from demos.comparison.ranking import estimate
 from demos.comparison.results import finite
 from demos.comparison.table import footnotes
 from demos.comparison.takeaways import takeaways
@@ -81,6 +82,10 @@ def contents(rankings, task, recipe, command, signatures=None):
             for c, (name, shade) in enumerate(zip(task.class_names, class_colours(n)))
         ],
         "ceiling": task.bayes_accuracy,
+        "baselines": [
+            [name, f"{estimate(accuracy, task.overlap)} %"]
+            for name, accuracy in task.baselines.items()
+        ],
         "bayes": pack([bayes_probabilities(task, GRID)]) if has_maps and task.posterior else None,
         "frames": list(outcomes[0].frames),  # their epochs
         # Whoever trains the same under both protocols has the same maps.

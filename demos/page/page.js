@@ -122,7 +122,7 @@ let mostDoubt = 0; // in thousandths of a nat
 
 async function buildMaps() {
   if (!hasPoints) return;
-  maps = await Promise.all(standings().map(async (one) => {
+  const built = await Promise.all(standings().map(async (one) => {
     const made = { one, canvas: element("canvas", { role: "img" }), says: element("small"), bars: [],
       plane: element("canvas", { width: SIDE, height: SIDE }), unsure: element("p", { class: "unsure" }) };
     if (hasMaps) {
@@ -142,6 +142,8 @@ async function buildMaps() {
     return made;
   }));
   if (report.bayes) bayes ??= (await unpack(report.bayes))[0];
+  maps = built;
+  if (hasMaps) state.cursor ??= placeAt(maps[0], [0.5, 0.5]);
   for (const { n, values, hasDoubt } of standings().flatMap((one) => Object.values(one.unpacked ?? {}).flat()))
     if (hasDoubt) mostDoubt = values.subarray(report.classes.length * n * n).reduce((a, b) => Math.max(a, b), mostDoubt);
   find("doubt-choice").hidden = !mostDoubt;
@@ -340,7 +342,8 @@ function drawCross(map, context, side) {
     number.textContent = (p[c] / 1000).toFixed(3);
   });
   const { total, epistemic } = uncertainty(frame, at);
-  map.unsure.textContent = `entropy ${total.toFixed(2)}${epistemic === undefined ? "" : `, epistemic ${epistemic.toFixed(2)}`} nats`;
+  if (!most) map.unsure.textContent = "no numbers: it diverged";
+  else map.unsure.textContent = `entropy ${total.toFixed(2)}${epistemic === undefined ? "" : `, epistemic ${epistemic.toFixed(2)}`} nats`;
 }
 
 function place() {
@@ -680,7 +683,6 @@ async function drawAll() {
   drawConfusions();
   drawMasks();
   await buildMaps();
-  if (hasMaps) state.cursor ??= placeAt(maps[0], [0.5, 0.5]);
   goTo(state.step);
 }
 
@@ -688,7 +690,8 @@ function begin() {
   const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
   document.querySelector("h1").textContent = `${plural(standings().length, "architecture")}, one task: ${report.task}`;
   find("lead").textContent = `${plural(report.replicas, "replica")} of each, trained by one recipe for ${plural(report.epochs, "epoch")}` +
-    (report.ceiling === null ? "." : `; the best possible accuracy is ${percent(report.ceiling)}\u00a0%.`);
+    (report.ceiling === null ? "." : `; the best possible accuracy is ${percent(report.ceiling)}\u00a0%.`) +
+    (report.baselines.length ? ` To be beaten: ${report.baselines.map(([name, says]) => `${name.toLowerCase()}, ${says}`).join("; ")}.` : "");
   document.querySelector(".ceiling-key").hidden = report.ceiling === null;
   find("command").textContent = report.command;
   find("pictures-section").hidden = !report.pictures.length;

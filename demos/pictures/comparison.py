@@ -31,10 +31,11 @@ def draw_all(ranked, task, folder, *, best, animate, kind="png", tell=lambda nam
             write_gif(ranked, task, folder / "training.gif")
 
 
-def draw_protocols(shared, native, folder, *, kind="png", tell=lambda name: None):
+def draw_protocols(shared, native, task, folder, *, kind="png", tell=lambda name: None):
     """Write protocols.png, what the native protocol changes, into `folder`."""
     with names_as_they_are():
-        save(partial(scores.protocols, shared, native), folder, "protocols", kind, tell)
+        draw = partial(scores.protocols, shared, native, task.overlap)
+        save(draw, folder, "protocols", kind, tell)
 
 
 @contextmanager

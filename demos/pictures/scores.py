@@ -65,14 +65,18 @@ def curves(ranked, task):
     return figure
 
 
-def protocols(shared, native):
+def protocols(shared, native, overlap):
     """protocols.png: what each architecture gains or loses by the objective of its own paper.
 
     Each architecture once, the largest gain first; those without such an objective last.
+    overlap: that of the Task.
     """
     own = {one.outcome.name: one for one in native}
     pairs = [(one, own[one.outcome.name]) for one in shared if one.outcome.name in own]
-    gains = {a.outcome.name: difference(b.outcome.accuracy, a.outcome.accuracy) for a, b in pairs}
+    gains = {
+        a.outcome.name: difference(b.outcome.accuracy, a.outcome.accuracy, overlap)
+        for a, b in pairs
+    }
     pairs.sort(
         key=lambda pair: (not pair[0].outcome.has_own_objective, -gains[pair[0].outcome.name].mean)
     )
