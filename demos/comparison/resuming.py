@@ -57,10 +57,11 @@ def start(contenders, out):
     Raises:
         Refusal: it trained by another recipe or on other data, or holds what this run has not.
     """
-    folders = [path for path in out.glob(f"{RUNS}/*/{keeping.FOLDER}") if number(path) is not None]
-    if not folders:
+    runs = [*out.glob(f"{RUNS}/[0-9]*"), *out.glob("run-*")]  # those where there are no links
+    runs = [run for run in runs if (run / keeping.FOLDER).is_dir()]
+    if not runs:
         return Start(contenders)
-    folder = max(folders, key=number)
+    folder = max(runs, key=lambda run: run.stat().st_mtime_ns) / keeping.FOLDER
     paths = {
         keeping.path_of(folder.parent, entry.name, entry.recipe.protocol): entry
         for entry in contenders
@@ -84,12 +85,6 @@ def start(contenders, out):
         else:
             begun.left.append(replace(entry, earlier=outcome) if can_grow(entry) else entry)
     return begun
-
-
-def number(path):
-    """Of the run whose networks are in `path`; None for the link to the latest."""
-    name = path.parent.stem
-    return int(name) if name.isdecimal() else None
 
 
 def require_same(kept, entry):
