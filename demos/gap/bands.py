@@ -30,10 +30,10 @@ class Way:
     members: int = 1
 
 
-# What happens in a gap is decided by the family of functions, too. With tanh in place of relu, MC
-# Dropout's masks agree best where there are no data; with relu in place of tanh, a Bayesian network
-# of this size does (Foong et al., "On the expressiveness of approximate inference in Bayesian
-# neural networks", 2020, prove it for one hidden layer of relu).
+# What happens in a gap is decided by the family of functions, too: with tanh in place of relu, MC
+# Dropout's masks agree there as well as among data, and so do the weights of a Bayesian network of
+# this size with relu in place of tanh. (Foong et al., "On the expressiveness of approximate
+# inference in Bayesian neural networks", 2020, prove it for one hidden layer of relu.)
 MLP = {"hidden_sizes": (32, 32), "activation": "tanh", "dropout": 0.0}
 WAYS = (
     Way("MLP", "mlp", MLP),
