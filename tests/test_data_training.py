@@ -1,5 +1,7 @@
 """Splitting, minibatches and fit(), the loop that every demo shares."""
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -110,6 +112,13 @@ def test_fit_learns():
     assert len(history.losses) == len(history.seconds) == 30
     assert history.losses[-1] < 0.3 < history.losses[0]
     assert (model(Tensor(X)).argmax(axis=-1).numpy() == Y).mean() > 0.9
+
+
+def test_what_fit_does_unless_told_otherwise():
+    """The recipe of the comparison rests on it."""
+    options = inspect.signature(fit).parameters.values()
+    defaults = {o.name: o.default for o in options if o.default is not o.empty}
+    assert defaults.pop("batch_size") == 32 and not any(defaults.values())
 
 
 def test_fit_reports_the_mean_over_all_rows():

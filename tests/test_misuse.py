@@ -311,6 +311,8 @@ MODULES = [
     ("a rate of text", lambda: nn.Dropout("a"), ValueError, "dropout_rate must lie"),
     ("numbers to stack", lambda: nn.stack([net(), 1]), TypeError, r"modules\[1\] must be"),
     ("too many features", lambda: net()(w(2, 5)), ValueError, "has 5 features .* layer takes 2"),
+    ("a row of features", lambda: net()(w(2)), ValueError, r"x\[None, :\] is one row"),
+    ("float64", lambda: net()(w(1, 2, dtype="float64")), ValueError, r"astype\('float32'\)"),
     ("a list", lambda: net()([[1.0, 2.0]]), TypeError, "op linear takes no list.*Tensor of it"),
     ("nothing", lambda: nn.LayerNorm(2)(None), TypeError, "op layer_norm takes no NoneType"),
     ("a vector", lambda: nn.BatchNorm(2)(w(2)), ValueError, r"not x \(2,\)"),
@@ -458,6 +460,7 @@ FILES = [
     ("a model", lambda: minigrad.save("x.npz", net(), net()), TypeError, "optimizer must be of"),
 ]
 CALIBRATION = [
+    ("1.005", lambda: calibration([[1.005, 0.0]], [0]), ValueError, "softmax"),
     ("logits", lambda: calibration([[5.0, -1.0]], [0]), ValueError, "softmax"),
     ("NaN", lambda: calibration([[np.nan, 1.0]], [0]), ValueError, "lie in"),
     (

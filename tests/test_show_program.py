@@ -14,6 +14,15 @@ def test_the_printed_step_runs(capsys):
     assert scope["np"] is np
 
 
+def test_a_blank_line_stands_before_each_part_of_the_step(capsys):
+    show_program.main(["mlp"])
+    lines = capsys.readouterr().out.splitlines()
+    parts = [k for k, line in enumerate(lines) if line.startswith("    # ")]
+    assert len(parts) > 4
+    for k in parts:
+        assert not lines[k - 1] or lines[k - 1].endswith(":")
+
+
 def test_a_picture(tmp_path, capsys):
     picture = tmp_path / "mlp.png"
     assert show_program.main(["mlp", "--hidden", "4,4", "--picture", str(picture)]) == 0

@@ -56,6 +56,11 @@ def test_every_architecture_predicts_numbers(name):
     assert {part.shape for part in parts.values()} == {y.shape}
     np.testing.assert_array_equal(model.predict(x, samples=3, rng=0).numpy(), parts["mean"].numpy())
     if name not in SAMPLING:
+        passes = []
+        model.head.forward = lambda h: passes.append(h.shape) or nn.Linear.forward(model.head, h)
+        model.uncertainty(x)
+        assert passes[0][0] == 1
+        del model.head.forward
         np.testing.assert_allclose(parts["epistemic"].numpy(), 0, atol=1e-12)
         assert model.uncertainty(x)["mean"].numpy() == pytest.approx(parts["mean"].numpy())
     assert model.loss(Tensor(x.astype("f")), y.astype("f")).shape == (4,)
