@@ -11,11 +11,12 @@ from architectures import classifier, list_architectures
 from minigrad import Tensor, backend, functional, nn, no_grad, op, ops, strict
 from minigrad.backend import xp
 from minigrad.gradcheck import GradientError, gradcheck
-from minigrad.higher import grad, hessian, hvp, jacobian
+from minigrad.higher import FUNCTIONS, grad, hessian, hvp, jacobian
 from minigrad.program import CannotRecord
 from minigrad.spiking import lif, spike
 
 X = np.array([-1.3, -0.2, 0.4, 2.1])
+A23 = np.random.default_rng(0).uniform(0.5, 2, (2, 3))
 
 
 # --- orders ----------------------------------------------------------------------------------
@@ -488,3 +489,24 @@ def test_on_the_device_nothing_waits_and_nothing_moves():
             np.testing.assert_allclose(a.numpy(), b, rtol=1e-5, atol=1e-6)
     finally:
         backend.use("cpu")
+
+
+@pytest.mark.parametrize(
+    "name, arguments",
+    [
+        ("flip", [A23, 1]),
+        ("flip", [A23, (0, -1)]),
+        ("logaddexp", [A23, A23[:, ::-1]]),
+        ("moveaxis", [A23[None], 0, -1]),
+        ("moveaxis", [A23[None], -1, 0]),
+        ("pad", [A23, [(1, 0), (0, 2)]]),
+        ("reciprocal", [A23]),
+        ("square", [A23]),
+        ("swapaxes", [A23[None], 0, -1]),
+    ],
+)
+def test_what_stands_for_a_function_of_numpy_gives_its_values(name, arguments):
+    x, *others = arguments
+    others = [Tensor(a) if isinstance(a, np.ndarray) else a for a in others]
+    value = FUNCTIONS[name](Tensor(x), *others)
+    np.testing.assert_allclose(value.data, getattr(np, name)(*arguments), rtol=1e-12)
