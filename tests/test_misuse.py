@@ -294,6 +294,7 @@ MODULES = [
     ("a set", lambda: Holds({net()}).parameters(), TypeError, "parts is a set of modules"),
     ("a deque", lambda: Holds(collections.deque([net()])).eval(), TypeError, "lists, tuples and"),
     ("a generator", lambda: Holds(net() for _ in "ab").parameters(), TypeError, r"list\(\.\.\.\)"),
+    ("a zip", lambda: Holds(zip("ab", [1, 2])).parameters(), TypeError, "parts is a zip"),
     ("values", lambda: Holds({1: w(1)}.values()).parameters(), TypeError, "is a dict_values of"),
     ("a causal text", lambda: nn.MultiHeadAttention(4, causal="no"), TypeError, "causal must be"),
     (
@@ -671,6 +672,11 @@ FLOAT32 = {
 @pytest.mark.parametrize("function", FLOAT32.values(), ids=FLOAT32)
 def test_a_number_never_changes_the_dtype(function):
     assert function(w(2)).dtype == "float32"
+
+
+def test_a_module_may_hold_sets_of_other_things():
+    module = Holds([{"a", "b"}, collections.deque([1, 2]), {"a": 1}.keys(), w(2)])
+    assert len(module.parameters()) == 1
 
 
 @pytest.mark.parametrize("name", list(registry))
