@@ -562,7 +562,7 @@ function drawConfusions() {
 
 function confusion(one, names) {
   const head = element("tr", {}, element("th"), ...names.map((name) => element("th", { scope: "col", title: name }, name)));
-  const table = element("table", { "aria-label": `Confusion of ${one.label}` }, head);
+  const table = element("table", { "aria-label": `Confusion of ${one.label}`, class: names.length > 8 ? "many" : "few" }, head);
   one.confusion.forEach((counts, i) => {
     const total = counts.reduce((sum, count) => sum + count, 0) || 1;
     const row = element("tr", {}, element("th", { scope: "row", title: names[i] }, names[i]));
