@@ -1218,11 +1218,13 @@ def test_a_graph_cannot_be_waited_for(device):
             call()
     x += 1
     y = x * 2
+    z = xp.logistic(x)  # a kernel
     graph = stream.end_capture()
     assert x.get().tolist() == [0, 0, 0]  # nothing has been run yet
     graph.launch()
     graph.launch()
     assert x.get().tolist() == [2, 2, 2] and y.get().tolist() == [4, 4, 4]
+    assert z.get() == pytest.approx(1 / (1 + np.exp(-2.0)))
 
 
 @pytest.mark.parametrize(
