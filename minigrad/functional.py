@@ -343,7 +343,9 @@ def cross_entropy(logits, labels, smoothing=0.0):
 )
 def one_hot(like, labels, classes):
     """1 in the class of each label and 0 in the others, in the dtype of `like`."""
-    return (labels[..., None] == xp.arange(classes)).astype(like.dtype)
+    is_class = labels[..., None] == xp.arange(classes)
+    target = is_class.astype(like.dtype)
+    return target
 
 
 def check_probabilities(p):
@@ -419,7 +421,8 @@ def exponentials(z, classes):
     # A logit of -inf forbids its class, whose t_c is 0: 0 times infinity would be NaN.
     shifted = xp.maximum(shifted, -3e38)
     exps = xp.exp(shifted)
-    return shifted, exps, exps.sum(axis=-1, keepdims=True)
+    total = exps.sum(axis=-1, keepdims=True)
+    return shifted, exps, total
 
 
 @Sum(
