@@ -397,6 +397,28 @@ def test_a_browser_sorts_and_marks(browser, tmp_path):
     assert not complaints(browser)
 
 
+def test_a_browser_needs_no_mouse(browser, tmp_path):
+    visit(browser, tmp_path / "report.html", build.page(*rings(), COMMAND))
+    browser.run("maps[1].canvas.focus()")
+    x, y = browser.run("state.cursor")
+    browser.press("ArrowRight")
+    browser.press("ArrowUp")
+    assert browser.run("state.cursor") == [pytest.approx(x + 0.2), pytest.approx(y + 0.2)]
+    says = browser.run("find('spoken').textContent")
+    assert says.startswith("x1 = 0.2, x2 = 0.2: ") and says.count(": class ") == 2
+    outline = "getComputedStyle(document.activeElement).outlineStyle"
+    seen = set()
+    for _ in range(60):
+        browser.press("Tab", windowsVirtualKeyCode=9)
+        focused = "((one) => one.id || one.name || one.textContent || one.tagName)"
+        seen.add(browser.run(f"{focused}(document.activeElement)"))
+        assert browser.run(f"document.activeElement === document.body || {outline} !== 'none'")
+    assert {"play", "replica", "paint", "show-points", "show-bayes", "command", "Rank"} <= seen
+    browser.run("goTo(0); find('play').click()")
+    browser.until("state.step === 2 && timer === null")  # to the end, and no more
+    assert not complaints(browser)
+
+
 @pytest.mark.parametrize("features", [2, 3])
 @pytest.mark.parametrize("width", [380, 900, 1600])
 def test_a_browser_shows_hostile_names_as_text_at_any_width(browser, tmp_path, features, width):

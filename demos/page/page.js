@@ -508,6 +508,7 @@ function drawChart(chart, values, mayBeLog, now) {
     if (report.epochs === 1 && values(one)[0] !== null)
       parts.push(coloured(svg("circle", { cx: x(1), cy: y(values(one)[0]), r: 4, fill: "currentColor" }), one));
   }
+  chart.setAttribute("viewBox", `0 0 ${width} ${height}`); // so that it fits when it is printed
   chart.replaceChildren(...parts);
   const epochAt = (event) => {
     const share = (event.clientX - chart.getBoundingClientRect().left - left) / (width - left - right);
