@@ -383,3 +383,14 @@ def test_gelu_of_any_finite_number_is_finite():
 def test_a_list_of_labels_says_what_is_expected():
     with pytest.raises(TypeError, match=r"Tensors or arrays .*'labels': 'list'"):
         functional.cross_entropy(Tensor(np.zeros((2, 3), "float32")), [0, 1])
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (4, 3), (2, 4, 3)])
+def test_mse_is_a_mean_over_batch_and_features_and_keeps_the_prediction_s_dtype(shape):
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((2, *shape))
+    loss = functional.mse(Tensor(np.asarray(a, "float32")), Tensor(np.asarray(b)))
+    squares = np.asarray((a - b) ** 2)
+    expected = squares.mean(axis=tuple(range(-min(squares.ndim, 2), 0)))
+    assert loss.dtype == "float32" and loss.shape == shape[:-2]
+    np.testing.assert_allclose(loss.data, expected, rtol=1e-5)
