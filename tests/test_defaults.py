@@ -8,7 +8,6 @@ from architectures import uncertainty
 from minigrad import data, fit, functional, nn, ops, optim, schedules, spiking
 from minigrad.gradcheck import gradcheck
 
-
 DEFAULTS = {
     ops.pad: {"value": 0},
     functional.cross_entropy: {"smoothing": 0},
