@@ -155,6 +155,13 @@ def test_your_own_data_have_splits_and_no_ceiling():
     assert "100 % of all mistakes take class b and class e for each other." in said
 
 
+def test_of_two_classes_nobody_asks_which_are_taken_for_each_other():
+    two = outcome("mlp", [5, 6, 4])
+    two.confusion = two.confusion[np.ix_([1, 4], [1, 4])]
+    assert two.confusion[1, 0] == 15
+    assert not any("each other" in sentence for sentence in takeaways([two], TASK))
+
+
 def test_takeaways_of_one_replica_and_of_one_architecture():
     task = rings_and_clusters((0,))
     pair = [outcome("mlp", [4], task=task), outcome("snn", [6], task=task)]
