@@ -453,7 +453,7 @@ function dots(one) {
 
 // --- the curves -------------------------------------------------------------------------------
 
-const DASHES = ["", "7 4", "2 4"];
+const DASHES = ["", "7 4", "2 4", "8 3 2 3", "12 2"];
 
 function drawCurves() {
   const epoch = state.read ?? steps[state.step];
@@ -467,7 +467,7 @@ function drawCurves() {
   }
   find("lines").replaceChildren(...standings().map((one) => {
     const sample = svg("svg", { width: 26, height: 10, "aria-hidden": "true" }, svg("line",
-      { x1: 0, x2: 26, y1: 5, y2: 5, stroke: "currentColor", "stroke-width": 2.5, "stroke-dasharray": DASHES[one.member % 3] }));
+      { x1: 0, x2: 26, y1: 5, y2: 5, stroke: "currentColor", "stroke-width": 2.5, "stroke-dasharray": DASHES[one.member % DASHES.length] }));
     const numbers = epoch ? `: ${one.loss[epoch - 1]?.toPrecision(3) ?? "diverged"}, ${percent(one.accuracy[epoch - 1])} %` : "";
     const button = element("button", { type: "button", "aria-pressed": !state.hidden.has(one.label) },
       coloured(sample, one), `${one.label}${numbers}`);
@@ -504,7 +504,7 @@ function drawChart(chart, values, mayBeLog, now) {
     values(one).forEach((value, k) => {
       if (value !== null) path += `${path ? "L" : "M"}${x(k + 1).toFixed(1)} ${y(value).toFixed(1)}`;
     });
-    parts.push(coloured(svg("path", { d: path, fill: "none", stroke: "currentColor", "stroke-width": 2, "stroke-dasharray": DASHES[one.member % 3] }), one));
+    parts.push(coloured(svg("path", { d: path, fill: "none", stroke: "currentColor", "stroke-width": 2, "stroke-dasharray": DASHES[one.member % DASHES.length] }), one));
     if (report.epochs === 1 && values(one)[0] !== null)
       parts.push(coloured(svg("circle", { cx: x(1), cy: y(values(one)[0]), r: 4, fill: "currentColor" }), one));
   }

@@ -34,8 +34,8 @@ def curves(ranked, task):
         k = member(outcome)
         look = {
             "color": colour(outcome),
-            "ls": ("-", "--", ":")[k % 3],
-            "marker": "os^"[k % 3],
+            "ls": ("-", "--", ":", "-.", (0, (6, 1)))[k % 5],
+            "marker": "os^Dv"[k % 5],
             "ms": 4,
         }
         epochs = range(1, outcome.loss_history.shape[-1] + 1)
