@@ -82,6 +82,14 @@ def test_the_samples_are_passes_of_the_network(name):
     assert (model.uncertainty(x, samples=7)["mean"].numpy() != parts["mean"].numpy()).any()
 
 
+@pytest.mark.parametrize("name", list_architectures())
+def test_a_seed_names_all_that_is_drawn(name):
+    a, b, c = (small_regressor(name, rng=seed).state_dict() for seed in (1, 1, 2))
+    assert all((a[part] == b[part]).all() for part in a)
+    drawn = [part for part in a if "weight" in part and "rho" not in part]
+    assert drawn and all((a[part] != c[part]).any() for part in drawn)
+
+
 def test_objectives_are_the_negative_log_likelihood_of_a_row_and_a_share_of_the_prior():
     x, y = small_targets()
     for name in ("mlp", *SAMPLING):
