@@ -12,6 +12,7 @@ which decides along which axis a sum runs, and so how it is rounded.
 
 import numpy
 
+from .. import backend
 from .calls import Call, Value, can_write, carry_out, ufunc_of
 
 # --- the list --------------------------------------------------------------------------------
@@ -59,7 +60,10 @@ def write_in_place(calls, outlive):
 
     Most of backward's results go into the optimizer's flat array of gradients in this way. It is
     right if nobody looks at w between the two, and if w stays t for as long as t is needed.
+
+    Not for products on a GPU: by where w begins cuBLAS chooses how to add, and so how to round.
     """
+    on_gpu = backend.device() != "cpu"
     touched = touches(calls)
     made_at = {call.result: i for i, call in enumerate(calls) if not call.writes}
     viewed = {call.result.root for call in calls if call.is_view}
@@ -70,6 +74,8 @@ def write_in_place(calls, outlive):
         target, _, source = call.args
         first = made_at.get(source) if type(source) is Value else None
         if first is None or source in viewed or source in outlive or not can_write(calls[first]):
+            continue
+        if on_gpu and ufunc_of(calls[first]) == "matmul":
             continue
         needed = touched[source]
         if (
