@@ -105,9 +105,11 @@ def test_boundaries_are_in_the_datas_own_units(tmp_path):
         assert 1.99 < left < points[:, 0].min() < points[:, 0].max() < right < 2.01
         assert 0.5e8 < bottom < points[:, 1].min() < points[:, 1].max() < top < 1.5e8
         assert axes.images[0].get_extent() == [left, right, bottom, top]
-    axes = figure.add_subplot()
-    cloud(axes, task)
-    assert 1.99 < axes.get_xlim()[0] < axes.get_xlim()[1] < 2.01
+    np.savez(tmp_path / "line.npz", x=x[:, :1], y=np.arange(60) % 3)
+    for some in (task, task_from_file(tmp_path / "line.npz", None, (0,))):
+        axes = figure.add_subplot()
+        cloud(axes, some)
+        assert 1.99 < axes.get_xlim()[0] < axes.get_xlim()[1] < 2.01
 
 
 def test_units_that_no_axis_can_show_are_left_out(tmp_path):

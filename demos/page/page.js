@@ -247,6 +247,19 @@ const STROKES = [
   (x, y) => near(x + y, 17) || near(x - y, 17),
 ];
 
+/** What a class's region looks like, for the legend. */
+function swatch(c) {
+  const made = element("canvas", { class: "swatch", width: 26, height: 13, "aria-hidden": "true" });
+  const context = made.getContext("2d");
+  context.fillStyle = report.classes[c].colour;
+  for (let y = 0; y < 13; y++)
+    for (let x = 0; x < 26; x++) {
+      context.globalAlpha = STROKES[c % STROKES.length](x, y) ? 0.9 : 0.5;
+      context.fillRect(x, y, 1, 1);
+    }
+  return made;
+}
+
 function paintPlane({ plane, ...map }) {
   const frame = frameOf(map);
   const context = plane.getContext("2d");
@@ -719,7 +732,8 @@ function begin() {
       goTo(steps.length - 1);
     });
 
-  find("classes").replaceChildren(...report.classes.map(({ name }, c) => element("span", {}, marker(c), name)));
+  find("classes").replaceChildren(...report.classes.map(({ name }, c) =>
+    element("span", {}, ...(hasMaps ? [swatch(c)] : []), marker(c), name)));
   find("bayes-choice").hidden = !report.bayes;
   find("paints").hidden = !hasMaps;
   find("maps-section").hidden = !hasPoints;

@@ -25,8 +25,10 @@ def cloud(axes, task):
         drawn.rows(axes, task)
         return
     points, y, names = projection(task)
-    if len(task.feature_names) == 2:
-        points = in_own_units(points, task, 0)
+    features = len(task.feature_names)
+    if features <= 2:
+        points = points.astype(np.float64)
+        points[:, :features] = in_own_units(points[:, :features], task, 0)
     scatter(axes, points, y, len(task.class_names), size=22, alpha=0.65)
     axes.set(xlabel=shorten(names[0], 40), ylabel=shorten(names[1], 40))
     if task.posterior is not None:
