@@ -1,5 +1,6 @@
 """Training the contenders: replicas, executors, noise, failures."""
 
+import itertools
 import os
 import weakref
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
@@ -59,6 +60,12 @@ def test_a_replica_is_the_single_run_with_its_seed(name):
     np.testing.assert_allclose(together.loss_history[1], alone.loss_history[0], rtol=1e-3)
     assert (together.predictions[1] == alone.predictions[0]).mean() > 0.95
     assert together.parameters == alone.parameters
+
+
+def test_the_published_time_is_that_of_all_epochs(monkeypatch):
+    clock = itertools.count()
+    monkeypatch.setattr(minigrad.training.time, "perf_counter", lambda: next(clock))
+    assert train(Entry("mlp", TASK, replace(RECIPE, epochs=3))).train_seconds == 3
 
 
 @pytest.mark.parametrize("name", ["mlp", "tabnet", "hopfield", "snn"])
