@@ -28,6 +28,7 @@ from demos.pictures.data import projection, reach
 from demos.pictures.palette import class_colours, colour, marker, member
 
 FOLDER = Path(__file__).parent
+SCRIPT = ("state.js", "maps.js", "tables.js", "curves.js", "page.js")
 MOST_POINTS = 400  # test points of a replica are shown
 MOST_FEATURES = 40  # have a line in the table of masks: those that count most
 WIDEST = 1200  # pixels of a signature picture
@@ -39,9 +40,8 @@ def page(rankings, task, recipe, command, signatures=None):
     rankings: {protocol: [Standing]}. command: the command line that makes the same page again.
     signatures: the folder of demos/signatures.py, from which the pictures are taken that are there.
     """
-    style, script = (
-        (FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")
-    )
+    style, *parts = ((FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", *SCRIPT))
+    script = "\n".join(parts)
     return Template((FOLDER / "page.html").read_text(encoding="utf-8")).substitute(
         title=html.escape(f"minigrad: {task.name}"),
         style=style,
