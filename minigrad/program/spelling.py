@@ -107,13 +107,31 @@ class Spelling:
             for i, a in enumerate(call.args)
         ]
         if ufunc == "matmul" and is_plain_product(call):
-            ufunc = "dot"
+            ufunc, args[1] = "dot", self.upright(call, args[1], before)
         function = self.bind(ufunc, getattr(xp, ufunc))
         if home:
             # NumPy deprecates the third place of these two: it warns, which takes its time.
             out = "out=" if ufunc in ("maximum", "minimum") else ""
             return [*before, f"{function}({', '.join(args)}, {out}{call.result})"]
         return [*before, f"{call.result} = {function}({', '.join(args)})"]
+
+    def upright(self, call, name, before):
+        """A small transposed matrix is copied before it is a factor: for 32 x 64 times 64 x 64 in
+        all 4.3 us instead of 5.3. Whether BLAS adds up in the same order then is tried out."""
+        x, y, out = map(self.contents.get, (*call.args, call.result))
+        if x is None or y is None or out is None or y.flags.c_contiguous or y.nbytes > 1 << 16:
+            return name
+        copy = self.array(y.shape, y.dtype)
+
+        def by_copy():
+            copy[...] = y
+            numpy.dot(x, copy, out)
+
+        if not same_bits(lambda: numpy.dot(x, y, out), by_copy, [x, y], out):
+            return name
+        upright = self.bind(f"{name}_upright", copy)
+        before.append(f"{upright}[...] = {name}")
+        return upright
 
     def number(self, call, ufunc, i, before):
         """A number becomes an array without axes, of the dtype that the function would give it:
@@ -164,7 +182,9 @@ class Spelling:
         if x.ndim != 2 or 1 in x.shape or x.dtype not in ("float32", "float64"):
             return None
         ones = numpy.ones((1, x.shape[0]) if axis == -2 else (x.shape[1], 1), x.dtype)
-        if not _same_sum(x, y, axis, ones):
+        factors = [x, ones][:: 1 if axis == -1 else -1]
+        one, other = lambda: x.sum(axis, None, y, True), lambda: numpy.dot(*factors, y)
+        if not same_bits(one, other, [x], y):
             return None
         ones = self.bind(f"ones_{'x'.join(map(str, ones.shape))}_{x.dtype}", ones)
         x, y = self.bind(f"{call.args[0]}_rows", x), self.bind(f"{call.result}_sums", y)
@@ -179,22 +199,26 @@ def is_over_rows(x, y, axis):
     return x.size > 0 and x.flags.c_contiguous and y.flags.c_contiguous
 
 
-_sums_tried: dict[tuple, bool] = {}
+_tried: dict[tuple, bool] = {}
 
 
-def _same_sum(x, y, axis, ones):
-    """Whether a product with ones gives the bits of the sum, with x and y where they are."""
-    key = x.shape, x.dtype, axis, address(x) % LINE, address(y) % LINE
-    if key not in _sums_tried:
-        rng, before = numpy.random.default_rng(0), (x.copy(), y.copy())
-        same, sums = True, 0
-        while same and sums < 500:  # another order shows in every third sum or so
-            x[...] = rng.standard_normal(x.shape)
-            numpy.dot(*((x, ones) if axis == -1 else (ones, x)), y)
-            same, sums = numpy.array_equal(y, x.sum(axis=axis, keepdims=True)), sums + y.size
-        _sums_tried[key] = same
-        x[...], y[...] = before
-    return _sums_tried[key]
+def same_bits(one, other, arrays, out):
+    """Whether two ways to fill `out` from arrays give the same bits, with all where they are: that
+    depends on shapes and addresses, not on the numbers, so it is tried out with random ones."""
+    key = tuple((a.shape, a.strides, a.dtype, address(a) % LINE) for a in (*arrays, out))
+    if key not in _tried:
+        rng, before = numpy.random.default_rng(0), [a.copy() for a in (*arrays, out)]
+        _tried[key] = True
+        for _ in range(1 + 500 // out.size):  # another order shows in every third sum or so
+            for a in arrays:
+                a[...] = rng.standard_normal(a.shape)
+            one()
+            expected = out.copy()
+            other()
+            _tried[key] &= numpy.array_equal(out, expected)
+        for a, numbers in zip((*arrays, out), before):
+            a[...] = numbers
+    return _tried[key]
 
 
 @cache
