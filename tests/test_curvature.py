@@ -97,6 +97,7 @@ def test_picture_is_drawn_and_its_numbers_are_numbers(name, tmp_path, monkeypatc
     figure, numbers = picture(**options.get(name, {"epochs": 4}))
     figure.savefig(tmp_path / "picture.png", dpi=30)
     assert re.search(r"\d", numbers) and not re.search(r"\b(nan|inf)\b", numbers)
+    assert all(axes.has_data() for axes in figure.axes)
     if name == "sharpness":
         assert "none for SNN;" in numbers and set(list_architectures()) > {"mlp", "snn"}
 

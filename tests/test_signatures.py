@@ -45,6 +45,12 @@ def test_picture_is_drawn_and_its_numbers_are_numbers(name, tiny, tmp_path):
     figure.savefig(tmp_path / "picture.png", dpi=30)
     assert re.search(r"\d\.\d", numbers)
     assert not re.search(r"\b(nan|inf)\b", numbers)
+    for axes in figure.axes:
+        assert axes.has_data() or axes.texts, axes.get_title()
+        for line in axes.get_lines():
+            said = re.search(r": (\d+\.\d) %$", line.get_label())
+            if said and len(set(line.get_ydata())) == 1:  # a level that its label names
+                assert line.get_ydata()[0] == pytest.approx(float(said[1]), abs=0.051)
 
 
 def test_command_writes_what_was_asked_for(tmp_path, capsys, monkeypatch):
