@@ -163,23 +163,23 @@ def cast_apart(calls):
             for a in call.args:
                 if type(a) is Value and a.dtype == bool and a.shape and result.dtype.kind == "f":
                     if a not in floats or a.root in written:
-                        floats[a] = like(a, result.dtype)
+                        floats[a] = like(a, result.dtype, len(new))
                         new.append(Call("method", "astype", (a, result.dtype), {}, floats[a]))
                     a = floats[a]
                 args.append(a)
             if args != list(call.args):
                 call = call.of(tuple(args))
         elif ufunc in COMPARISONS and call.writes and result.dtype.kind == "f":
-            truth = like(result, numpy.dtype(bool))
+            truth = like(result, numpy.dtype(bool), len(new))
             new.append(Call(call.form, call.name, call.args, {}, truth, place=call.place))
             call = Call("setitem", "", (result, ..., truth), {}, result, True, call.place)
         new.append(call)
     return new
 
 
-def like(value, dtype):
-    """A Value that a call is to make, of the shape of another."""
-    new = Value(None, "made", f"{value.name}_as_{dtype}")
+def like(value, dtype, i):
+    """A Value that call i is to make, of the shape of another."""
+    new = Value(None, "made", f"{value.name}_as_{dtype}_{i}")
     new.shape, new.dtype = value.shape, dtype
     order = sorted(range(len(value.shape)), key=lambda i: -value.strides[i])
     strides, step = {}, dtype.itemsize

@@ -16,7 +16,7 @@ from .graph import Graphs
 from .memory import share_buffers
 from .passes import cast_apart, constants_once, views_once
 from .places import CONTAINERS, ENTRIES
-from .spelling import Spelling
+from .spelling import Spelling, upright_factors
 
 MISS = object()
 
@@ -24,7 +24,7 @@ MISS = object()
 def make_replay(recording, calls, outlive):
     """(the function, the bytes of its buffers, the lines of its calls: pairs (line, Call))."""
     contents = dict(recording.states)
-    calls = cast_apart(constants_once(calls, contents))
+    calls = upright_factors(cast_apart(constants_once(calls, contents)))
     size = share_buffers(calls, contents, outlive)
     spelling = Spelling(views_once(calls, contents), contents)
     bound = spelling.bound | {"_MISS": MISS, "_Tensor": Tensor, "_asarray": xp.asarray}
