@@ -12,6 +12,7 @@ nats, 0 log 0 = 0:
 from minigrad import Tensor, functional
 from minigrad.backend import device, xp
 from minigrad.checks import check_sizes
+from minigrad.functional.losses import check_probabilities
 from minigrad.ops import broadcast_to
 
 from .base import Classifier, points, predicting
@@ -68,7 +69,7 @@ def decompose(samples):
     if p.ndim < 3 or not len(p):
         raise ValueError(f"expected sampled probabilities (S, ..., B, C), S > 0, not {p.shape}")
     if device() == "cpu":
-        functional.check_probabilities(p)
+        check_probabilities(p)
     mean = p.mean(axis=0)
     total, aleatoric = entropy(mean), entropy(p).mean(axis=0)
     # Jensen's inequality makes the difference non-negative; rounding may not.

@@ -32,6 +32,8 @@ from .checks import (
 )
 from .engine import Tensor
 from .exchanges import Exchangeable, touch
+from .functional.layers import attention_weights
+from .functional.normalisation import require_one_for_each_feature
 
 
 class Module(Exchangeable):
@@ -432,7 +434,7 @@ class BatchNorm(Module):
             return functional.batch_norm(
                 x, self.gain, self.bias, running=running, momentum=self.momentum, eps=self.eps
             )
-        functional.require_one_for_each_feature(x, self.gain, self.bias)
+        require_one_for_each_feature(x, self.gain, self.bias)
         # Not x * scale + shift: where the mean is large, that would cancel its leading digits.
         scale, _ = self.folded()
         return (x - self.running_mean) * scale + self.bias
@@ -499,7 +501,7 @@ class MultiHeadAttention(Module):
     def weights(self, x, steps):
         """How much a timestep looks at each other one, (..., B, heads, T, T): an array."""
         q, k = self.queries_and_keys(x, steps)
-        return functional.attention_weights(q.data, k.data, self.beta, self.causal)
+        return attention_weights(q.data, k.data, self.beta, self.causal)
 
     def describe(self):
         seeing = "causal" if self.causal else "all timesteps"

@@ -7,7 +7,7 @@ for all timesteps at once. Time is the axis before the batch: (..., T, B, H).
 
 from .backend import Kernel, xp
 from .engine import op
-from .functional import once, require_floats
+from .functional.shared import once, require_floats
 
 # --- the gated recurrent unit ----------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from . import backend
 from .backend import Kernel, xp
 from .checks import check_positive, check_shares, check_sizes
 from .engine import Tensor, op
-from .functional import require_floats
+from .functional.shared import require_floats
 from .ops import stack
 
 # Ops whose vjp is, on purpose, not their derivative, and why.

@@ -55,7 +55,8 @@ from minigrad.checks import (
     check_sizes,
 )
 from minigrad.data import even_parts
-from minigrad.functional import logistic_in_cuda, once
+from minigrad.functional.activations import logistic_in_cuda
+from minigrad.functional.shared import once
 from minigrad.ops import concatenate, log, split, stack
 
 from ..base import Classifier, points, predicting

@@ -46,7 +46,7 @@ from minigrad.checks import (
     check_widths,
 )
 from minigrad.engine import Tensor
-from minigrad.functional import logistic_in_cuda
+from minigrad.functional.activations import logistic_in_cuda
 from minigrad.ops import log
 
 from ..regression import Regressor

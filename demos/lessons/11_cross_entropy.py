@@ -78,5 +78,6 @@ F.cross_entropy(z, np.array([1])).backward()
 print(f"cross-entropy {z.grad[0, 1]:.4f}")
 # > cross-entropy -1.0000
 
-# Now you can read `cross_entropy` and `softmax` in minigrad/functional.py.
+# Now you can read `softmax` in minigrad/functional/probabilities.py, and
+# `cross_entropy` in minigrad/functional/losses.py.
 # Now you can solve exercises 9, 10 and 11 in demos/exercises.

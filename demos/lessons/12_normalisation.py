@@ -77,5 +77,5 @@ print(abs(row.grad.sum()) < 1e-12, abs((row.grad * row.data).sum()) < 1e-12)
 # depends on its neighbours. For prediction, where a row may come alone, `nn.BatchNorm` therefore
 # keeps running averages of the means and variances that it has seen.
 
-# Now you can read `layer_norm` and `batch_norm` in minigrad/functional.py.
+# Now you can read `layer_norm` and `batch_norm` in minigrad/functional/normalisation.py.
 # Now you can solve exercise 12 in demos/exercises.

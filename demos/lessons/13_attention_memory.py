@@ -65,4 +65,5 @@ print(values.numpy().round(2) + 0.0)  # + 0.0 makes 0 of -0
 
 # Only the slot that was asked has learned; where the weight was 0, the gradient was 0 too.
 
-# Now you can read `attention` in minigrad/functional.py, and architectures/energy/hopfield.py.
+# Now you can read `attention` in minigrad/functional/layers.py, and then
+# architectures/energy/hopfield.py.

@@ -1,4 +1,4 @@
-"""Exercise 9. Softmax, safe for large scores, and its vjp (lesson 11, minigrad/functional.py)."""
+"""Exercise 9. Softmax, safe for large scores, and its vjp (lesson 11)."""
 
 from minigrad import op
 from minigrad.backend import xp

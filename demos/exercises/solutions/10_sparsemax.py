@@ -1,4 +1,4 @@
-"""Exercise 10. Make sparsemax: probabilities, many of them exactly 0 (minigrad/functional.py).
+"""Exercise 10. Make sparsemax: probabilities, many of them exactly 0.
 
 p = max(x - tau, 0), where tau is such that p sums to 1. If the k largest x were those above tau, it
 would be (their sum - 1) / k; of these, over all k, the largest is the one.

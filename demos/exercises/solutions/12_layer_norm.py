@@ -1,4 +1,4 @@
-"""Exercise 12. Backward through a normalisation (lesson 12, minigrad/functional.py).
+"""Exercise 12. Backward through a normalisation (lesson 12).
 
 Shift a row, or make it larger: its normal form stays. So no gradient goes in these two directions.
 """

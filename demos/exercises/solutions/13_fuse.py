@@ -1,4 +1,4 @@
-"""Exercise 13. Fuse linear and relu: one node and fewer arrays (minigrad/functional.py)."""
+"""Exercise 13. Fuse linear and relu: one node and fewer arrays (minigrad/functional/layers.py)."""
 
 from minigrad import op
 from minigrad.backend import xp
