@@ -108,14 +108,18 @@ def refuse_changed(leaf, op):
 
 def check_gradient(leaf):
     """Raise ValueError for a .grad, set by hand, that is no array like the leaf's."""
-    if leaf.grad is leaf.grad_home:
-        return
     given = getattr(leaf.grad, "shape", None), getattr(leaf.grad, "dtype", None)
     if given != (leaf.shape, leaf.dtype) or not isinstance(leaf.grad, xp.ndarray):
         raise ValueError(
             f"the .grad of a leaf, {leaf.dtype} of shape {leaf.shape}, is None or an array like "
             f"it, not {leaf.grad!r}"
         )
+
+
+def addend(g, leaf):
+    """g, if the leaf's .grad is such that it can be added to."""
+    check_gradient(leaf)
+    return g
 
 
 def check_broadcast(g, array):

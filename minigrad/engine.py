@@ -228,8 +228,7 @@ def _accumulate(leaf, g):
     Where an optimizer gave it a home, that is the same array in every step: copy it to keep it.
     """
     if leaf.grad is not None:
-        contract.check_gradient(leaf)
-        leaf.grad += g
+        leaf.grad += g if leaf.grad is leaf.grad_home else contract.addend(g, leaf)
     elif leaf.grad_home is not None:
         leaf.grad_home[...] = g
         leaf.grad = leaf.grad_home

@@ -13,6 +13,7 @@ Time is the axis before the batch: (..., T, B, H). `lif` does all timesteps in o
 that are reset in another way, `lif_by_steps` is the same composed of plain ones.
 """
 
+from functools import lru_cache
 from itertools import pairwise, repeat
 
 from . import backend
@@ -56,6 +57,7 @@ SURROGATES = {
 }
 
 
+@lru_cache  # the same ones are asked for in every step
 def check_surrogate(name, slope):
     """Raise a ValueError for a name that is not in SURROGATES, or a slope that is not above 0."""
     if name not in SURROGATES:
@@ -81,12 +83,17 @@ def by_time(x):
     return x.swapaxes(0, -3)
 
 
-def _require_neurons(current, steps, beta, threshold):
-    """Raise TypeError or ValueError for what no such neurons are."""
-    require_floats(current)
+@lru_cache
+def _require_numbers(steps, beta, threshold):
     check_sizes(steps=steps)
     check_shares(beta=beta)
     check_positive(threshold=threshold)
+
+
+def _require_neurons(current, steps, beta, threshold):
+    """Raise TypeError or ValueError for what no such neurons are."""
+    require_floats(current)
+    _require_numbers(steps, beta, threshold)
     if current.ndim < 3:
         raise ValueError(f"a current has the shape (..., T, B, H), not {current.shape}")
     if current.shape[-3] not in (1, steps):
