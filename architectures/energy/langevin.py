@@ -42,10 +42,8 @@ def langevin(energy, x, steps, step_size, noise, box=None):
     for _ in range(steps):
         point = Tensor(x, requires_grad=True)
         energies = energy(point)
-        if energies.shape != x.shape[:-1]:
-            raise ValueError(f"energies of shape {energies.shape} for points of shape {x.shape}")
         # A chain's energy depends on its own point only: the gradient of the sum holds all of them.
-        energies.backward(xp.ones_like(energies.data))
+        energies.backward(xp.ones(x.shape[:-1], x.dtype))
         n = noise.standard_normal(x.shape, dtype=x.dtype)
         x = x - (step_size / 2) * point.grad + math.sqrt(step_size) * n
         if box is not None:
