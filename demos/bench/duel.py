@@ -1,5 +1,6 @@
 """minigrad against the same training step written by hand, on the same start and the same data."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -141,7 +142,7 @@ def duel(network, rounds, seconds):
     difference = require_agreement(
         network.label, ("by hand", "minigrad", "compiled"), opponents(network, np.float64)
     )
-    times = race(lambda: opponents(network), rounds, seconds)
+    times = race(lambda: opponents(network), rounds, seconds, time.thread_time)
     ratios = [eager / hand for hand, eager, _ in times]
     compiled = [replay / hand for hand, _, replay in times]
     return {
