@@ -11,6 +11,7 @@ from demos import signatures
 from demos.comparison import drawn as drawn_tasks
 from demos.pictures.palette import STYLE
 from demos.signature import ann2snn, drawn, ebm, hopfield, mamba, mlp, retnet, tabnet, uncertainty
+from demos.signature.common import entitled, points
 from minigrad import Tensor, backend
 
 TINY = {
@@ -51,6 +52,15 @@ def test_picture_is_drawn_and_its_numbers_are_numbers(name, tiny, tmp_path):
             said = re.search(r": (\d+\.\d) %$", line.get_label())
             if said and len(set(line.get_ydata())) == 1:  # a level that its label names
                 assert line.get_ydata()[0] == pytest.approx(float(said[1]), abs=0.051)
+
+
+def test_every_point_is_shown():
+    figure = entitled("points", (4, 4))
+    axes = figure.subplots()
+    x, y = np.random.default_rng(0).standard_normal((30, 2)), np.arange(30) % 5
+    points(axes, x, y)
+    shown = np.concatenate([drawn.get_offsets() for drawn in axes.collections])
+    assert sorted(map(tuple, np.asarray(shown))) == sorted(map(tuple, x))
 
 
 def test_command_writes_what_was_asked_for(tmp_path, capsys, monkeypatch):
