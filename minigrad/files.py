@@ -123,19 +123,22 @@ def write_npz(path, arrays):
 
 @contextmanager
 def replacing(path):
-    """A file to write in, which takes the place of `path` once it is complete and on the disk."""
+    """A file to write in, which takes the place of `path` once it is complete and on the disk.
+
+    A link stays one: what it leads to is replaced.
+    """
     with part_of(path) as file:
         yield file
         file.flush()
         os.fsync(file.fileno())
         file.close()
-        os.replace(file.name, path)
+        os.replace(file.name, os.path.realpath(path))
 
 
 @contextmanager
 def part_of(path):
-    """A new file beside `path`, open for writing, and deleted afterwards if it is still there."""
-    path = Path(path)
+    """A new file beside `path`, or where that leads to; deleted afterwards if it is still there."""
+    path = Path(os.path.realpath(path))
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     with open(part, "xb") as file:  # "x": never through somebody's link
         try:

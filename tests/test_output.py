@@ -172,6 +172,17 @@ def test_a_single_file_is_replaced_at_once_and_not_through_a_link(tmp_path):
     assert (path.read_text(), mine.read_text()) == ("old", "mine")
 
 
+def test_a_link_stays_a_link_and_what_it_leads_to_is_replaced(tmp_path):
+    """As /dev/stdout is one, which root could replace."""
+    (tmp_path / "far").mkdir()
+    path = tmp_path / "figures.json"
+    path.symlink_to("far/figures.json")
+    for text in ("old", "new"):
+        replace_file(path, text)
+        assert path.is_symlink() and (tmp_path / "far" / "figures.json").read_text() == text
+    assert os.listdir(tmp_path / "far") == ["figures.json"]
+
+
 # --- a kill at every file operation, a disk that is full at many sizes -----------------------
 
 OPERATIONS = {
