@@ -23,25 +23,32 @@ import numpy as np
 
 from architectures import classifier, list_architectures, lookup
 from demos.shell.arguments import Parser, positive_integer
+from demos.shell.output import require_replaceable
 from minigrad import compile, nn, optim
+from minigrad.files import replacing
 from minigrad.training import training_step
 
 ROWS, FEATURES, CLASSES = 32, 2, 5
+FORMATS = (".png", ".svg", ".pdf")
 
 
 @command("show_program.py")
 def main(arguments=None):
     """Print the program; return the exit status."""
     options = parse(arguments)
+    if options.picture:
+        require_replaceable(options.picture)
     step = recorded(options)
     print(step.source, end="")
     if options.picture:
         from demos.pictures.program import Crowded, draw  # here: Matplotlib takes its time
 
         try:
-            draw(step.last, lookup(options.name).label).savefig(options.picture)
+            figure = draw(step.last, lookup(options.name).label)
         except Crowded as error:
             raise Refusal(error) from None
+        with replacing(options.picture) as file:
+            figure.savefig(file, format=options.picture.suffix[1:].lower())
         print(f"\nwrote {printable(str(options.picture))}", file=sys.stderr)
     return 0
 
@@ -85,13 +92,20 @@ def parse(arguments):
         "--hidden", type=widths, metavar="N,N", help="the widths of the hidden layers"
     )
     parser.add_argument(
-        "--picture", type=Path, metavar="FILE", help="draw its graph, too: ops above, vjps below"
+        "--picture", type=picture, metavar="FILE", help="draw its graph, too: ops above, vjps below"
     )
     return parser.parse_args(arguments)
 
 
 def widths(text):
     return tuple(positive_integer(part) for part in text.split(","))
+
+
+def picture(text):
+    path = Path(text)
+    if path.suffix.lower() not in FORMATS:
+        raise argparse.ArgumentTypeError(f"{text!r} ends in none of {', '.join(FORMATS)}")
+    return path
 
 
 if __name__ == "__main__":

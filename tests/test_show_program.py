@@ -30,6 +30,13 @@ def test_a_picture(tmp_path, capsys):
     assert "# vjp of relu" in capsys.readouterr().out
 
 
+def test_a_picture_that_cannot_be_written_is_refused_before_anything_is_printed(tmp_path, capsys):
+    (tmp_path / "folder.png").mkdir()
+    assert show_program.main(["mlp", "--picture", str(tmp_path / "folder.png")]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and "it is a folder" in said.err
+
+
 @pytest.mark.parametrize(
     "arguments, words",
     [
@@ -42,7 +49,10 @@ def test_what_does_not_work_is_said_in_a_line(arguments, words, capsys):
     assert words in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["rnn"], ["mlp", "--hidden", "4,a"], []])
+@pytest.mark.parametrize(
+    "arguments",
+    [["rnn"], ["mlp", "--hidden", "4,a"], [], ["mlp", "--picture", "x"], ["mlp", "--picture", ""]],
+)
 def test_wrong_options_are_refused(arguments):
     with pytest.raises(SystemExit, match="2"):
         show_program.main(arguments)
