@@ -1,5 +1,6 @@
 """The exercises: solutions are right, every blank counts, and plausible mistakes are seen."""
 
+import os
 import re
 import subprocess
 import sys
@@ -196,13 +197,32 @@ def test_what_is_right_what_is_wrong_and_one_hint(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     "wrong, words",
-    [("1 +", r"SyntaxError: invalid syntax .*\(line 21\)"), ("y + 'a'", r"TypeError.*\(line 21\)")],
+    [
+        ("1 +", r"SyntaxError: invalid syntax .*\(line 21\)"),
+        ("y + 'a'", r"TypeError.*\(line 21\)"),
+        ("exit(0)", r"SystemExit: 0 \(line 21\)"),
+    ],
 )
 def test_an_error_in_the_answer_is_told_with_its_line(wrong, words, tmp_path, capsys):
     answer = tmp_path / "answer.py"
     answer.write_text(filled(2, ["-1.0", wrong]))
     assert check.main(["2", "--file", str(answer)]) == 1
     assert re.search(words, capsys.readouterr().out)
+
+
+def test_an_answer_that_cannot_be_read_is_refused_in_one_line(tmp_path, capsys):
+    (tmp_path / "latin.py").write_bytes(b"\xe9")
+    os.mkfifo(tmp_path / "pipe.py")
+    for name, words in (
+        ("none.py", "No such file"),
+        ("pipe.py", "it is a folder, a pipe"),
+        ("latin.py", "is no Python file"),
+    ):
+        assert check.main(["2", "--file", str(tmp_path / name)]) == 2
+        said = capsys.readouterr()
+        assert said.out == "" and words in said.err and said.err.count("\n") == 1
+    (tmp_path / "marked.py").write_text(filled(2, answers(2)), encoding="utf-8-sig")
+    assert check.main(["2", "--file", str(tmp_path / "marked.py")]) == 0
 
 
 def test_all_at_once_from_any_folder(tmp_path):

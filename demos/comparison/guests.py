@@ -56,9 +56,18 @@ def guest(path):
     Raises:
         Refusal: it cannot be read.
     """
+    return Guest(str(Path(path).resolve()), source(path))
+
+
+def source(path):
+    """The text of a Python file.
+
+    Raises:
+        Refusal: it cannot be read.
+    """
     try:
         require_regular(path)
-        return Guest(str(Path(path).resolve()), Path(path).read_text(encoding="utf-8-sig"))
+        return Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise Refusal(f"cannot read {path}: {error.strerror}") from None
     except ValueError as error:

@@ -5,7 +5,6 @@ python demos/exercises/check.py            # all of them, in a line each
 python demos/exercises/check.py 7 --file my_answer.py
 """
 
-import argparse
 import sys
 import traceback
 from pathlib import Path
@@ -14,17 +13,23 @@ from types import SimpleNamespace
 if not __package__:  # run as a file: this checkout goes first, wherever it is run from
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
+from demos.shell.ending import begin, command
+
+if __name__ == "__main__":
+    begin("check.py")  # now, since the imports below take their time
+
+from demos.comparison.guests import source
 from demos.exercises.checks import CHECKS, HINTS, Wrong
+from demos.shell.arguments import Parser
 
 FOLDER = Path(__file__).resolve().parent
 BLANK = "____"
 
 
+@command("check.py")
 def main(arguments=None):
     """Check, and print; return the exit status, 0 if all is right."""
-    parser = argparse.ArgumentParser(
-        prog="check.py", description=__doc__.partition("\n")[0], allow_abbrev=False
-    )
+    parser = Parser(prog="check.py", description=__doc__.partition("\n")[0], allow_abbrev=False)
     parser.add_argument("number", type=int, nargs="?", choices=sorted(CHECKS), metavar="NUMBER")
     parser.add_argument("--file", type=Path, help="the answer, if it is in another file")
     options = parser.parse_args(arguments)
@@ -33,8 +38,8 @@ def main(arguments=None):
             parser.error("--file is the answer to one exercise: give its number")
         return max([in_a_line(number) for number in sorted(CHECKS)])
     path = options.file or file_of(options.number)
+    found = examine(options.number, source(path), path)
     print(title(file_of(options.number)))
-    found = examine(options.number, path.read_text(encoding="utf-8"), path)
     for claim, problem in found:
         print(f"  {'WRONG' if problem else 'right'}  {claim}")
         if problem:
@@ -46,7 +51,7 @@ def main(arguments=None):
 
 def in_a_line(number):
     path = file_of(number)
-    found = examine(number, path.read_text(encoding="utf-8"), path)
+    found = examine(number, source(path), path)
     right = sum(not problem for _, problem in found)
     print(f"{right:2} of {len(found)} right   {title(path)}")
     return int(right < len(found))
@@ -67,14 +72,14 @@ def examine(number, text, path):
     scope = {"__name__": f"exercise_{number:02}", "__file__": str(path)}
     try:
         exec(compile(text, path, "exec"), scope)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         problem = in_words(error, text, path)
         return [(claim, problem) for claim, _ in CHECKS[number]]
     found = []
     for claim, check in CHECKS[number]:
         try:
             check(SimpleNamespace(**scope))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             found.append((claim, in_words(error, text, path)))
         else:
             found.append((claim, None))
