@@ -237,6 +237,9 @@ def parse(arguments):
             options.only = architecture_names(options.only)
         except argparse.ArgumentTypeError as error:
             parser.error(f"argument --only: {error}")
+    if options.task == "rings" and options.data is None:
+        for name in options.only:
+            require_tabular(parser, name)
     options.save |= options.resume
     if options.open and options.no_plots:
         parser.error("--open shows what is drawn: leave out --no-plots")
@@ -274,6 +277,16 @@ def check_data(parser, options):
         parser.error("--impute is for missing values of --data FILE")
 
 
+def require_tabular(parser, name):
+    """End the program if an architecture is for other tasks than rings and clusters."""
+    entry = lookup(name)
+    if entry.tasks and not entry.compared:
+        parser.error(
+            f"{name} is for tasks such as {entry.tasks[0]} (compare.py --task {entry.tasks[0]}), "
+            "rings and clusters are points in the plane"
+        )
+
+
 def task_of(options):
     """The Task: that of --task, or that of --data."""
     return DRAWN[options.task](options.seeds) if options.task in DRAWN else load(options)
@@ -308,7 +321,9 @@ def recipe_of(options, task):
 
 def place(options, most):
     """Where to train: a context manager that gives an executor, or None for this process."""
-    return cluster(options.scheduler) if options.scheduler else workers(min(options.jobs, most))
+    if options.scheduler is not None:
+        return cluster(options.scheduler)
+    return workers(min(options.jobs, most))
 
 
 def architecture_names(text):

@@ -43,7 +43,7 @@ def whole_number(text, least, most=None):
 
 def positive_number(text):
     try:
-        value = float(text)
+        value = float(text.replace("_", "?"))  # Python's float takes 1_0 for 10
     except ValueError:
         value = math.nan
     if not 0 < value < math.inf:

@@ -10,7 +10,7 @@ from pathlib import Path
 import minigrad
 from architectures import ARCHITECTURES, build, lookup
 from demos.comparison.guests import guest
-from demos.comparison.options import add_data, check_data
+from demos.comparison.options import add_data, check_data, require_tabular
 from demos.comparison.progress import spelt
 from demos.comparison.training import Recipe
 from demos.shell.arguments import (
@@ -73,14 +73,11 @@ def parse(arguments):
     if options.name != name:
         parser.error("the architecture comes first: sweep.py NAME --lr 1e-3,1e-2 ...")
     try:
-        entry = lookup(name)
+        lookup(name)
     except ValueError as error:
         parser.error(str(error))
-    if name not in tables and options.data is None:
-        parser.error(
-            f"{name} is for tasks such as {entry.tasks[0]} (compare.py --task {entry.tasks[0]}), "
-            "rings and clusters are points in the plane"
-        )
+    if options.data is None:
+        require_tabular(parser, name)
     options.guests = guests
     options.axes = {key: values for key in swept if (values := getattr(options, key)) is not None}
     options.seeds = tuple(range(options.seed, options.seed + options.replicas))
