@@ -16,6 +16,7 @@ from demos.comparison.tables import DataError
 IRISES = "width,length,species\n" + "".join(
     f"{i},{i * i},{'setosa' if i % 2 else 'virginica'}\n" for i in range(20)
 )
+LONG = 50 * "n"
 
 
 @pytest.fixture
@@ -140,6 +141,8 @@ def test_a_constant_feature_becomes_zero(write):
         ("a,y\n1,u\n2,v\n", "z", "has no column 'z'; its columns are a, y"),
         ("a,y\n1,u\n2,v\n", None, "say with --target which column holds the classes"),
         ("a,a,y\n1,2,u\n", "y", "two columns are called 'a'"),
+        (f"{LONG}a{LONG},{LONG}b{LONG},y\n1,2,u\n", "y", "two columns are called 'nn"),
+        ("a,y\n" + f"1,{LONG}a{LONG}\n2,{LONG}b{LONG}\n" * 2, "y", "two classes are called 'nn"),
         ("y\nu\nv\n", "y", "has no other column than the target 'y'"),
         ("a,y\n1,u\n,u\n", "y", "the value is missing: --impute mean or --impute median would"),
         ("a,y\n1,u\nNaN,u\n", "y", "line 3, column 'a': the value is missing"),
@@ -174,7 +177,7 @@ def test_names_are_printed_without_control_characters_and_not_for_ever(write):
     text = "a\x1b[31m,b,y\n" + f"1,2,\x1b[2J\n3,4,{'z' * 100_000}\n" * 2
     task = task_from_file(write(text, "d\x07.csv"), "y", (0,))
     assert task.name == r"d\x07.csv" and task.feature_names == (r"a\x1b[31m", "b")
-    assert task.class_names == (r"\x1b[2J", "z" * 59 + "…")
+    assert task.class_names == (r"\x1b[2J", "z" * 39 + "…" + "z" * 20)
 
 
 @pytest.mark.parametrize("scale", [1e308, 1e-300, 5e-324, 2.0**-30, -1e308])
@@ -241,6 +244,8 @@ def test_npz(tmp_path):
     assert (found.max(axis=0) > 1.2 * -found.min(axis=0)).all()  # still skewed to the right
     with pytest.raises(DataError, match="--target is for CSV files"):
         task_from_file(path, "y", (0,))
+    again = task_from_file(path.rename(tmp_path / "DATA.NPZ"), None, (0,))
+    assert np.array_equal(again.x_train, task.x_train)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from demos.comparison.tables import (
     DataError,
     read_csv,
     read_npz,
+    require_different,
     require_regular,
     shown,
     too_many_classes,
@@ -39,13 +40,15 @@ def task_from_file(path, target, seeds, impute=None):
     """
     path = Path(path)
     require_regular(path)
-    if path.suffix == ".npz":
+    if path.suffix.lower() == ".npz":
         if target is not None:
             raise DataError(f"{path}: --target is for CSV files; an .npz file has the labels in y")
         x, labels, codes, names = read_npz(path, None if impute else FILLS_IT)
     else:
         x, labels, codes, names = read_csv(path, target, None if impute else FILLS_IT)
     class_names, y = number(labels, codes, path)
+    class_names = [shown(name) for name in class_names]
+    require_different(class_names, "classes", path)
     missing = np.isnan(x).sum()
     notes = (
         f"{missing:,} of {x.size:,} values are missing: the {impute} of their column's training "
@@ -53,7 +56,7 @@ def task_from_file(path, target, seeds, impute=None):
     )
     return Task(
         name=printable(path.name),
-        class_names=tuple(map(shown, class_names)),
+        class_names=tuple(class_names),
         feature_names=tuple(map(shown, names)),
         resampled=True,
         imputed=impute,

@@ -40,9 +40,9 @@ def too_many_classes(path):
 
 
 def shown(name):
-    """A name from a file as it is printed and drawn."""
+    """A name from a file as it is printed and drawn: long ones often differ at their end alone."""
     name = printable(str(name))
-    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 21]}…{name[-20:]}"
 
 
 # --- CSV -------------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ def numbers(cells, names, where, missing):
 def find_target(path, header, target):
     """The index of the target column, if the header is in order."""
     columns = f"its columns are {listing(header)}"
-    require_different(header, path)
+    require_different([shown(name) for name in header], "columns", path)
     if target is None:
         raise DataError(f"{path}: say with --target which column holds the classes; {columns}")
     if target not in header:
@@ -156,11 +156,11 @@ def find_target(path, header, target):
     return header.index(target)
 
 
-def require_different(header, path):
-    if len(set(header)) < len(header):
-        twice = next(name for name in header if header.count(name) > 1)
-        columns = f"its columns are {listing(header)}"
-        raise DataError(f"{path}: two columns are called {shown(twice)!r}; {columns}")
+def require_different(names, what, path):
+    """Raise a DataError if two of the names, as they are shown, are alike."""
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"{path}: two {what} are called {twice!r}; its {what} are {listing(names)}")
 
 
 def listing(names, most=12):
@@ -238,7 +238,7 @@ def new_rows(path, features, missing):
         DataError: columns that are missing, or unknown, or what makes a file unreadable.
     """
     require_regular(path)
-    if Path(path).suffix != ".npz":
+    if Path(path).suffix.lower() != ".npz":
         return read_table(path, lambda reader: read_new_rows(reader, path, features, missing))
     x = finite_rows(path, read_arrays(path, ["x"])["x"], missing)
     if x.shape[1] != len(features):
@@ -251,7 +251,7 @@ def new_rows(path, features, missing):
 
 def read_new_rows(reader, path, features, missing):
     header = [shown(name.strip()) for name in next(reader)]
-    require_different(header, path)
+    require_different(header, "columns", path)
     lacking = [name for name in features if name not in header]
     unknown = [name for name in header if name not in features]
     if lacking or unknown:
