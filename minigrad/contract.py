@@ -44,7 +44,7 @@ def explain(error, name, inputs):
     """Add to a rule's error in which op it happened. If the rule asked an input for what only an
     array has, raise a TypeError that says so."""
     error.add_note(f"in op {name}({describe(inputs)})")
-    of_array = isinstance(error, AttributeError) and hasattr(xp.empty(0), error.name)
+    of_array = isinstance(error, AttributeError) and hasattr(xp.empty(0), error.name or "")
     if of_array and any(error.obj is x for x in inputs):
         raise TypeError(
             f"op {name} takes no {type(error.obj).__name__}, which has no .{error.name}, where it "

@@ -387,5 +387,5 @@ def thread(axes, points, level=True):
         half = (x0 + x1) / 2
         vertices += [(half, y0), (half, y1), (x1, y1)] if level else [(x1, y1)]
         codes += [Path.CURVE4] * 3 if level else [Path.LINETO]
-    style = {"arrowstyle": "-|>", "mutation_scale": 9, "color": GREY, "lw": 1.0}
+    style: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 9, "color": GREY, "lw": 1.0}
     axes.add_patch(FancyArrowPatch(path=Path(vertices, codes), shrinkA=0, shrinkB=0, **style))

@@ -10,7 +10,7 @@ import functools
 import math
 import reprlib
 from collections import deque
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Collection, Generator, Iterable, Iterator, KeysView, ValuesView
 from contextlib import contextmanager
 from numbers import Number
 from typing import Any
@@ -177,13 +177,14 @@ class Module(Exchangeable):
         return "\n".join(lines)
 
 
-UNNAMED = set, frozenset, deque, type({}.keys()), type({}.values()), type(i for i in ()), map, zip
+UNNAMED = set, frozenset, deque, KeysView, ValuesView, Generator, map, zip
 
 
-def _holds_parts(container):
+def _holds_parts(container: Any):
     """Whether there are modules or Tensors in it; of what can be read only once, one assumes it."""
-    once_only = not isinstance(container, Sized)
-    return once_only or any(isinstance(part, (Module, Tensor)) for part in container)
+    if not isinstance(container, Collection):
+        return True
+    return any(isinstance(part, (Module, Tensor)) for part in container)
 
 
 @contextmanager
@@ -487,7 +488,7 @@ class MultiHeadAttention(Module):
         self.num_heads, self.causal, self.rotary = num_heads, causal, rotary
         self.beta = 1 / math.sqrt(width // num_heads)
 
-    def forward(self, x, steps):
+    def forward(self, x, steps):  # type: ignore[override]
         """(..., T B, E) -> (..., T B, E): the rows of the first of `steps` timesteps come first."""
         q, k = self.queries_and_keys(x, steps)
         v = heads_apart(self.value(x), steps, self.num_heads)

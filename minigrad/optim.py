@@ -48,6 +48,7 @@ class Optimizer(Exchangeable):
     values: Any = None
     gradients: Any = None
     views: Any = ()
+    weight_decay: Any = 0.0
 
     def __init__(self, parameters: Iterable[Tensor], lr):
         self.parameters = [p for p in _tensors(parameters) if p.requires_grad]

@@ -124,9 +124,10 @@ def first_wrong_line(program, inputs, kept):
         scope[value.name] = array_of(given)
     for place, before, _ in program.recording.numbers:
         scope[before.name] = place.get()
-    for (line, call), following in itertools.pairwise([*program.lines, ("", None)]):
+    following = [call for _, call in program.lines[1:]] + [None]
+    for (line, call), after in zip(program.lines, following):
         exec(line, scope)
-        if call is following[1] or call.place is None:  # it goes on, or a pass has added it
+        if call is after or call.place is None:  # it goes on, or a pass has added it
             continue
         if not same(scope[call.result.name], kept[call.place]):
             return f"`{line}` (of {call.section or 'the step'}: {call})"

@@ -97,10 +97,12 @@ class Graphs:
                 out = result
             else:
                 out[...] = result
-
-            def again():
-                out[...] = function(*args, **options)
+            again = partial(fill, out, function, *args, **options)
 
         if self.is_capturing:
             self.parts.append(again)
         return out
+
+
+def fill(out, function, *args, **options):
+    out[...] = function(*args, **options)

@@ -108,7 +108,8 @@ class Holder:
 
     def is_as_it_was(self):
         """As far as numbers and names tell it: what else it holds has Places of its own."""
-        now, then = self.entries(), self.then
+        now: Any = self.entries()
+        then = self.then
         if isinstance(then, set):
             return now == then
         if isinstance(then, dict):

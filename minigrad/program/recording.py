@@ -199,12 +199,13 @@ def extent(array):
     return begin, begin + sum(map(abs, steps)) + array.itemsize
 
 
-def _with_arrays(content, known):
+def _with_arrays(content: Any, known):
     if isinstance(content, tuple):
         new = [_with_arrays(c, known) for c in content]
         if all(a is b for a, b in zip(new, content)):
             return content
-        return content._make(new) if hasattr(content, "_make") else tuple(new)  # a named tuple
+        make = getattr(content, "_make", tuple)  # that of a named tuple
+        return make(new)
     return known.get(id(content), content)
 
 

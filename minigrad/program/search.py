@@ -6,6 +6,7 @@ nothing counts but what some function names: a list of losses beside the step ma
 
 import sys
 from collections import deque
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache, cached_property, partial
 from types import CodeType, FunctionType, MethodType, ModuleType, SimpleNamespace
@@ -32,11 +33,13 @@ class Search:
     """
 
     def __init__(self, step):
-        self.places, self.holders = [], []
+        self.places: list[Place] = []
+        self.holders: list[Holder] = []
         self.names = set(CALLED)  # that functions use
-        self.parked: dict[str, list] = {}  # {name: attributes} that no function has named so far
+        self.parked: dict[Any, list] = {}  # {name: attributes} that no function has named so far
         self.reflects = False  # whether any attribute of an object may be in use
-        self.seen, self.known = set(), set()
+        self.seen: set[int] = set()
+        self.known: set[tuple] = set()
         self.modules: list[tuple] = []
         self.others: list[tuple] = [(step, ())]
         while self.modules or self.others:
@@ -73,8 +76,8 @@ class Search:
         if REFLECTIVE & names:
             self.reflects, names = True, {*names, *self.parked}
         for name in sorted(names - self.names):
-            for attribute in self.parked.pop(name, ()):
-                self.note(*attribute, inside)
+            for holder, key, content, path in self.parked.pop(name, ()):
+                self.note(holder, key, content, path, inside)
         self.names |= names
 
     def note(self, owner, key, content, path, inside):
@@ -87,10 +90,11 @@ class Search:
             inside.append((content, path))
 
 
-def members(owner):
+def members(owner) -> Iterator[tuple]:
     """(who holds it, by which key, what, its name for the reader, whether it is in use even if no
     function names it) of all that an object holds."""
     kind: Any = type(owner)
+    key: Any
     if kind is Tensor:
         for key in ("_data", "grad", "grad_home", "_requires_grad"):
             yield owner, key, getattr(owner, key), "" if key == "_data" else key, True
