@@ -1,5 +1,6 @@
 """What every test shares."""
 
+import gc
 import os
 
 import pytest
@@ -22,6 +23,12 @@ def nothing_stays_behind():
         registry.clear()
         registry.update(entries)
     backend.use("cpu")
+
+
+def pytest_collection_finish():
+    """Thousands of tests and the modules they need live to the end: the garbage collector need not
+    walk over them again and again, which took a fifth of the time."""
+    gc.freeze()
 
 
 def pytest_runtest_setup(item):
