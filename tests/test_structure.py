@@ -1,6 +1,7 @@
 """The house: arrows point one way, and nothing is imported by a name that a user might have."""
 
 import ast
+import functools
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -37,6 +38,7 @@ ROOMS = [
 ]
 
 
+@functools.cache
 def modules():
     """{dotted name: path} of all that is no test."""
     paths = [path for room in PACKAGES for path in ROOT.glob(f"{room}/**/*.py")]
@@ -47,14 +49,16 @@ def dotted(path):
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def imports(name, path, known):
-    """The modules of this repository that a module imports, wherever in its text."""
+@functools.cache
+def imports():
+    """{module: those of this repository that it imports, wherever in its text}."""
+    known = modules()
+    return {name: set(imports_of(name, path, known)) for name, path in known.items()}
+
+
+def imports_of(name, path, known):
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    tree = ast.parse(path.read_text())
-    for block in ast.walk(tree):  # what only a type checker reads is never imported
-        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING":
-            block.body = []
-    for node in ast.walk(tree):
+    for node in walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in known)
         elif isinstance(node, ast.ImportFrom):
@@ -66,6 +70,17 @@ def imports(name, path, known):
                     yield inside if inside in known else source
 
 
+def walk(node):
+    """All statements, but for what only a type checker reads: that is never imported."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.expr):
+            continue
+        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            child.body = []
+        yield from walk(child)
+
+
 def floor(name):
     """The place of the most particular room that holds a module."""
     rooms = [room for room in ROOMS if name == room or name.startswith(room + ".")]
@@ -73,19 +88,17 @@ def floor(name):
 
 
 def test_arrows_point_one_way():
-    known = modules()
     wrong = [
         f"{name} imports {other}"
-        for name, path in known.items()
-        for other in imports(name, path, known)
+        for name, others in imports().items()
+        for other in others
         if floor(other) > floor(name)
     ]
     assert not wrong
 
 
 def test_nothing_imports_in_a_circle():
-    known = modules()
-    graph = {name: set(imports(name, path, known)) - {name} for name, path in known.items()}
+    graph = {name: others - {name} for name, others in imports().items()}
     while free := {name for name, needs in graph.items() if not needs & graph.keys()}:
         graph = {name: needs for name, needs in graph.items() if name not in free}
     assert not graph
