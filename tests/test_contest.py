@@ -298,6 +298,7 @@ def test_who_has_no_objective_of_its_own_is_ranked_under_both_protocols():
     assert rank_all([], BOTH) == {}
 
 
+@pytest.mark.slow  # who has no Dask would skip it, and .ci/run has it
 @pytest.mark.filterwarnings("default")  # Dask's own
 def test_a_dask_cluster_gives_the_same_bits():
     distributed = pytest.importorskip(
