@@ -10,6 +10,7 @@ from architectures import list_architectures
 from architectures.energy.score import sliced_score_matching
 from demos import curvature
 from demos.curved import lanczos, landscape, scores, sharpness, valley
+from demos.pictures.palette import STYLE
 from minigrad import Tensor, functional, nn
 from minigrad.backend import Noise
 from minigrad.higher import hessian
@@ -109,6 +110,7 @@ def test_rank_correlation():
 
 def test_command(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(valley, "STEPS", 30)
+    monkeypatch.setitem(STYLE, "savefig.dpi", 30)
     assert curvature.main(["--only", "valley", "--out", str(tmp_path)]) == 0
     assert (tmp_path / "valley.png").exists()
     assert capsys.readouterr().out.startswith("Rosenbrock's valley: gradient descent")

@@ -11,6 +11,7 @@ from demos.comparison import drawn, options, seeds
 from demos.comparison.digits import digits, draw_digits, glyphs
 from demos.comparison.sequences import draw_adding, draw_copy, draw_recall
 from demos.comparison.training import Entry, Recipe
+from demos.pictures.palette import STYLE
 
 SEEDS = (3, 4)
 
@@ -142,6 +143,7 @@ def test_the_learning_rate_warms_up_and_falls(monkeypatch):
 @pytest.mark.parametrize("name", ["copy", "digits"])
 def test_the_command(name, tmp_path, monkeypatch, capsys):
     task = short(name)
+    monkeypatch.setitem(STYLE, "savefig.dpi", 30)
     monkeypatch.setitem(options.DRAWN, name, lambda seeds: task)
     arguments = ["--task", name, "--epochs", "2", "--jobs", "1", "--seed", "3", "--replicas", "2"]
     if name == "copy":

@@ -29,6 +29,7 @@ from demos.pictures.palette import (
     FAMILIES,
     GUESTS,
     HATCHES,
+    STYLE,
     class_colours,
     colour,
     family_handles,
@@ -38,7 +39,8 @@ ALWAYS = {"data.png", "accuracy.png", "curves.png", "confusion.png", "summary.pn
 
 
 @pytest.fixture(autouse=True)
-def small_grids(monkeypatch):
+def small(monkeypatch):
+    monkeypatch.setitem(STYLE, "savefig.dpi", 30)
     monkeypatch.setattr(training, "GRID", 12)
     monkeypatch.setattr(training, "FRAME", 8)
 
@@ -53,7 +55,8 @@ def draw(ranked, task, folder, **options):
     return {path.name for path in folder.iterdir()}
 
 
-def test_the_pictures_of_rings_and_clusters(tmp_path):
+def test_the_pictures_of_rings_and_clusters(tmp_path, monkeypatch):
+    monkeypatch.setitem(STYLE, "savefig.dpi", 80)
     seeds = (0, 1)
     task = rings_and_clusters(seeds)
     ranked = compete(task, seeds, boundaries=True)

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from demos import notebook
+from demos.pictures.palette import STYLE
 
 QUICK = "--only mlp --replicas 2 --epochs 2"
 
@@ -42,6 +43,7 @@ def test_in_a_notebook_the_line_updates_and_pictures_are_shown(capsys, monkeypat
     )
     monkeypatch.setitem(sys.modules, "IPython", ipython)
     monkeypatch.setitem(sys.modules, "IPython.display", images)
+    monkeypatch.setitem(STYLE, "savefig.dpi", 30)
     notebook.compare(QUICK)
     assert [line for line in cell.line if "epoch 2/2" in line]
     assert "drawing summary.png ..." in cell.line and cell.line[-1] == ""
