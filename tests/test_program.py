@@ -1085,6 +1085,15 @@ def test_write_in_place_only_where_nobody_looks():
         calls = passes.write_in_place([*chain, *writes], [])
         expected = ["np.matmul(x, x, out=w)", "np.matmul(w, x, out=v)"]
         assert [repr(call) for call in calls] == expected
+    # The views that lead to where it is written are made before, in their order.
+    flat, part, square = value("w", 6, kind="state"), value("part", 4), value("square", 2, 2)
+    part.root = square.root = flat
+    views = [
+        Call("getitem", "", (flat, slice(0, 4)), {}, part),
+        Call("method", "reshape", (part, (2, 2)), {}, square),
+    ]
+    calls = passes.write_in_place([product(x, x, t), *views, written(square, t)], [])
+    assert calls[:2] == views and repr(calls[2]) == "np.matmul(x, x, out=square)"
     view = value("view", 2, 2, root=t)
     for calls, outlive in (
         ([product(x, x, t), product(w, x, other), written(w, t)], [other]),  # w is read
