@@ -11,12 +11,13 @@ from architectures import list_architectures
 from demos import benchmark, by_hand
 from demos.bench import clock, duel, peers, process, scaling, tables
 from demos.bench.duel import NETWORKS
+from demos.pictures.palette import STYLE
 from minigrad import backend, strict
 
 
 @pytest.mark.parametrize("name", ["mlp", "snn", "hopfield", "tabnet", "gru", "mamba"])
 def test_the_hand_written_step_computes_what_minigrad_computes(name):
-    sides = duel.opponents(NETWORKS[name], np.float64)
+    sides = duel.opponents(replace(NETWORKS[name], batch_size=8), np.float64)
     assert duel.require_agreement(name, ("by hand", "minigrad", "compiled"), sides) < 1e-8
 
 
@@ -46,7 +47,8 @@ def test_a_disagreement_is_refused_by_name_step_and_losses(monkeypatch, capsys):
     assert "us" not in output.out  # no time is reported
 
 
-def test_a_run_leaves_table_pictures_and_json(tmp_path, capsys):
+def test_a_run_leaves_table_pictures_and_json(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(STYLE, "savefig.dpi", 30)
     out, figures = tmp_path / "pictures", tmp_path / "new" / "figures.json"
     arguments = ["--only", "mlp,recorder", "--quick", "--out", str(out), "--json", str(figures)]
     assert benchmark.main(arguments) == 0
