@@ -247,14 +247,32 @@ def test_matplotlib_is_imported_for_pictures_only():
     assert "numpy" in found and "matplotlib" not in found
 
 
-@pytest.mark.parametrize("command", ["compare", "predict", "benchmark", "signatures", "curvature"])
-def test_a_command_runs_from_any_folder_and_as_a_module(tmp_path, command):
+COMMANDS = ["compare", "predict", "benchmark", "signatures", "curvature"]
+
+
+@pytest.fixture(scope="module")
+def as_modules():
+    """{command: what it prints as a module, asked for help}: a child imports for all of them."""
+    code = f"""
+import contextlib, runpy, sys
+sys.argv = ["-m", "--help"]
+for command in {COMMANDS}:
+    with contextlib.suppress(SystemExit):
+        runpy.run_module("demos." + command, run_name="__main__", alter_sys=True)
+    print(end="\\0")
+"""
+    *said, rest = run_python("-c", code, cwd=ROOT).stdout.split("\0")
+    assert rest == ""
+    return dict(zip(COMMANDS, said, strict=True))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_runs_from_any_folder_and_as_a_module(tmp_path, as_modules, command):
     """As a file it needs no path; nothing in the folder of the caller gets in its way."""
     for name in ("minigrad", "architectures", "demos", "comparison", "pictures"):
         (tmp_path / f"{name}.py").write_text("raise ImportError('not this one')")
     as_file = run_python(str(ROOT / "demos" / f"{command}.py"), "--help", cwd=tmp_path)
-    as_module = run_python("-m", f"demos.{command}", "--help", cwd=ROOT)
-    assert as_file.stdout == as_module.stdout
+    assert as_file.stdout == as_modules[command]
     assert as_file.stdout.startswith(f"usage: {command}.py")
 
 
