@@ -136,8 +136,8 @@ def op(rule: Callable[P, tuple]) -> Callable[P, Tensor]:
         for x in inputs:
             if isinstance(x, Tensor):
                 x = x._data
-            elif type(x) is not float and type(x) is not int:
-                foreign = True  # an array, a shape, an index, ...
+            elif type(x) is not float and type(x) is not int:  # an array, a shape, an index, ...
+                foreign |= type(x) is not xp.ndarray or x.dtype.kind not in "biuf"
                 if isinstance(x, backend.NUMPY_SCALARS):
                     x = x.item()
             arrays.append(x)
