@@ -206,6 +206,15 @@ def test_a_failure_is_reported_at_the_end(tmp_path, capsys, monkeypatch):
     assert capsys.readouterr().err == "Hopfield failed: RuntimeError: it forgot\n"
 
 
+def test_an_architecture_that_ends_the_program_has_failed(tmp_path, monkeypatch):
+    def leave(entry, on_epoch):
+        sys.exit(0)
+
+    monkeypatch.setattr(contest.resuming, "train", leave)
+    status, found = run(tmp_path)
+    assert status == 1 and "exit(0)" in found["failed"]["MLP"]
+
+
 def test_ctrl_c_keeps_what_is_finished(tmp_path, capsys, monkeypatch):
     train_but("hopfield", KeyboardInterrupt(), monkeypatch)
     status, found = run(tmp_path, "--only", "mlp,hopfield,snn")

@@ -122,7 +122,7 @@ def test_missing_values_in_an_npz_and_a_column_of_nothing_else(tmp_path, write):
 
 def test_labels_that_are_numbers_stand_in_their_order(write):
     rows = "".join(f"{i % 3 * 9 + 2};{i}.5\n" for i in range(12))
-    task = task_from_file(write("\ufeffdigit;a\n" + rows), "digit", (0,))
+    task = task_from_file(write("\ufeffdigit;a\n" + rows + "\n  \n"), "digit", (0,))
     assert task.class_names == ("2", "11", "20")
 
 

@@ -26,7 +26,10 @@ def entries(names, protocols, task, recipe, guests=()):
 def train(entry, on_epoch=None):
     """The Outcome of an Entry, as its task is to be trained."""
     how = drawn if isinstance(entry.task, drawn.DrawnTask) else resuming
-    return how.train(entry, on_epoch)
+    try:
+        return how.train(entry, on_epoch)
+    except SystemExit as error:  # a guest's: the others go on
+        raise RuntimeError(f"it wanted to end the program: exit({error.code!r})") from None
 
 
 def contest(entries, executor: Executor | None = None, on_epoch=None):

@@ -112,7 +112,7 @@ def rows_below(header, reader, path):
     empty = True
     for row in reader:
         line, before = reader.line_num, line
-        if not row:
+        if len(row) < 2 and not "".join(row).strip():  # an empty line
             continue
         if line > before + 1:
             raise DataError(

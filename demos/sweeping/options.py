@@ -52,6 +52,7 @@ def parse(arguments):
         "is best. Values of a list are separated by commas, widths by x: 16,64x32.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # as above: "--wit" would be a --with whose file is not run
     )
     parser.add_argument("--version", action="version", version=f"minigrad {minigrad.__version__}")
     tables = [key for key, entry in ARCHITECTURES.items() if entry.compared or not entry.tasks]
