@@ -66,7 +66,7 @@ def test_the_pictures_of_rings_and_clusters(tmp_path, monkeypatch):
     for name in files:
         with Image.open(tmp_path / name) as picture:
             assert min(picture.size) > 200
-            assert len(picture.convert("RGB").getcolors(maxcolors=1 << 24)) > 20  # not empty
+            assert picture.convert("RGB").getcolors(20) is None  # not empty: it has more
     with Image.open(tmp_path / "training.gif") as animation:
         assert animation.n_frames == 3  # untrained, and after each epoch
 
