@@ -138,7 +138,7 @@ def refused(capsys, *arguments):
         (["--lr", "nan"], "'nan' is not a number above 0"),
         (["--lr", "1_0"], "'1_0' is not a number above 0"),
         (["--only", "mlp,gru"], "gru is for tasks such as copy (compare.py --task copy)"),
-        ([*QUICK, "--scheduler", ""], "no scheduler answers at"),
+        ([*QUICK, "--scheduler", ""], "scheduler"),  # nobody answers, or Dask is not there
         (["--device", "tpu"], "'auto', 'cpu', 'gpu'"),
         (["--protocol", "own"], "'shared', 'native', 'both'"),
         (["--target", "y"], "--target needs --data"),
