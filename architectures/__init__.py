@@ -160,7 +160,7 @@ register(
     "mamba", Mamba, label="Mamba", options={"num_states": 8}, tasks=_sequence_tasks, **_sequence
 )
 register(
-    "mamba_lti", TimeInvariantMamba, label="unselective Mamba", options={"num_states": 8},
+    "mamba_lti", TimeInvariantMamba, label="Mamba (LTI)", options={"num_states": 8},
     tasks=("copy",), **_sequence,
 )
 _vision = {"family": "vision", "compared": False, "tasks": ("digits", "permuted")}

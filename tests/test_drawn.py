@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from architectures import list_architectures
+from architectures import ARCHITECTURES, list_architectures
 from demos import compare
 from demos.comparison import drawn, options, seeds
 from demos.comparison.digits import digits, draw_digits, glyphs
@@ -162,3 +162,7 @@ def test_what_makes_no_sense_with_a_drawn_task_is_refused(option, capsys):
     with pytest.raises(SystemExit):
         compare.main(["--task", "recall", option])
     assert f"leave out {option}" in capsys.readouterr().err
+
+
+def test_labels_leave_the_table_its_eighty_columns():
+    assert max(len(entry.label) for entry in ARCHITECTURES.values()) <= len("Architecture")
