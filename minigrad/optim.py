@@ -300,7 +300,7 @@ class Adam(Optimizer):
         self.descend(p, self.decayed(p, g))
 
     def descend(self, p, g):
-        self.steps += 1
+        vars(self)["steps"] += 1  # past __setattr__: there is nothing to check
         beta1, beta2 = self.betas
         # Both averages start at 0; m / c1 and v / c2 are free of that bias. With r = sqrt(c2),
         #   lr (m / c1) / (sqrt(v / c2) + eps) = (lr r / c1) m / (sqrt(v) + eps r).
