@@ -1,4 +1,4 @@
-"""Fifty compiled training steps of each architecture are its fifty eager ones, bit for bit."""
+"""Twenty compiled training steps of each architecture are its twenty eager ones, bit for bit."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ import minigrad
 from minigrad import nn, optim
 from minigrad.training import training_step
 
-STEPS = 50
+STEPS = 20
 
 
 def make(name, native, replicas):
@@ -32,7 +32,7 @@ def state(model, optimizer):
 
 @pytest.mark.parametrize("replicas", [None, 2])
 @pytest.mark.parametrize("name, native", EVERY)
-def test_fifty_steps_and_the_text_alone(name, native, replicas):
+def test_twenty_steps_and_the_text_alone(name, native, replicas):
     lead = () if replicas is None else (replicas,)
     batches = [small_data(*lead, seed=k) for k in range(3)]
     batches = [(x.astype(np.float32), y) for x, y in batches]
