@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from demos import compare
+from demos.comparison import training
 from demos.pictures.palette import STYLE
 
 ROOT = Path(__file__).parents[1]
@@ -58,6 +59,7 @@ def test_a_csv_is_learnt_kept_and_predicted_in_another_process(tmp_path, monkeyp
 
 def test_its_guest_competes(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(STYLE, "savefig.dpi", 30)
+    monkeypatch.setattr(training, "GRID", 12)
     code = next(c for c in re.findall(r"```python\n(.*?)```", README, re.S) if "register(" in c)
     file = tmp_path / "my_model.py"
     file.write_text(code)
