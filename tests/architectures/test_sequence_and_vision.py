@@ -77,8 +77,9 @@ def test_every_derivative(name):
     x, y = data(name, rows=2)
     x, y = Tensor(x.astype("float64")), Tensor(y)
     model.loss(x, y).backward()
+    many = nn.stack(2 * max(leaf.size for leaf in model.parameters()) * [model])
     for label, leaf in model.named_parameters():
-        nudged = nn.stack(2 * leaf.size * [model])
+        nudged = nn.unstack(many, slice(2 * leaf.size))
         data_of_all = dict(nudged.named_parameters())[label].data.reshape(leaf.size, 2, leaf.size)
         for k in range(leaf.size):
             data_of_all[k, :, k] += 1e-6, -1e-6
