@@ -1,4 +1,4 @@
-"""Exercise 16. The shapes of a stack (lesson 9, `stack` in minigrad/nn.py).
+"""Exercise 16. The shapes of a stack (lesson 9, `stack` in minigrad/nn/replicas.py).
 
     layer = nn.stack([nn.Linear(3, 4, rng=k) for k in range(5)])
 

@@ -511,7 +511,7 @@ def _(a):
         raise Wrong(f"their variance is {x.var():.2f}, not 1")
 
 
-claim = exercise(19, "each step of a chain is a backward; see `frozen` in minigrad/nn.py")
+claim = exercise(19, "each step of a chain is a backward; see `frozen` in minigrad/nn/module.py")
 
 
 def step_of_energy(a, guard):

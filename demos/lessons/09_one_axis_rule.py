@@ -86,5 +86,6 @@ print(np.allclose(stacked(Tensor(x)).data[7], nets[7](Tensor(x[7])).data, atol=1
 print(stacked(Tensor(x[0])).shape)
 # > (20, 8, 2)
 
-# Now you can read `stack` in minigrad/nn.py, and any forward in architectures/feedforward/mlp.py.
+# Now you can read `stack` in minigrad/nn/replicas.py, and any forward, as in
+# architectures/feedforward/mlp.py.
 # Now you can solve exercises 15 and 16 in demos/exercises.
