@@ -313,6 +313,7 @@ def test_a_dask_cluster_gives_the_same_bits():
         compare_with(executor)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_a_cluster_that_cannot_be_used_is_refused(monkeypatch):
     distributed = pytest.importorskip("dask.distributed", reason="Dask is not installed")
