@@ -1,4 +1,4 @@
-"""Twenty compiled training steps of each architecture are its twenty eager ones, bit for bit."""
+"""Fifty compiled training steps of each architecture are its fifty eager ones, bit for bit."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ import minigrad
 from minigrad import nn, optim
 from minigrad.training import training_step
 
-STEPS = 20
+STEPS = 50
 
 
 def make(name, native, replicas):
