@@ -178,6 +178,7 @@ def of_class(kind):
 
 
 OF_OBJECT = set(dir(object)) | {"__dict__", "__weakref__", "__annotations__", "__slots__"}
+OF_OBJECT |= {"__replace__"}  # that of all dataclasses, since Python 3.13, which reads every field
 
 
 def is_plain(owner):
