@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 
 import pytest
 
@@ -11,6 +12,10 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from architectures import ARCHITECTURES
 from minigrad import backend, engine
+
+# A shell has what it starts in the background ignore Ctrl-C, and children inherit that: those that
+# are to be interrupted would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
