@@ -10,7 +10,6 @@ The hand-written steps are in by_hand/: reading one beside its architecture, who
 the one line ``loss.backward()``, is the other half of the lesson. The measurements are in bench/.
 """
 
-import argparse
 import json
 import os
 import platform
@@ -37,7 +36,7 @@ from demos.bench import scaling, tables
 from demos.bench.duel import NETWORKS, Disagreement, duel
 from demos.bench.peers import missing, peers
 from demos.bench.process import fresh_process
-from demos.shell.arguments import Parser, folder, positive_integer
+from demos.shell.arguments import Parser, add_out, positive_integer, some_of
 from demos.shell.output import Output, replace_file, require_replaceable
 from minigrad import backend
 
@@ -157,10 +156,9 @@ def parse(arguments):
         description=__doc__.partition("\n")[0],
         epilog=f"networks: {', '.join(NETWORKS)}; other parts: {', '.join(PARTS)}",
     )
-    parser.add_argument("--version", action="version", version=f"minigrad {minigrad.__version__}")
     parser.add_argument(
         "--only",
-        type=names,
+        type=some_of((*NETWORKS, *PARTS), "name"),
         default=(*NETWORKS, *PARTS),
         metavar="NAME,NAME",
         help="only these networks and parts (default: all)",
@@ -189,27 +187,10 @@ def parse(arguments):
         f"{', '.join(map(str, REPLICAS))} replicas at once",
     )
     group = parser.add_argument_group("output")
-    group.add_argument(
-        "--out",
-        type=folder,
-        default=Path("out/benchmark"),
-        metavar="DIR",
-        help="where the pictures go (default: out/benchmark)",
-    )
+    add_out(group, "out/benchmark", "for the pictures")
     group.add_argument("--no-plots", action="store_true", help="no pictures")
     group.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     return parser.parse_args(arguments)
-
-
-def names(text):
-    chosen = text.split(",")
-    known = (*NETWORKS, *PARTS)
-    for name in chosen:
-        if name not in known:
-            raise argparse.ArgumentTypeError(
-                f"unknown name {name!r}: choose from {', '.join(known)}"
-            )
-    return chosen
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 if not __package__:  # run as a file: this checkout goes first, wherever it is run from
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from demos.shell.ending import Refusal, begin, bound_memory, command, farewell, printable, say
+from demos.shell.ending import begin, command, farewell, printable, say
 
 if __name__ == "__main__":
     begin("compare.py")  # now, since the imports below take their time
@@ -34,6 +34,7 @@ from demos.comparison.ranking import rank_all
 from demos.comparison.resuming import Start, start
 from demos.comparison.table import protocol_table, table
 from demos.comparison.takeaways import takeaways
+from demos.shell.arguments import use_device
 from demos.shell.output import Output
 from demos.shell.terminal import bold, wrapped
 from minigrad import backend
@@ -43,11 +44,7 @@ from minigrad import backend
 def main(arguments=None):
     """Run the comparison; return the exit status."""
     options = parse(arguments)
-    try:
-        if backend.use(options.device) == "cpu":
-            bound_memory()
-    except backend.DeviceError as error:
-        raise Refusal(error) from None
+    use_device(options.device)
     task = with_baselines(task_of(options))
     recipe = recipe_of(options, task)
     begin_with = Start(entries(options.only, options.protocols, task, recipe, options.guests))

@@ -23,12 +23,9 @@ from demos.shell.ending import begin, bound_memory, command, printable
 if __name__ == "__main__":
     begin("curvature.py")  # now, since the imports below take their time
 
-import argparse
-
-import minigrad
 from demos.curved import landscape, scores, sharpness, valley
 from demos.pictures.album import draw
-from demos.shell.arguments import Parser, folder
+from demos.shell.arguments import Parser, add_out, some_of
 
 PICTURES = {
     "valley": ("Rosenbrock's valley", valley.picture),
@@ -50,32 +47,15 @@ def main(arguments=None):
 
 def parse(arguments):
     parser = Parser(prog="curvature.py", description="Draw what second derivatives are good for.")
-    parser.add_argument("--version", action="version", version=f"minigrad {minigrad.__version__}")
     parser.add_argument(
         "--only",
-        type=picture_names,
+        type=some_of(PICTURES, "picture"),
         default=list(PICTURES),
         metavar="NAME,NAME",
         help=f"only these pictures (default: all: {', '.join(PICTURES)})",
     )
-    parser.add_argument(
-        "--out",
-        type=folder,
-        default=Path("out/curvature"),
-        metavar="DIR",
-        help="for the pictures (default: out/curvature)",
-    )
+    add_out(parser, "out/curvature", "for the pictures")
     return parser.parse_args(arguments)
-
-
-def picture_names(text):
-    names = list(dict.fromkeys(name.strip().lower() for name in text.split(",")))
-    for name in names:
-        if name not in PICTURES:
-            raise argparse.ArgumentTypeError(
-                f"unknown picture {name!r}: choose from {', '.join(PICTURES)}"
-            )
-    return names
 
 
 if __name__ == "__main__":

@@ -25,13 +25,12 @@ if __name__ == "__main__":
 
 import numpy as np
 
-import minigrad
 from demos.comparison import keeping
 from demos.comparison.guests import guest
 from demos.comparison.own_data import filled, standardised_as
 from demos.comparison.prediction import predict_with_parts
 from demos.comparison.tables import new_rows
-from demos.shell.arguments import Parser, natural_number
+from demos.shell.arguments import Parser, add_with, natural_number
 from demos.shell.output import replace_file, require_replaceable
 
 
@@ -66,7 +65,6 @@ def parse(arguments):
         description="Predict new rows with a network that compare.py --save has kept: class, "
         "probabilities, and of a network that samples its uncertainty in nats, as CSV.",
     )
-    parser.add_argument("--version", action="version", version=f"minigrad {minigrad.__version__}")
     parser.add_argument("model", type=Path, metavar="MODEL.npz", help="such as out/models/mlp.npz")
     parser.add_argument(
         "rows",
@@ -74,14 +72,7 @@ def parse(arguments):
         metavar="ROWS",
         help="a .csv file whose header names the features, or an .npz file with an array x (N, D)",
     )
-    parser.add_argument(
-        "--with",
-        dest="guests",
-        action="append",
-        default=[],
-        metavar="FILE.py",
-        help="the file that registers the architecture, if it is one of your own",
-    )
+    add_with(parser, "the file that registers the architecture, if it is one of your own")
     parser.add_argument(
         "--replica",
         type=natural_number,

@@ -25,7 +25,6 @@ if __name__ == "__main__":
 import numpy as np
 from matplotlib import rc_context
 
-import minigrad
 from demos.comparison.ranking import estimate
 from demos.comparison.table import laid_out, seconds
 from demos.gap.bands import MEMBERS, WAYS, Band
@@ -33,8 +32,8 @@ from demos.gap.picture import picture
 from demos.pictures.palette import STYLE
 from demos.shell.arguments import (
     Parser,
-    folder,
-    natural_number,
+    add_out,
+    add_seed,
     number_of_replicas,
     positive_integer,
 )
@@ -89,7 +88,6 @@ def parse(arguments):
         description="Train four kinds of networks on a noisy curve with a gap in its data, and see "
         "which of them know that they do not know.",
     )
-    parser.add_argument("--version", action="version", version=f"minigrad {minigrad.__version__}")
     parser.add_argument(
         "--replicas",
         type=number_of_replicas,
@@ -104,20 +102,8 @@ def parse(arguments):
         metavar="N",
         help="how often each sees all measurements (default: 500)",
     )
-    parser.add_argument(
-        "--seed",
-        type=natural_number,
-        default=42,
-        metavar="SEED",
-        help="of the data and the initial weights (default: 42)",
-    )
-    parser.add_argument(
-        "--out",
-        type=folder,
-        default=Path("out/regression"),
-        metavar="DIR",
-        help="for the picture (default: out/regression)",
-    )
+    add_seed(parser)
+    add_out(parser, "out/regression", "for the picture")
     return parser.parse_args(arguments)
 
 

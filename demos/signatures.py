@@ -14,16 +14,15 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 if not __package__:  # run as a file: this checkout goes first, wherever it is run from
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from demos.shell.ending import Refusal, begin, bound_memory, command, printable
+from demos.shell.ending import begin, command, printable
 
 if __name__ == "__main__":
     begin("signatures.py")  # now, since the imports below take their time
 
-import minigrad
 from architectures import list_architectures, lookup
 from demos.comparison.options import architecture_names
 from demos.pictures.album import draw
-from demos.shell.arguments import Parser, folder
+from demos.shell.arguments import Parser, add_device, add_out, use_device
 from demos.signature import (
     ann2snn,
     ebm,
@@ -63,12 +62,7 @@ PICTURES = {
 def main(arguments=None):
     """Draw the pictures; return the exit status."""
     options = parse(arguments)
-    try:
-        device = backend.use(options.device)
-    except backend.DeviceError as error:
-        raise Refusal(error) from None
-    if device == "cpu":
-        bound_memory()
+    use_device(options.device)
     if options.device != "cpu":
         print(backend.why_this_device())
     shown = draw({name: (lookup(name).label, PICTURES[name]) for name in options.only}, options.out)
@@ -81,7 +75,6 @@ def parse(arguments):
         prog="signatures.py",
         description="Train each architecture briefly and draw what it is known for.",
     )
-    parser.add_argument("--version", action="version", version=f"minigrad {minigrad.__version__}")
     parser.add_argument(
         "--only",
         type=architecture_names,
@@ -89,19 +82,8 @@ def parse(arguments):
         metavar="NAME,NAME",
         help=f"only these of {', '.join(PICTURES)} (default: the first eight)",
     )
-    parser.add_argument(
-        "--out",
-        type=folder,
-        default=Path("out/signatures"),
-        metavar="DIR",
-        help="for the pictures (default: out/signatures)",
-    )
-    parser.add_argument(
-        "--device",
-        choices=("auto", "cpu", "gpu"),
-        default="cpu",
-        help="auto: the GPU if there is one (default: cpu)",
-    )
+    add_out(parser, "out/signatures", "for the pictures")
+    add_device(parser)
     options = parser.parse_args(arguments)
     for name in options.only:
         if name not in PICTURES:

@@ -17,7 +17,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 if not __package__:  # run as a file: this checkout goes first, wherever it is run from
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from demos.shell.ending import Refusal, begin, bound_memory, command, farewell, printable, say
+from demos.shell.ending import begin, command, farewell, printable, say
 
 if __name__ == "__main__":
     begin("sweep.py")  # now, since the imports below take their time
@@ -27,6 +27,7 @@ import json
 from demos.comparison.contest import contest
 from demos.comparison.options import load
 from demos.comparison.progress import Progress, describe, title
+from demos.shell.arguments import use_device
 from demos.shell.output import Output
 from demos.shell.workers import workers
 from demos.sweeping import report
@@ -41,11 +42,7 @@ PICTURE, NUMBERS = "sweep.png", "sweep.json"
 def main(arguments=None):
     """Run the sweep; return the exit status."""
     options = parse(arguments)
-    try:
-        if backend.use(options.device) == "cpu":
-            bound_memory()
-    except backend.DeviceError as error:
-        raise Refusal(error) from None
+    use_device(options.device)
     task, recipe = load(options), recipe_of(options)
     require_sense(options, task)
     with Output(options.out, (PICTURE, NUMBERS)) as output:

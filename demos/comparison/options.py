@@ -7,7 +7,6 @@ import sys
 from functools import partial
 from pathlib import Path
 
-import minigrad
 from architectures import list_architectures, list_families, lookup
 from demos.comparison.cluster import cluster
 from demos.comparison.digits import digits
@@ -19,11 +18,15 @@ from demos.comparison.tables import DataError
 from demos.comparison.training import Recipe
 from demos.shell.arguments import (
     Parser,
-    folder,
+    add_device,
+    add_out,
+    add_seed,
+    add_with,
     natural_number,
     number_of_replicas,
     positive_integer,
     positive_number,
+    split_names,
 )
 from demos.shell.workers import workers
 from minigrad import backend
@@ -61,7 +64,6 @@ def parse(arguments):
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"minigrad {minigrad.__version__}")
 
     group = parser.add_argument_group("who competes, and how")
     group.add_argument(
@@ -69,14 +71,10 @@ def parse(arguments):
         metavar="NAME,NAME",
         help="only these architectures (default: all)",
     )
-    group.add_argument(
-        "--with",
-        dest="guests",
-        action="append",
-        default=[],
-        metavar="FILE.py",
-        help="run this file first, which registers architectures of your own: they compete, too, "
-        "and --only knows them (may be given several times)",
+    add_with(
+        group,
+        "run this file first, which registers architectures of your own: they compete, too, and "
+        "--only knows them (may be given several times)",
     )
     group.add_argument(
         "--task",
@@ -130,22 +128,11 @@ def parse(arguments):
         action="store_true",
         help="cut new minibatches in every epoch (default: keep those of the first)",
     )
-    group.add_argument(
-        "--seed",
-        type=natural_number,
-        default=42,
-        metavar="SEED",
-        help="of the data and the initial weights (default: 42)",
-    )
+    add_seed(group)
 
     add_data(parser)
     group = parser.add_argument_group("where it runs, and what comes out")
-    group.add_argument(
-        "--device",
-        choices=("auto", "cpu", "gpu"),
-        default="cpu",
-        help="auto: the GPU if there is one (default: cpu)",
-    )
+    add_device(group)
     group.add_argument(
         "--eager",
         action="store_true",
@@ -165,13 +152,7 @@ def parse(arguments):
         help="train on the workers of a Dask cluster, such as tcp://10.0.0.5:8786; the results are "
         "the same",
     )
-    group.add_argument(
-        "--out",
-        type=folder,
-        default=Path("out"),
-        metavar="DIR",
-        help="for all files; those of an earlier run are replaced (default: out)",
-    )
+    add_out(group, "out", "for all files; those of an earlier run are replaced")
     group.add_argument(
         "--save",
         action="store_true",
@@ -261,7 +242,6 @@ def add_data(parser):
         help="a .csv file with a header, or an .npz file with arrays x (N, D) and y (N,)",
     )
     group.add_argument("--target", metavar="COLUMN", help="the column of the CSV with the classes")
-
     group.add_argument(
         "--impute",
         choices=("mean", "median"),
@@ -327,7 +307,7 @@ def place(options, most):
 
 
 def architecture_names(text):
-    names = list(dict.fromkeys(name.strip().lower() for name in text.split(",")))
+    names = split_names(text)
     try:
         for name in names:
             lookup(name)

@@ -1,6 +1,6 @@
 """What the commands share: how they are told what to do, where they write, and how they end.
 
-arguments.py   the values of options, and what is wrong with them
+arguments.py   the options that several have, and what the values of options may be
 ending.py      one line and the right exit status, whatever ends a command
 terminal.py    its width, and colours where it has them
 workers.py     processes that help, and that end when the command does

@@ -1,20 +1,76 @@
-"""The values of options: what they may be, and one line for what they may not."""
+"""The options that commands share, and what the values of options may be: one line for what not."""
 
 import argparse
 import math
 from pathlib import Path
 
-from demos.shell.ending import one_line
+import minigrad
+from demos.shell.ending import Refusal, bound_memory, one_line
+from minigrad import backend
 
 MOST = 1_000_000  # a larger whole number is a typing error: no command would ever be done
 MOST_REPLICAS = 100_000
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose complaints stay short, whatever they quote."""
+    """It knows --version, and its complaints stay short, whatever they quote."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.add_argument("--version", action="version", version=f"minigrad {minigrad.__version__}")
 
     def error(self, message):
         super().error(one_line(message, 270))  # it begins with the command's name
+
+
+# --- options of several commands ------------------------------------------------------------------
+
+
+def add_seed(group):
+    group.add_argument(
+        "--seed",
+        type=natural_number,
+        default=42,
+        metavar="SEED",
+        help="of the data and the initial weights (default: 42)",
+    )
+
+
+def add_with(group, says):
+    group.add_argument(
+        "--with", dest="guests", action="append", default=[], metavar="FILE.py", help=says
+    )
+
+
+def add_out(group, default, says):
+    group.add_argument(
+        "--out",
+        type=folder,
+        default=Path(default),
+        metavar="DIR",
+        help=f"{says} (default: {default})",
+    )
+
+
+def add_device(group):
+    group.add_argument(
+        "--device",
+        choices=("auto", "cpu", "gpu"),
+        default="cpu",
+        help="auto: the GPU if there is one (default: cpu)",
+    )
+
+
+def use_device(name):
+    """Compute on what --device names, or refuse."""
+    try:
+        if backend.use(name) == "cpu":
+            bound_memory()
+    except backend.DeviceError as error:
+        raise Refusal(error) from None
+
+
+# --- values ---------------------------------------------------------------------------------------
 
 
 def natural_number(text):
@@ -49,6 +105,26 @@ def positive_number(text):
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return value
+
+
+def some_of(known, kind):
+    """The type of an option: names that are `known`, separated by commas."""
+
+    def names(text):
+        chosen = split_names(text)
+        for name in chosen:
+            if name not in known:
+                raise argparse.ArgumentTypeError(
+                    f"unknown {kind} {name!r}: choose from {', '.join(known)}"
+                )
+        return chosen
+
+    return names
+
+
+def split_names(text):
+    """Each once, in lower case."""
+    return list(dict.fromkeys(name.strip().lower() for name in text.split(",")))
 
 
 def folder(text):

@@ -5,9 +5,7 @@ import argparse
 import inspect
 import re
 import sys
-from pathlib import Path
 
-import minigrad
 from architectures import ARCHITECTURES, build, lookup
 from demos.comparison.guests import guest
 from demos.comparison.options import add_data, check_data, require_tabular
@@ -15,8 +13,10 @@ from demos.comparison.progress import spelt
 from demos.comparison.training import Recipe
 from demos.shell.arguments import (
     Parser,
-    folder,
-    natural_number,
+    add_device,
+    add_out,
+    add_seed,
+    add_with,
     number_of_replicas,
     positive_integer,
     positive_number,
@@ -40,7 +40,7 @@ def parse(arguments):
     status 2."""
     given = as_argparse_likes_it(sys.argv[1:] if arguments is None else arguments)
     guests = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    guests.add_argument("--with", dest="guests", action="append", default=[])
+    add_with(guests, None)
     guests = tuple(guest(path) for path in guests.parse_known_args(given)[0].guests)
     for file in guests:
         file.load()
@@ -54,7 +54,6 @@ def parse(arguments):
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,  # as above: "--wit" would be a --with whose file is not run
     )
-    parser.add_argument("--version", action="version", version=f"minigrad {minigrad.__version__}")
     tables = [key for key, entry in ARCHITECTURES.items() if entry.compared or not entry.tasks]
     parser.add_argument("name", metavar="NAME", help=f"one of {', '.join(tables)}")
     group = parser.add_argument_group("what may have several values")
@@ -171,35 +170,18 @@ def add_the_rest(parser):
         help="of each setting, with seeds SEED, SEED+1, ...: the same data and initial weights for "
         "all settings (default: 10)",
     )
-    group.add_argument(
-        "--seed",
-        type=natural_number,
-        default=42,
-        metavar="SEED",
-        help="of the data and the initial weights (default: 42)",
-    )
+    add_seed(group)
     group.add_argument(
         "--protocol",
         choices=("shared", "native"),
         default="shared",
         help="shared: cross-entropy; native: the objective of its own paper (default: shared)",
     )
-    group.add_argument(
-        "--with",
-        dest="with_files",
-        action="append",
-        metavar="FILE.py",
-        help="run this file first, which registers an architecture of your own",
-    )
+    add_with(group, "run this file first, which registers an architecture of your own")
     add_data(parser)
     parser.set_defaults(task="rings")  # without --data
     group = parser.add_argument_group("where it runs, and what comes out")
-    group.add_argument(
-        "--device",
-        choices=("auto", "cpu", "gpu"),
-        default="cpu",
-        help="auto: the GPU if there is one (default: cpu)",
-    )
+    add_device(group)
     group.add_argument(
         "--jobs",
         type=positive_integer,
@@ -207,13 +189,7 @@ def add_the_rest(parser):
         metavar="N",
         help="train in N processes; the results are the same (default: 1)",
     )
-    group.add_argument(
-        "--out",
-        type=folder,
-        default=Path("out/sweep"),
-        metavar="DIR",
-        help="for sweep.png and sweep.json (default: out/sweep)",
-    )
+    add_out(group, "out/sweep", "for sweep.png and sweep.json")
     group.add_argument("--no-plots", action="store_true", help="numbers only, no picture")
     group.add_argument("--quiet", action="store_true", help="print the table, nothing else")
 
