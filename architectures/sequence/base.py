@@ -62,11 +62,14 @@ class ResidualStack(nn.Module):
     Args:
         entrance: an Entrance.
         branches: modules called as ``branch(h, steps)``, (..., T B, H) -> (..., T B, H).
-        norms: modules, one for each branch and one for the end.
+        width: H.
+        norm: the class of the norms, one for each branch and one for the end.
     """
 
-    def __init__(self, entrance, branches, norms):
-        self.entrance, self.branches, self.norms = entrance, list(branches), list(norms)
+    def __init__(self, entrance, branches, width, norm=nn.LayerNorm):
+        self.entrance, self.branches = entrance, branches
+        self.norms = [norm(width) for _ in range(len(branches) + 1)]
+        self.output_size = width
 
     def forward(self, x):
         h, steps = self.entrance(x)

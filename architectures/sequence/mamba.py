@@ -166,8 +166,7 @@ class Mamba(ResidualStack):
             MambaBlock(width, num_states, kernel_size, selective, rng=rng)
             for _ in range(num_layers)
         ]
-        super().__init__(entrance, blocks, [nn.RMSNorm(width) for _ in range(num_layers + 1)])
-        self.output_size = width
+        super().__init__(entrance, blocks, width, nn.RMSNorm)
 
     def step_sizes(self, x):
         """How long each channel of each block holds its input: arrays (..., T, B, E). Near 0 the

@@ -131,7 +131,4 @@ class RetNet(ResidualStack):
                 Retention(width, num_heads, base, rng=rng),
                 FeedForward(width, 2 * width, rng=rng),
             ]
-        super().__init__(
-            entrance, branches, [nn.LayerNorm(width) for _ in range(len(branches) + 1)]
-        )
-        self.output_size = width
+        super().__init__(entrance, branches, width)

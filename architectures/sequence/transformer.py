@@ -55,10 +55,7 @@ class Transformer(ResidualStack):
                 nn.MultiHeadAttention(width, num_heads, causal=True, rotary=True, rng=rng),
                 FeedForward(width, 4 * width, rng=rng),
             ]
-        super().__init__(
-            entrance, branches, [nn.LayerNorm(width) for _ in range(len(branches) + 1)]
-        )
-        self.output_size = width
+        super().__init__(entrance, branches, width)
 
     def attention_maps(self, x):
         """Where each timestep looks, for each layer: arrays (..., B, heads, T, T)."""

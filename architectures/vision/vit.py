@@ -102,10 +102,7 @@ class ViT(ResidualStack):
                 nn.MultiHeadAttention(width, num_heads, rng=rng),
                 FeedForward(width, 4 * width, rng=rng),
             ]
-        super().__init__(
-            entrance, branches, [nn.LayerNorm(width) for _ in range(len(branches) + 1)]
-        )
-        self.output_size = width
+        super().__init__(entrance, branches, width)
 
     def forward(self, x):
         return super().forward(x)[..., : x.shape[-2], :]  # the class token of each image
