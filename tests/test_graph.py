@@ -12,7 +12,8 @@ import pytest
 
 import minigrad
 from minigrad import Tensor, backend, detect_nan, functional, nn, op, strict
-from minigrad.graph import Node, arrange, height, heights, ports, vjp_name
+from minigrad.graph.nodes import Node, vjp_name
+from minigrad.graph.picture import arrange, height, heights, ports
 
 ROOT = Path(__file__).parents[1]
 

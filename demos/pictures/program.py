@@ -6,7 +6,8 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from demos.pictures.palette import INK, STYLE
-from minigrad.graph import COLOURS, box, thread, write
+from minigrad.graph.nodes import COLOURS
+from minigrad.graph.picture import box, thread, write
 
 MOST = 14  # boxes side by side
 STRIDE, BOX, TEXT = 1.4, 1.08, 7.4  # inches: from box to box, its width, that of the listing
