@@ -78,7 +78,7 @@ class Kernel:
         return self.loop if _device == "cpu" or xp._library is numpy else self.launch
 
     def is_for(self, inputs):
-        """Whether these inputs are worth a launch; a Box of higher.py, a Tensor inside, is not."""
+        """Whether these inputs are worth a launch; a Box of `higher`, a Tensor inside, is not."""
         if any(hasattr(a, "tensor") for a in inputs):
             return False
         return self.threads is None or self.threads(*inputs) is not None

@@ -29,7 +29,7 @@ Two decisions make the rest short:
 * A vjp closes over arrays, never over Tensors. If it held the result that it belongs to, the result
   would hold its edges, an edge the vjp, and the vjp the result: a cycle, which no counting of
   references frees. As it is, arrows lead from results to inputs only, and a graph is freed the
-  moment backward has used it. The price: a gradient has no graph of its own (but see higher.py).
+  moment backward has used it. The price: a gradient has no graph of its own (but see `higher`).
 * Inputs exist before outputs, so the order of creation is a topological order: of the results whose
   gradient has begun to arrive, the newest has received all of it, since whatever used it is newer
   still. A heap that hands out the newest is the whole traversal: no recursion, however deep the
@@ -56,7 +56,7 @@ else:
 next_order = itertools.count().__next__  # the serial number of a new Tensor: higher is newer
 OPS: dict[str, Callable[..., "Tensor"]] = {}  # by name; a test asks of each for a gradient case
 FREED: Any = ("freed",)  # takes the place of a Tensor's edges once backward has used them
-lift: Any = None  # while higher.py differentiates a gradient: what an op's inputs pass through
+lift: Any = None  # while `higher` differentiates a gradient: what an op's inputs pass through
 P = ParamSpec("P")  # for type checkers: an op takes what its rule takes
 
 

@@ -32,7 +32,7 @@ def gradcheck(function, *inputs, order=1, seed=0, step=1e-6, tolerance=1e-6, **o
         function: of Tensors, returns a Tensor; deterministic (give it a fixed seed, if it draws).
         inputs: arrays, or shapes (tuples) to be filled with standard normal numbers. Stay away
             from kinks (relu at 0), where there is no derivative.
-        order: 2 checks the derivatives of f's gradient (see higher.py) instead, and so on.
+        order: 2 checks the derivatives of f's gradient (see `higher`) instead, and so on.
         step: h, relative to a direction of unit variance.
         tolerance: how far the two numbers may be apart, relative to their natural scale |v| |J u|.
 

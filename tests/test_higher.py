@@ -11,7 +11,8 @@ from architectures import classifier, list_architectures
 from minigrad import Tensor, backend, functional, nn, no_grad, op, ops, strict
 from minigrad.backend import xp
 from minigrad.gradcheck import GradientError, gradcheck
-from minigrad.higher import FUNCTIONS, grad, hessian, hvp, jacobian
+from minigrad.higher import grad, hessian, hvp, jacobian
+from minigrad.higher.boxes import FUNCTIONS
 from minigrad.program import CannotRecord
 from minigrad.spiking import lif, spike
 
