@@ -1,8 +1,16 @@
-"""What a person runs: compare (in a notebook: notebook), predict, benchmark, signatures, curvature,
-regression, sweep.
+"""What a person runs, and the rooms behind it. README.md shows each with what it prints.
 
-What is behind them stands in the folders; lessons/ is run file by file, from 01 on, and
-examples/ show how to solve problems of one's own.
+compare.py       the architectures side by side; in a notebook: notebook.py      comparison/, page/
+predict.py       new rows through a network that it has kept
+sweep.py         all combinations of some values, of one architecture            sweeping/
+signatures.py    the one thing for which each architecture is known              signature/
+curvature.py     what second derivatives are good for                            curved/
+regression.py    numbers in place of classes: bands over a gap in the data       gap/
+benchmark.py     how fast, beside networks by hand                               bench/, by_hand/
+show_program.py  a training step as a program
+
+pictures/ draws for several of them, shell/ is what all share. lessons/ are run file by file, from
+01 on; exercises/check.py looks at answers; examples/ are what one writes for problems of one's own.
 """
 
 from importlib.util import find_spec

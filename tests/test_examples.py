@@ -53,8 +53,8 @@ def test_an_example_is_short_and_needs_nothing_private(path):
 def test_every_example_is_listed():
     files = {path.name for path in EXAMPLES} | {"live.ipynb"}
     assert set(re.findall(r"^(\w+\.\w+) ", (FOLDER / "__init__.py").read_text(), re.M)) == files
-    readme = (ROOT / "README.md").read_text()
-    assert set(re.findall(r"\]\(demos/examples/(\w+\.\w+)\)", readme)) == files
+    readme = (ROOT / "demos/README.md").read_text()
+    assert set(re.findall(r"\]\(examples/(\w+\.\w+)\)", readme)) == files
 
 
 def test_the_notebook_shows_what_stands_in_it(monkeypatch, capsys):

@@ -1,4 +1,4 @@
-"""The README shows what really happens."""
+"""The READMEs show what really happens."""
 
 import contextlib
 import csv
@@ -11,19 +11,23 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from demos import compare
 from demos.comparison import training
 from demos.pictures.palette import STYLE
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+COMMANDS = (ROOT / "demos/README.md").read_text()
+PAGES = "README.md", "demos/README.md", "CONTRIBUTING.md", "demos/lessons/GLOSSARY.md"
 
 
-def test_the_code_prints_what_the_readme_says(tmp_path, monkeypatch):
+@pytest.mark.parametrize("page", PAGES[:2])
+def test_the_code_prints_what_the_readme_says(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # for the files that it writes
-    blocks = re.findall(r"```python\n([^`]*)```\n```text\n(.*?)```", README, re.S)
-    assert len(blocks) >= 3
+    text = (ROOT / page).read_text()
+    blocks = re.findall(r"```python\n([^`]*)```\n```text\n(.*?)```", text, re.S)
+    assert len(blocks) == 2
     for k, (code, expected) in enumerate(blocks):
         # As a file, so that where its functions stand is known; it is no module of this process.
         printed, scope = io.StringIO(), {"__name__": f"readme_{k}"}
@@ -32,14 +36,20 @@ def test_the_code_prints_what_the_readme_says(tmp_path, monkeypatch):
         assert printed.getvalue() == expected
 
 
-def test_every_file_that_it_points_to_exists():
-    links = re.findall(r"\]\((?!http)([^)#]+)\)", README)
-    assert links and not [link for link in links if not (ROOT / link).exists()]
+@pytest.mark.parametrize("page", PAGES)
+def test_every_place_that_it_points_to_exists(page):
+    links = re.findall(r"\]\((?!http)([^)#]*)#?([^)]*)\)", (ROOT / page).read_text())
+    for file, heading in links:
+        path = (ROOT / page).parent / file if file else ROOT / page
+        assert path.exists()
+        if heading:
+            titles = re.findall(r"^#+ (.*)", path.read_text(), re.M)
+            assert heading in [re.sub(r"[^\w -]", "", t).lower().replace(" ", "-") for t in titles]
 
 
 def test_a_csv_is_learnt_kept_and_predicted_in_another_process(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    learn, predict = re.search(r"(python .* --save)\n(python .*predict.py .*)\n", README).groups()
+    learn, predict = re.search(r"(python .* --save)\n(python .*predict.py .*)\n", COMMANDS).groups()
     rng = np.random.default_rng(0)
     lines = [f"{a},{b},{'rose' if a > b else 'tulip'}" for a, b in rng.normal(size=(60, 2))]
     Path("flowers.csv").write_text("\n".join(["width,height,species", *lines]))
@@ -60,7 +70,7 @@ def test_a_csv_is_learnt_kept_and_predicted_in_another_process(tmp_path, monkeyp
 def test_its_guest_competes(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(STYLE, "savefig.dpi", 30)
     monkeypatch.setattr(training, "GRID", 12)
-    code = next(c for c in re.findall(r"```python\n(.*?)```", README, re.S) if "register(" in c)
+    code = next(c for c in re.findall(r"```python\n(.*?)```", COMMANDS, re.S) if "register(" in c)
     file = tmp_path / "my_model.py"
     file.write_text(code)
     arguments = ["--with", str(file), "--only", "mlp,residual", "--protocol", "both"]
