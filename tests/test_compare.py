@@ -1,6 +1,7 @@
 """The command: its files, its pictures, its exit status."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -11,8 +12,9 @@ import pytest
 
 import minigrad
 from architectures import list_architectures
-from demos import benchmark, compare, curvature, predict, signatures
+from demos import benchmark, compare, curvature, predict, regression, signatures, sweep
 from demos.comparison import contest
+from demos.shell.arguments import Parser
 from minigrad import backend
 
 ROOT = Path(compare.__file__).parents[1]
@@ -44,6 +46,7 @@ def test_a_run(tmp_path, capsys):
         "Key takeaways",
     ):
         assert part in said
+    assert said.endswith(f"\nEverything is in {tmp_path / 'new' / 'folder'}{os.sep}\n")
     assert (tmp_path / "new" / "folder" / "results.csv").exists()
 
 
@@ -178,12 +181,41 @@ def test_a_scheduler_without_dask_is_refused(monkeypatch, capsys):
     assert says == "compare.py: --scheduler needs Dask: pip install -e '.[distributed]'\n"
 
 
-@pytest.mark.parametrize("command", [compare, predict, benchmark, signatures, curvature])
+COMMANDS = [compare, sweep, predict, regression, benchmark, signatures, curvature]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_version(command, capsys):
     with pytest.raises(SystemExit) as stop:
         command.main(["--version"])
     assert stop.value.code == 0
     assert capsys.readouterr().out == f"minigrad {minigrad.__version__}\n"
+
+
+NEEDED = {sweep: ["mlp"], predict: ["mlp.npz", "rows.csv"]}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_says_of_every_option_what_it_takes_and_does_and_its_default(command, monkeypatch):
+    """All that help says is the default is what is done unless somebody says otherwise."""
+    parsers, parse_args = [], Parser.parse_args
+
+    def remember(parser, arguments):
+        parsers.append(parser)
+        return parse_args(parser, arguments)
+
+    monkeypatch.setattr(Parser, "parse_args", remember)
+    options = command.parse(NEEDED.get(command, []))
+    for action in parsers[0]._actions:
+        name = action.option_strings or action.dest
+        assert action.help, name
+        if action.nargs == 0:
+            continue
+        assert action.metavar or action.choices, name
+        value = getattr(options, action.dest)
+        says = re.search(r"default: ([\w./]+)", action.help)
+        if says and isinstance(value, int | float | str | Path):
+            assert (action.type or str)(says[1]) == value, name
 
 
 def train_but(name, error, monkeypatch):
@@ -197,13 +229,21 @@ def train_but(name, error, monkeypatch):
     monkeypatch.setattr(contest, "train", replaced)
 
 
-def test_a_failure_is_reported_at_the_end(tmp_path, capsys, monkeypatch):
+def test_a_failure_is_reported_at_the_end_and_replaces_no_whole_run(tmp_path, capsys, monkeypatch):
     train_but("hopfield", RuntimeError("it forgot"), monkeypatch)
-    status, found = run(tmp_path, "--only", "hopfield,mlp")
+    arguments = ["--only", "hopfield,mlp"]
+    status, found = run(tmp_path, *arguments)
     assert status == 1
     assert found["failed"] == {"Hopfield": "RuntimeError: it forgot"}
     assert [line["name"] for line in found["results"]] == ["mlp"]
-    assert capsys.readouterr().err == "Hopfield failed: RuntimeError: it forgot\n"
+    failed = "Hopfield failed: RuntimeError: it forgot\n"
+    assert capsys.readouterr().err == failed
+    _, whole = run(tmp_path)
+    assert run(tmp_path, *arguments) == (1, whole)
+    beside = tmp_path / "incomplete"
+    kept = f"what had finished is kept in {beside}{os.sep}\n"
+    assert capsys.readouterr().err == failed + kept
+    assert json.loads((beside / "results.json").read_text())["failed"] == found["failed"]
 
 
 def test_an_architecture_that_ends_the_program_has_failed(tmp_path, monkeypatch):
@@ -256,7 +296,7 @@ def test_matplotlib_is_imported_for_pictures_only():
     assert "numpy" in found and "matplotlib" not in found
 
 
-COMMANDS = ["compare", "predict", "benchmark", "signatures", "curvature"]
+NAMES = [command.__name__.removeprefix("demos.") for command in COMMANDS]
 
 
 @pytest.fixture(scope="module")
@@ -265,17 +305,17 @@ def as_modules():
     code = f"""
 import contextlib, runpy, sys
 sys.argv = ["-m", "--help"]
-for command in {COMMANDS}:
+for command in {NAMES}:
     with contextlib.suppress(SystemExit):
         runpy.run_module("demos." + command, run_name="__main__", alter_sys=True)
     print(end="\\0")
 """
     *said, rest = run_python("-c", code, cwd=ROOT).stdout.split("\0")
     assert rest == ""
-    return dict(zip(COMMANDS, said, strict=True))
+    return dict(zip(NAMES, said, strict=True))
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", NAMES)
 def test_a_command_runs_from_any_folder_and_as_a_module(tmp_path, as_modules, command):
     """As a file it needs no path; nothing in the folder of the caller gets in its way."""
     for name in ("minigrad", "architectures", "demos", "comparison", "pictures"):

@@ -1,11 +1,11 @@
 """Training the contenders: replicas, executors, noise, failures."""
 
 import itertools
+import multiprocessing
 import os
 import weakref
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future
 from dataclasses import replace
-from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ from demos.comparison.ranking import rank_all
 from demos.comparison.rings_and_clusters import rings_and_clusters
 from demos.comparison.training import Entry, Recipe, train
 from demos.shell.ending import Refusal
+from demos.shell.workers import workers
 from minigrad import backend, strict
 
 SEEDS = (5, 6, 7)
@@ -272,8 +273,9 @@ def watched(entry):
 
 def test_processes_give_the_same_bits(monkeypatch):
     monkeypatch.setitem(os.environ, "OPENBLAS_NUM_THREADS", "1")
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+    with workers(2) as executor:
         compare_with(executor)
+    assert not multiprocessing.active_children()
 
 
 def test_who_has_no_objective_of_its_own_is_trained_once():

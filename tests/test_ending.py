@@ -57,7 +57,11 @@ def test_a_signal_ends_it_in_one_line_with_its_status(tmp_path, number, status, 
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("command", ["compare", "benchmark", "signatures", "curvature"])
+# All files at the top of demos/ that are run: the others are imported alone.
+COMMANDS = [path.stem for path in sorted(ROOT.glob("demos/*.py")) if "@command" in path.read_text()]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_ctrl_c_while_importing_is_one_line(command):
     """NumPy's import takes long enough for people to change their mind."""
     code = f"""

@@ -9,7 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from demos.comparison.own_data import standardised_as, task_from_file
+from demos.comparison.own_data import extent, standardised_as, task_from_file
 from demos.comparison.rings_and_clusters import rings_and_clusters
 from demos.comparison.tables import DataError
 
@@ -124,6 +124,11 @@ def test_labels_that_are_numbers_stand_in_their_order(write):
     rows = "".join(f"{i % 3 * 9 + 2};{i}.5\n" for i in range(12))
     task = task_from_file(write("\ufeffdigit;a\n" + rows + "\n  \n"), "digit", (0,))
     assert task.class_names == ("2", "11", "20")
+
+
+def test_pictures_leave_a_tenth_around_all_points():
+    points = np.array([[0, 3], [10, 3], [5, 3]])
+    assert extent(points) == pytest.approx((-1, 11, 2.9, 3.1))  # or a tenth of a deviation
 
 
 def test_a_constant_feature_becomes_zero(write):

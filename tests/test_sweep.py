@@ -1,6 +1,7 @@
 """Sweeps: which settings train together, that they are the runs alone, and the command."""
 
 import json
+import os
 import re
 from dataclasses import replace
 
@@ -125,6 +126,7 @@ def test_what_it_prints_and_draws(tmp_path, capsys, monkeypatch):
     assert len(rows) == 4 and means == sorted(means, reverse=True)
     assert means == [round(100 * line["accuracy_mean"], 1) for line in found["results"]]
     assert "The best of 4 is chosen by these test rows" in text
+    assert text.endswith(f"\nEverything is in {tmp_path}{os.sep}\n")
 
 
 def test_one_setting_is_a_sweep_too(tmp_path, capsys, monkeypatch):
@@ -242,10 +244,11 @@ def test_values(text, like, expected):
 
 
 def test_every_option_of_the_architecture_may_be_swept():
-    options = parse(["snn", "--tau", "1,2.5", "--surrogate", "arctan", "--lr", "0.1"])
+    options = parse([" SNN", "--tau", "1,2.5", "--surrogate", "arctan", "--lr", "0.1"])
     assert options.axes["tau"] == (1.0, 2.5)
     assert options.axes["surrogate"] == ("arctan",)
     assert options.axes["lr"] == (0.1,) and "slope" not in options.axes
+    assert options.name == "snn"
 
 
 def test_words_that_argparse_would_misread():

@@ -8,7 +8,6 @@ import csv
 import math
 from array import array
 from itertools import chain
-from pathlib import Path
 
 import numpy as np
 
@@ -238,7 +237,7 @@ def new_rows(path, features, missing):
         DataError: columns that are missing, or unknown, or what makes a file unreadable.
     """
     require_regular(path)
-    if Path(path).suffix.lower() != ".npz":
+    if path.suffix.lower() != ".npz":
         return read_table(path, lambda reader: read_new_rows(reader, path, features, missing))
     x = finite_rows(path, read_arrays(path, ["x"])["x"], missing)
     if x.shape[1] != len(features):

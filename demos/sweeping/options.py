@@ -129,7 +129,7 @@ def add_list(group, key, one, default, metavar, says):
     if default is not None:
         says = f"{says} (default: {spelt(default[0])})"
     flag = f"--{key.replace('_', '-')}"
-    group.add_argument(flag, dest=key, type=several, default=default, metavar=metavar, help=says)
+    group.add_argument(flag, type=several, default=default, metavar=metavar, help=says)
 
 
 WORDS = {"none": None, "true": True, "false": False}
