@@ -5,6 +5,9 @@ import re
 
 import numpy as np
 import pytest
+from legible import faults, lines
+from matplotlib import rc_context
+from matplotlib.contour import QuadContourSet
 
 from architectures import list_architectures
 from architectures.energy.score import sliced_score_matching
@@ -86,8 +89,78 @@ TINY = {
 }
 
 
+def numbers(text):
+    return [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", text)]
+
+
+def of_valley(figure, says):
+    left, right = figure.axes
+    ways, heights = lines(left), lines(right)
+    assert [*ways] == [*heights] == ["gradient descent", "Adam", "Newton"]
+    for (name, (x, y)), (steps, height) in zip(ways.items(), heights.values()):
+        assert (x[0], y[0]) == (-1.2, 1.0)
+        np.testing.assert_allclose(height, (1 - x) ** 2 + 100 * (y - x**2) ** 2, rtol=1e-9)
+        assert [*steps] == [*range(1, len(x) + 1)]
+        assert f"{name}: {height[-1]:.0e} after {len(x) - 1} steps" in says
+        assert left.get_xlim()[0] < x.min() and x.max() < left.get_xlim()[1]
+        assert left.get_ylim()[0] < y.min() and y.max() < left.get_ylim()[1]
+    assert heights["Newton"][1][-1] > right.get_ylim()[0]
+    start, goal = (tuple(line.get_xydata()[0]) for line in left.get_lines()[-2:])
+    assert start == (-1.2, 1) and goal == (1, 1)
+
+
+def of_landscape(figure, says):
+    _, cuts, training = figure.axes
+    assert [*lines(cuts)] == ["sharpest", "second sharpest", "random"]
+    along = lines(training)
+    assert [*along] == ["λ1", "λ2", "λ3"] and {len(x) for x, _ in along.values()} == {3}
+    assert all([*x] == [0, 1, 4] for x, _ in along.values())
+    _, first, last, *_ = numbers(says)
+    curve = along["λ1"][1]
+    assert first == pytest.approx(curve[0], abs=0.06)
+    assert last == pytest.approx(curve[-1], abs=0.6, rel=0.3)  # of fewer steps of Lanczos' method
+    assert training.get_xlim()[1] > 4
+
+
+def of_sharpness(figure, says):
+    assert "none for SNN;" in says and set(list_architectures()) > {"mlp", "snn"}
+    left, right = figure.axes
+    [mlp, hopfield], clouds = lines(left).items(), right.collections
+    for (label, (epochs, curve)), cloud in zip((mlp, hopfield), clouds):
+        ends, right_answers = np.asarray(cloud.get_offsets()).T
+        assert label == cloud.get_label() and [*epochs] == [0, 1]
+        assert curve[-1] == pytest.approx(np.median(ends))
+        assert f"{label} {curve[-1]:.1f}" in says
+        assert len(ends) == 2 and right_answers.min() > 20 and right_answers.max() <= 100
+
+
+def of_scores(figure, says):
+    *maps, course, _ = figure.axes
+    area = (2 * scores.REACH / (scores.GRID - 1)) ** 2
+    truth = np.exp(-np.sort(np.ravel(maps[0].images[0].get_array())))[1:]  # without the origin
+    assert truth.sum() * area == pytest.approx(1, abs=0.2)
+    titles = [axes.get_title() for axes in maps]
+    shown = lines(course)
+    assert [*shown] == ["contrastive divergence", "score matching", "true density"]
+    for title, (name, (seconds, nll)) in zip(titles[1:], shown.items()):
+        assert title == f"{name.capitalize()}: {nll[-1]:.2f}"
+        assert f"{name} {nll[-1]:.2f} nats after {seconds[-1]:.1f} s" in says
+        assert len(nll) == 4 and (np.diff(seconds) > 0).all()
+    truth = shown["true density"][1][0]
+    assert titles[0] == f"True density: {truth:.2f}" and says.endswith(f"density {truth:.2f}")
+    assert course.get_ylim()[0] < truth < course.get_ylim()[1]
+
+
+SHOWS = {
+    "valley": of_valley,
+    "landscape": of_landscape,
+    "sharpness": of_sharpness,
+    "scores": of_scores,
+}
+
+
 @pytest.mark.parametrize("name", curvature.PICTURES)
-def test_picture_is_drawn_and_its_numbers_are_numbers(name, tmp_path, monkeypatch):
+def test_picture_is_drawn_and_shows_its_numbers(name, monkeypatch):
     for module, constants in TINY.items():
         for constant, value in constants.items():
             monkeypatch.setattr(module, constant, value)
@@ -95,12 +168,49 @@ def test_picture_is_drawn_and_its_numbers_are_numbers(name, tmp_path, monkeypatc
         monkeypatch.setattr(scores, "log_partition", lambda model: 1.0)
     options = {"valley": {}, "sharpness": {"epochs": 1, "names": ["mlp", "snn", "hopfield"]}}
     _, picture = curvature.PICTURES[name]
-    figure, numbers = picture(**options.get(name, {"epochs": 4}))
-    figure.savefig(tmp_path / "picture.png", dpi=30)
-    assert re.search(r"\d", numbers) and not re.search(r"\b(nan|inf)\b", numbers)
+    with rc_context(STYLE):
+        figure, says = picture(**options.get(name, {"epochs": 4}))
+        assert faults(figure) == []
+    assert re.search(r"\d", says) and not re.search(r"\b(nan|inf)\b", says)
     assert all(axes.has_data() for axes in figure.axes)
-    if name == "sharpness":
-        assert "none for SNN;" in numbers and set(list_architectures()) > {"mlp", "snn"}
+    SHOWS[name](figure, says)
+
+
+def test_of_a_parabola_the_hessian_is_right(monkeypatch):
+    """Where the loss is its minimum + t A t / 2, the ellipses and parabolas drawn are the loss."""
+    curvatures = np.array([50.0, 8.0, 3.0])
+    directions = np.eye(3)[[2, 0, 1]]
+
+    def heights(model, x, y, along, across, up):
+        moves = across[..., None] * along[0] + up[..., None] * along[1]
+        return 0.25 + (moves @ directions.T) ** 2 @ curvatures / 2
+
+    class Bottom:
+        item = staticmethod(lambda: 0.25)
+
+    monkeypatch.setattr(landscape, "GRID", 38)
+    monkeypatch.setattr(landscape, "SHOWN", 3)
+    monkeypatch.setattr(landscape, "trained", lambda *_: (None, {0: curvatures[None]}))
+    monkeypatch.setattr(landscape, "loss", lambda *_: Bottom)
+    monkeypatch.setattr(landscape, "heights", heights)
+    monkeypatch.setattr(
+        landscape, "hessian_eigenvalues", lambda *_: (curvatures[None], directions[None])
+    )
+    figure, says = landscape.picture(epochs=4)
+    chart, cuts, _ = figure.axes
+    _, white, dashed = (drawn for drawn in chart.collections if isinstance(drawn, QuadContourSet))
+    for drawn in (white, dashed):
+        for path, rise in zip(drawn.get_paths()[:4], (0.01, 0.03, 0.1, 0.3)):
+            np.testing.assert_allclose(path.vertices**2 @ [25, 4], rise, rtol=0.1)
+    assert chart.get_xlim() == pytest.approx((-0.2, 0.2))
+    assert chart.get_ylim() == pytest.approx((-0.5, 0.5))
+    sharpest, second, anywhere, *parabolas = (line.get_xydata() for line in cuts.get_lines())
+    np.testing.assert_allclose([sharpest, second], parabolas)
+    np.testing.assert_allclose(sharpest[:, 1], 25 * sharpest[:, 0] ** 2, atol=1e-12)
+    assert says.startswith(
+        "loss 0.250 nats; largest eigenvalues 50.0 at first, at the end 50, 8, 3"
+    )
+    assert numbers(says)[-1] == pytest.approx(2 * anywhere[0, 1] / anywhere[0, 0] ** 2, abs=0.006)
 
 
 def test_rank_correlation():

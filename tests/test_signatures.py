@@ -5,19 +5,38 @@ import re
 
 import numpy as np
 import pytest
+from legible import blank, dots, faults, lines, ticks
+from matplotlib import rc_context
+from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 
 from architectures import list_architectures
 from demos import signatures
 from demos.comparison import drawn as drawn_tasks
+from demos.comparison.prediction import grid_points
+from demos.comparison.sequences import LENGTH
 from demos.pictures.palette import STYLE
-from demos.signature import ann2snn, drawn, ebm, hopfield, mamba, mlp, retnet, tabnet, uncertainty
+from demos.signature import (
+    ann2snn,
+    common,
+    drawn,
+    ebm,
+    hopfield,
+    mamba,
+    mlp,
+    retnet,
+    snn,
+    tabnet,
+    transformer,
+    uncertainty,
+    vision,
+)
 from demos.signature.common import entitled, points
 from minigrad import Tensor, backend
 
 TINY = {
     ann2snn: {"REPLICAS": 2, "TIMESTEPS": 16, "REPORTED": (1, 16)},
-    drawn: {"LENGTHS": (12, 24), "ROWS": 20},
+    drawn: {"LENGTHS": (12, 24, 36), "ROWS": 20},
     drawn_tasks: {"steps_of": lambda task, recipe: 2, "TEST_ROWS": 40},
     mamba: {"LENGTHS": (12, 24), "SEQUENCES": 3},
     retnet: {"STEPS": (8, 16)},
@@ -41,18 +60,252 @@ def test_every_architecture_has_a_picture():
     assert set(signatures.PICTURES) == {*list_architectures(), *of_tasks}
 
 
-@pytest.mark.parametrize("name", [name for name in signatures.PICTURES if name != "hopfield"])
-def test_picture_is_drawn_and_its_numbers_are_numbers(name, tiny, tmp_path):
-    figure, numbers = signatures.PICTURES[name](epochs=1)
-    figure.savefig(tmp_path / "picture.png", dpi=30)
-    assert re.search(r"\d\.\d", numbers)
-    assert not re.search(r"\b(nan|inf)\b", numbers)
+def numbers(text):
+    """All numbers in a text, in its order."""
+    return [float(number) for number in re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e-?\d+)?", text)]
+
+
+def image(axes):
+    [shown] = axes.images
+    return np.asarray(shown.get_array(), float)
+
+
+def curves(axes):
+    """How many lines at which something is 0."""
+    return sum(isinstance(drawn, QuadContourSet) for drawn in axes.collections)
+
+
+def points_of(x):
+    return set(map(tuple, x.astype(float)))
+
+
+def of_mlp(figure, says):
+    left, middle, right = figure.axes
+    found, pieces, reach = numbers(says)
+    assert numbers(right.get_title()) == [pieces, found]
+    assert 0 < curves(left) < curves(middle) == curves(right)
+    x, _, x_test, _ = common.rings_and_clusters()
+    nothing = {(0.0, 0.0)}  # what a set of contours says of itself
+    assert dots(left) - nothing == points_of(x) and dots(right) - nothing == points_of(x_test)
+    for axes in figure.axes:
+        assert axes.get_xlim() == axes.get_ylim() == (-reach, reach)
+        assert [*axes.get_xticks()] == [*axes.get_yticks()] == [-reach, 0, reach]
+    assert right.images[0].get_extent() == [-reach, reach, -reach, reach]
+    assert points_of(image(right).reshape(-1, 3)) <= points_of(common.tint(np.arange(5)))
+
+
+def of_tabnet(figure, says):
+    *maps, averages, _ = figure.axes
+    right, a_off, b_off, a_on, b_on, _ = numbers(re.sub("where switch < 0", "", says))
+    assert numbers(averages.get_title()) == [right]
+    for axes in maps:
+        attention = image(axes)
+        np.testing.assert_allclose(attention.sum(axis=1), 1, atol=1e-5)
+        assert [*ticks(axes.xaxis)] == [*tabnet.FEATURES]
+        turns = axes.get_lines()[0].get_ydata()[0] + 0.5
+        below, above = ticks(maps[0].yaxis).values()
+        assert [below, above] == [turns / 2, (turns + len(attention)) / 2]
+    assert sum(numbers(axes.get_title())[1] for axes in maps[:2]) == pytest.approx(100, abs=1)
+    places = ticks(averages.yaxis)
+    for bars, a, b in zip(averages.containers, (a_off, a_on), (b_off, b_on)):
+        middles = {bar.get_y() + bar.get_height() / 2: bar.get_width() for bar in bars}
+        share = {
+            name: middles[min(middles, key=lambda y: abs(y - places[name]))] for name in places
+        }
+        assert sum(share.values()) == pytest.approx(1, abs=1e-5)
+        assert share["A1"] + share["A2"] == pytest.approx(a, abs=0.0051)
+        assert share["B1"] + share["B2"] == pytest.approx(b, abs=0.0051)
+    assert [text.get_text()[12] for text in averages.get_legend().get_texts()] == ["A", "B"]
+
+
+def of_uncertainty(figure, says):
+    *maps, bars, _ = figure.axes
+    total, aleatoric, epistemic = map(image, maps)
+    np.testing.assert_allclose(total, aleatoric + epistemic, atol=1e-5)
+    assert [axes.get_title().split(":")[0] for axes in maps] == ["Total", "Aleatoric", "Epistemic"]
+    right, *nats = numbers(says)
+    lower, upper = (np.array([bar.get_height() for bar in some]) for some in bars.containers)
+    assert [bar.get_y() for bar in bars.containers[1]] == [*lower]
+    np.testing.assert_allclose(nats, np.ravel([lower + upper, lower, upper], "F"), atol=0.0051)
+    here, away, far = (numbers(text)[0] for text in ticks(bars.xaxis))
+    assert here + away == 200 and 100 * here / 200 == right and far == uncertainty.FAR
+    colours = dict(
+        zip([text.get_text() for text in bars.get_legend().get_texts()], bars.containers)
+    )
+    for name, handle in zip(colours, bars.get_legend().legend_handles):
+        assert colours[name][0].get_facecolor() == handle.get_facecolor()
+    assert list(colours) == ["aleatoric", "epistemic"]
+    assert bars.get_ylim()[1] > (lower + upper).max()
+
+
+def of_ebm(figure, says):
+    map_, way, data, samples, _ = figure.axes
+    area = (2 * ebm.REACH / (ebm.GRID - 1)) ** 2
+    assert np.exp(-image(map_)).sum() * area == pytest.approx(1, abs=1e-3)  # a density
+    chains = [np.asarray(line.get_data()) for line in map_.get_lines()]
+    assert len(chains) == 3 * ebm.FOLLOWED
+    for path, start, end in zip(chains[::3], chains[1::3], chains[2::3]):
+        np.testing.assert_array_equal(start[:, 0], path[:, 0])
+        np.testing.assert_array_equal(end[:, 0], path[:, -1])
+        assert path.shape == (2, ebm.STEPS + 1)
+    hollow, filled = map_.get_lines()[1:3]
+    assert hollow.get_markerfacecolor() == "white" and filled.get_markerfacecolor() == common.INK
+    nll, _, kernel, uniform, first, last = numbers(says)
+    assert uniform == pytest.approx(math.log(144), abs=0.005)
+    shown = lines(way)
+    time, median = shown["median chain"]
+    assert [*time] == [*range(ebm.STEPS + 1)] and way.get_xlim() == (0, ebm.STEPS)
+    assert [median[0], median[-1]] == pytest.approx([first, last], abs=0.0051)
+    assert [*shown[f"test data, mean: {nll:.2f}"][1]] == pytest.approx([nll] * 2, abs=0.0051)
+    assert f"(kernel density estimate: {kernel:.2f})" in shown
+    [band] = way.collections
+    ends = band.get_paths()[0].vertices
+    for step in (0, ebm.STEPS):
+        low, high = np.quantile(ends[ends[:, 0] == step, 1], (0, 1))
+        assert low < median[step] < high
+    assert dots(data) == points_of(common.rings_and_clusters()[0])
+    assert numbers(data.get_title()) == [800] == numbers(samples.get_title())
+    assert len(dots(samples)) == 800 and np.abs(list(dots(samples))).max() <= ebm.REACH
+
+
+def of_snn(figure, says):
+    rates, dead = re.search("rates (.*) per.*neurons (.*);", says).groups()
+    assert [
+        f"layer {k}: mean {rate}, {100 * numbers(some)[0] / numbers(some)[1]:.0f} % dead"
+        for k, (rate, some) in enumerate(zip(rates.split(", "), dead.split(", ")), 1)
+    ] == [text.get_text() for text in figure.axes[3].get_legend().get_texts()]
+    cells = image(figure.axes[2])
+    assert cells.shape == (5, 32) and (np.diff(cells.argmax(axis=0)) >= 0).all()
+    assert f"{cells.mean():.1f}" == f"{float(rates.split(', ')[1]):.1f}"
+
+
+def of_ann2snn(figure, says):
+    left, right = figure.axes
+    shown = lines(left)
+    time, half = shown["starting half charged"]
+    assert [*time] == [*range(1, 17)] == [*shown["starting empty"][0]]
+    said = dict(zip(*[iter(numbers(says)[:-1])] * 2))
+    assert said == {t: pytest.approx(half[int(t) - 1], abs=0.051) for t in ann2snn.REPORTED}
+    assert shown["starting empty"][1][0] == pytest.approx(20, abs=10)  # no spike: no answer
+    assert list(ticks(left.xaxis)) == [str(t) for t in ann2snn.REPORTED]
+    for label, (x, rate) in lines(right).items():
+        if label.startswith("T = "):
+            assert (np.diff(x) >= 0).all() and rate.min() >= 0 and rate.max() <= 1
+            error = np.abs(rate - x.clip(0, 1)).max()
+            assert numbers(label)[1] == pytest.approx(error, abs=5.1e-4)
+        else:
+            np.testing.assert_array_equal(rate, x.clip(0, 1))
+
+
+def of_lengths(axes, shares):
+    """Accuracy against length, the first one trained at marked by a line."""
+    curve, mark = axes.get_lines()
+    assert tuple(curve.get_xdata()) == drawn.LENGTHS
+    assert [curve.get_ydata()[1], curve.get_ydata()[-1]] == pytest.approx(shares, abs=0.051)
+    assert set(mark.get_xdata()) == {LENGTH}
+
+
+def of_gru(figure, says):
+    new, seen, histogram, lengths = figure.axes
+    at_symbols, at_noise, one, _, other, _ = numbers(says.replace("1 - z", ""))
+    of_lengths(lengths, [one, other])
+    for axes in (new, seen):
+        cells = image(axes)
+        assert 0 <= cells.min() < cells.max() <= 1
+        assert (np.diff(cells.argmax(axis=1)) >= 0).all()
+        assert [label.get_text() for label in axes.get_xticklabels()][-4:] == ["?"] * 4
+        assert len(axes.get_xticks()) == cells.shape[1] == LENGTH + 4
+    assert [text.get_text() for text in histogram.get_legend().get_texts()] == ["symbols", "noise"]
+    for bars, mean in zip(histogram.containers, (at_symbols, at_noise)):
+        parts = [(bar.get_x() + bar.get_width() / 2) * bar.get_height() / 40 for bar in bars]
+        assert sum(parts) == pytest.approx(mean, abs=0.013)  # of 40 bins
+
+
+def of_transformer(figure, says):
+    pairs, answers = figure.axes
+    for axes in (pairs, answers):
+        np.testing.assert_allclose(np.nansum(image(axes), axis=1), 1, atol=1e-5)
+        assert np.triu(image(axes), 1).max() < 1e-6  # nobody looks ahead
+    [squares] = answers.get_lines()
+    names = [label.get_text() for label in answers.get_yticklabels()]
+    assert names == [label.get_text() for label in answers.get_xticklabels()]
+    for place, asked in squares.get_xydata().astype(int):
+        assert names[place].isalpha() and names[place - 1] == names[asked]
+    assert len(squares.get_xdata()) == 8
+
+
+def of_retnet(figure, says):
+    *masks, difference, times, lengths = figure.axes
+    for axes in masks:
+        kept = numbers(axes.get_title())[1]
+        here, before = image(axes)[[5, 5], [5, 4]]
+        assert here == 1 and before == pytest.approx(kept, abs=5e-5)
+        assert np.triu(image(axes), 1).max() == 0
+    [line] = difference.get_lines()
+    most, one, _, other, _ = (x for x in numbers(says) if x != 64)
+    assert most == pytest.approx(line.get_ydata().max(), rel=0.5) and most < 1e-12
+    assert list(lines(times)) == ["parallel", "recurrent"]
+    for x, y in (line.get_xydata().T, *lines(times).values()):
+        assert tuple(x) == retnet.STEPS and (y > 0).all()
+    of_lengths(lengths, [one, other])
+
+
+def of_mamba(figure, says):
+    steps, lengths, selective, fixed = figure.axes
+    low, high, other, _, *shares = numbers(says)
+    ratios = {label: y for label, (_, y) in lines(steps).items()}
+    assert [ratios["Mamba"].min(), ratios["Mamba"].max()] == pytest.approx([low, high], abs=0.051)
+    np.testing.assert_allclose(ratios["without selection"], other, rtol=1e-5)
+    found = lines(lengths)
+    assert shares[0] == pytest.approx(found["Mamba"][1][1], abs=0.051)
+    assert shares[1] == pytest.approx(found["without selection"][1][1], abs=0.051)
+    for axes in (selective, fixed):
+        left = image(axes)  # rows: asked at, columns: what is left of
+        assert left.max() == 1 and np.triu(left, 1).max() == 0 < np.tril(left, -1).max()
+        letters = list(axes.get_xticklabels())
+        assert len(letters) == left.shape[1]
+
+
+def of_convnet(figure, says):
+    filters, _ = figure.axes
+    [shown] = filters.images
+    assert shown.norm.vmax == -shown.norm.vmin == np.nanmax(np.abs(image(filters)))
+
+
+def of_vit(figure, says):
+    assert -1 <= numbers(says)[1] <= 1
+
+
+SHOWS = {
+    "mlp": of_mlp,
+    "tabnet": of_tabnet,
+    "bayesian": of_uncertainty,
+    "mc_dropout": of_uncertainty,
+    "ebm": of_ebm,
+    "snn": of_snn,
+    "ann2snn": of_ann2snn,
+    "gru": of_gru,
+    "transformer": of_transformer,
+    "retnet": of_retnet,
+    "mamba": of_mamba,
+    "convnet": of_convnet,
+    "vit": of_vit,
+}
+
+
+@pytest.mark.parametrize("name", SHOWS)
+def test_picture_is_drawn_and_shows_its_numbers(name, tiny):
+    with rc_context(STYLE):
+        figure, says = signatures.PICTURES[name](epochs=1)
+        assert faults(figure) == []
+    assert re.search(r"\d\.\d", says) and not re.search(r"\b(nan|inf)\b", says)
     for axes in figure.axes:
         assert axes.has_data() or axes.texts, axes.get_title()
         for line in axes.get_lines():
             said = re.search(r": (\d+\.\d) %$", line.get_label())
             if said and len(set(line.get_ydata())) == 1:  # a level that its label names
                 assert line.get_ydata()[0] == pytest.approx(float(said[1]), abs=0.051)
+    SHOWS[name](figure, says)
 
 
 def test_every_point_is_shown():
@@ -64,13 +317,113 @@ def test_every_point_is_shown():
     assert sorted(map(tuple, np.asarray(shown))) == sorted(map(tuple, x))
 
 
+def test_a_raster_has_a_dot_for_every_spike():
+    layers = [np.random.default_rng(k).random((6, n)) < 0.4 for k, n in enumerate((4, 3))]
+    axes = blank()
+    snn.raster(axes, layers)
+    found = [line.get_xydata() for line in axes.get_lines() if line.get_marker() == "."]
+    for spikes, place, base in zip(layers, found, (0, 4)):
+        assert points_of(place) == points_of(np.argwhere(spikes) + np.array([1, base]))
+    assert ticks(axes.yaxis) == {"layer 1\n(4 neurons)": 2, "layer 2\n(3 neurons)": 5.5}
+    assert axes.get_xlim()[0] < 1 and axes.get_xlim()[1] > 6
+    assert axes.get_ylim()[0] < 0 and axes.get_ylim()[1] > 6
+
+
+def test_membranes_are_drawn_above_each_other_each_with_its_threshold():
+    rng = np.random.default_rng(0)
+    spikes = (rng.random((20, 8)) < np.linspace(0.05, 0.9, 8)).astype(float)
+    membrane = rng.normal(size=(20, 8))
+    axes = blank()
+    snn.traces(axes, membrane, spikes, threshold=1.0)
+    neurons = [int(name.removeprefix("neuron ")) for name in ticks(axes.yaxis)]
+    rates = spikes.mean(axis=0)[neurons]
+    np.testing.assert_allclose(rates, snn.TRACES, atol=0.1)
+    drawn, bottom = axes.get_lines(), math.inf
+    for n, place, *three in zip(neurons, axes.get_yticks(), drawn[::3], drawn[1::3], drawn[2::3]):
+        level, potential, fires = (line.get_xydata() for line in three)
+        assert {*level[:, 1]} == {place}
+        np.testing.assert_allclose(potential[:, 1] - place, membrane[:, n] - 1.0)
+        np.testing.assert_array_equal(fires, potential[spikes[:, n] > 0])
+        assert [*potential[:, 0]] == [*range(1, 21)] and potential[:, 1].max() < bottom
+        bottom = potential[:, 1].min()
+    assert axes.get_xlim()[0] < 1 and axes.get_xlim()[1] > 20
+
+
+def test_a_unit_switches_where_it_is_0():
+    x, y = grid_points((-5, 5, -5, 5), mlp.GRID).T
+    axes = blank()
+    mlp.switches(axes, np.stack([x - 1, x + 2 * y, x + 9], axis=1), "black")
+    upright, oblique = (contour.get_paths()[0].vertices for contour in axes.collections)
+    np.testing.assert_allclose(upright[:, 0], 1, atol=1e-6)
+    np.testing.assert_allclose(oblique @ [1, 2], 0, atol=1e-5)
+    assert len(oblique) > 100
+
+
+def test_where_the_values_of_the_keys_stand():
+    x = np.array([[3, 17, 5, 16, 0, 23, 1, 18, 2, 19, 4, 20, 6, 21, 7, 22, 5, 3, 0, 1, 2, 4, 6, 7]])
+    aims = transformer.where_the_values_are(x)
+    assert [*x[0, aims[0]]] == [16, 17, 23, 18, 19, 20, 21, 22]
+
+
+def test_images_are_side_by_side():
+    images = np.arange(2 * 3 * 8 * 8).reshape(2, 3, 8, 8)
+    found = vision.sheet(images)
+    assert found.shape == (18, 27)
+    np.testing.assert_array_equal(found[9:17, 18:26], images[1, 2])
+    assert np.isnan(found[8]).all() and np.isnan(found[:, 17]).all()
+
+
+def test_accuracies():
+    scores = Tensor(np.eye(3)[[0, 1, 2, 0]])
+    assert common.accuracy(scores, np.array([0, 1, 2, 2])) == 0.75
+    np.testing.assert_array_equal(
+        ann2snn.accuracy(np.eye(3)[[[[0, 1], [2, 0]]]], np.array([[0, 1], [2, 2]])), [0.75]
+    )
+
+
+def of_hopfield(figure, says):
+    letters, energies, noise, number = figure.axes
+    pixels = image(letters)
+    blocks = [pixels[int(y - 3.5) :][:8] for y in letters.get_yticks()]
+    stored, query, recalled, mixture = (block[:, ~np.isnan(block).all(axis=0)] for block in blocks)
+    shown = stored.reshape(8, 8, 8).swapaxes(0, 1).reshape(8, 64)
+    np.testing.assert_array_equal(shown, hopfield.letters())
+    assert list(ticks(letters.yaxis))[1] == "query: stored + noise"
+    np.testing.assert_allclose(recalled, stored, atol=0.05)
+    assert 0.9 < np.std(query - stored) < 1.1 and 0.2 < np.abs(mixture - stored).mean() < 1
+    told = {int(name.split()[1]): y for name, (_, y) in lines(energies).items()}
+    assert list(told) == [8, 4, 2, 1]
+    for energy in told.values():
+        assert (np.diff(energy) < 1e-9).all() and len(energy) == 6 and energy.min() > 0
+    for norm, before, _ in zip(*[iter(numbers(says))] * 3):
+        assert before == pytest.approx(norm / 2, rel=0.06)
+    *ways, before = noise.get_lines()
+    assert before.get_label() == "before the update"
+    np.testing.assert_array_equal(*before.get_data())
+    for way, other in zip(ways, number.get_lines()):
+        assert [*way.get_xdata()] == [*before.get_xdata()]
+        assert [*other.get_xdata()] == [10, 100, 1000, 10_000]
+        assert way.get_color().tolist() == other.get_color().tolist()
+        # At a noise of half a norm, among 50 patterns: between those of 10 and of 100.
+        at_half = np.interp(0.5, *way.get_data())
+        low, high = other.get_ydata()[:2]
+        assert low / 30 <= at_half <= 30 * high
+    most = [way.get_ydata()[-1] for way in number.get_lines()]
+    assert most == sorted(most)  # the longer the patterns, the smaller the error
+
+
 def test_command_writes_what_was_asked_for(tmp_path, capsys, monkeypatch):
+    kept = []
+    picture = signatures.PICTURES["hopfield"]
+    monkeypatch.setitem(signatures.PICTURES, "hopfield", lambda: kept.append(picture()) or kept[0])
     monkeypatch.setitem(STYLE, "savefig.dpi", 30)
     assert signatures.main(["--only", "hopfield", "--out", str(tmp_path / "new")]) == 0
     assert pictures(tmp_path / "new") == {"hopfield.png"}
     line = capsys.readouterr().out.splitlines()[0]
     before, after = re.match(r"Hopfield: norm 8: error (\S+) -> (\S+) in one step", line).groups()
     assert float(before) > 3 > 1e-12 > float(after)
+    of_hopfield(*kept[0])
+    assert faults(kept[0][0]) == []
 
 
 def pictures(folder):

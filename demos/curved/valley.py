@@ -42,7 +42,7 @@ def picture():
     left.set(title="(1 - x)² + 100 (y - x²)²: from ● to ★", xlabel="x", ylabel="y")
     left.set(xlim=(-1.7, 1.5), ylim=(-0.7, 1.9), aspect="equal")
     right.set(title="How fast they descend", xlabel="step, + 1", ylabel="height above ★")
-    right.set(ylim=(SOLVED / 10, 1e2))
+    right.set(ylim=(SOLVED / 100, 1e2))
     left.legend(loc="upper center")
     return figure, "; ".join(f"{name}: {reached(way)}" for name, way in ways.items())
 

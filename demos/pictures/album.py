@@ -19,6 +19,7 @@ def draw(pictures, out):
             for name, (title, picture) in pictures.items():
                 with rc_context(STYLE):
                     figure, numbers = picture()
+                    figure.draw_without_rendering()  # axes that are laid out may get other ticks
                     figure.savefig(unfinished)
                 unfinished.rename(output.folder / files[name])
                 print(f"{title}: {numbers}", flush=True)

@@ -129,7 +129,7 @@ def fall(model):
 
 def valleys(figure, axes, model, log_z):
     """-log p as a map; what is less plausible than 9 nats is a plateau."""
-    plane(axes, REACH, f"Energy, and {FOLLOWED} chains: {FOR_STEPS} steps from ○ to ●")
+    plane(axes, REACH, f"{FOLLOWED} chains, {FOR_STEPS} steps: from ○ to ●")
     e = energies(model, grid_points((-REACH, REACH, -REACH, REACH), GRID)) + log_z
     image = axes.imshow(
         e.reshape(GRID, GRID),

@@ -60,7 +60,7 @@ def forms(left, middle):
     middle.legend()
     for axes in (left, middle):
         axes.set_xticks(STEPS, STEPS)
-        axes.minorticks_off()
+        axes.set_xticks([], minor=True)
     return max(differences)
 
 

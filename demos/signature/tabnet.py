@@ -87,5 +87,6 @@ def bars(axes, by_switch):
     axes.barh(place - 0.2, off, height=0.4, color="#999999", label="switch < 0: A decides")
     axes.barh(place + 0.2, on, height=0.4, color=INK, label="switch > 0: B decides")
     axes.set_yticks(place, FEATURES)
+    axes.set_xlabel("share of a row")
     axes.invert_yaxis()
     axes.legend(loc="lower right")

@@ -1,0 +1,109 @@
+"""What every picture owes its reader, whatever it shows; and reading a picture back."""
+
+from itertools import combinations
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+
+def faults(figure):
+    """What is wrong with a Figure, in words: an empty list if nothing is."""
+    return [*collisions(figure), *unnamed(figure), *untold(figure)]
+
+
+def drawn_texts(figure):
+    """[(text, its box in pixels)] of all that drawing the figure writes."""
+    found, draw = [], Text.draw
+
+    def watched(text, renderer, *args, **options):
+        draw(text, renderer, *args, **options)
+        if text.get_visible() and text.get_text().strip():
+            found.append((text.get_text(), text.get_window_extent(renderer)))
+
+    figure.draw_without_rendering()  # as album.py does
+    Text.draw = watched
+    try:
+        FigureCanvasAgg(figure).draw()
+    finally:
+        Text.draw = draw
+    return found
+
+
+def collisions(figure):
+    """Texts that reach over the edge of the figure, or into one another."""
+    texts = drawn_texts(figure)
+    sheet = figure.bbox.padded(1)
+    for text, box in texts:
+        if not (sheet.contains(*box.min) and sheet.contains(*box.max)):
+            yield f"{text!r} reaches over the edge"
+    for (a, one), (b, other) in combinations(texts, 2):
+        shared = np.minimum(one.max, other.max) - np.maximum(one.min, other.min)
+        if shared.min() > 0.2 * min(*one.size, *other.size):
+            yield f"{a!r} reaches into {b!r}"
+
+
+def unnamed(figure):
+    """Axes with numbers that nothing says what they are: a label, or for upright ones a title.
+
+    Of a plane or an image, whose axes have one scale, the title says enough.
+    """
+    for part in (figure, *figure.subfigs):
+        for axes in part.axes:
+            if not axes.axison or axes.get_aspect() != "auto":
+                continue
+            named = {"x": part._supxlabel, "y": axes.get_title() + axes.get_title("left")}
+            for axis in (axes.xaxis, axes.yaxis):
+                where = f"{axes.get_title()}: {axis.axis_name}"
+                numbers = [text for text in written(axis) if is_number(text)]
+                if numbers and not (axis.get_label_text() or named[axis.axis_name]):
+                    yield f"{where} has numbers without a name"
+                if axis.get_scale() != "linear" and len(numbers) < 2:
+                    yield f"{where} has a scale of its own, and no numbers"
+
+
+def written(axis):
+    """What is written beside the part of an axis that is seen."""
+    low, high = sorted(axis.get_view_interval())
+    ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+    texts = [tick.label1.get_text() for tick in ticks if low <= tick.get_loc() <= high]
+    return list(filter(None, texts))
+
+
+def is_number(text):
+    return text.lstrip("−-").replace(".", "").isdecimal() or text.startswith("$\\mathdefault")
+
+
+def untold(figure):
+    """Series that have a name which no legend tells."""
+    legends = [*figure.legends, *(axes.get_legend() for axes in figure.axes)]
+    told = {text.get_text() for one in legends if one for text in one.get_texts()}
+    for axes in figure.axes:
+        for label in axes.get_legend_handles_labels()[1]:
+            if label not in told:
+                yield f"no legend tells of {label!r}"
+
+
+def blank():
+    """Axes to draw into."""
+    return Figure().subplots()
+
+
+def lines(axes):
+    """{label: (x, y)} of the lines that have one."""
+    found = {line.get_label(): np.asarray(line.get_data(), float) for line in axes.get_lines()}
+    return {label: xy for label, xy in found.items() if not label.startswith("_")}
+
+
+def dots(axes):
+    """{(x, y)} of all that scatter() has drawn."""
+    return {tuple(xy) for some in axes.collections for xy in np.asarray(some.get_offsets(), float)}
+
+
+def ticks(axis):
+    """{what is written: where} beside an axis."""
+    return {
+        label.get_text(): place
+        for label, place in zip(axis.get_majorticklabels(), axis.get_majorticklocs(), strict=True)
+    }
