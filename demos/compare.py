@@ -27,9 +27,9 @@ if __name__ == "__main__":
 
 from demos.comparison import keeping, results
 from demos.comparison.baselines import with_baselines
-from demos.comparison.contest import contest, entries
+from demos.comparison.contest import compete, entries
 from demos.comparison.options import parse, place, recipe_of, task_of
-from demos.comparison.progress import Progress, describe, opening, title
+from demos.comparison.progress import Progress, describe, opening
 from demos.comparison.ranking import rank_all
 from demos.comparison.resuming import Start, start
 from demos.comparison.table import protocol_table, table
@@ -65,12 +65,13 @@ def run(options, task, recipe, begin_with, output):
 
     begin_with.carry(output.folder)
     progress = None if options.quiet else Progress(len(begin_with.left), sys.stdout)
-    outcomes, failed, stopped = compete(
-        begin_with,
+    trained, failed, stopped = compete(
+        begin_with.left,
         place(options, len(begin_with.left)),
         progress,
         output.folder if options.save else None,
     )
+    outcomes = [*begin_with.done, *(outcome for _, outcome in trained)]
     if stopped and not outcomes and not begin_with.folder:
         return farewell(stopped, "nothing had finished, nothing is written")
     rankings = rank_all(outcomes, options.protocols, task.bayes_accuracy, task.overlap)
@@ -114,36 +115,6 @@ def next_step(shown, best, guests):
     words = ["python", "demos/predict.py", keeping.path_of(shown, best.name, best.protocol)]
     words += ["ROWS.csv", *(word for guest in guests for word in ("--with", guest.path))]
     return f"For new rows: {printable(shlex.join(map(str, words)))}"
-
-
-def compete(begin_with, place, progress, folder=None):
-    """([Outcome], {name: what went wrong}, the exception that ended it early or None).
-
-    folder: where to keep the networks, each as soon as it is trained.
-    """
-    outcomes, failed, stopped = list(begin_with.done), {}, None
-    try:
-        with place as executor:
-            for entry, result in contest(begin_with.left, executor, progress and progress.epoch):
-                if isinstance(result, Exception):
-                    failed[title(entry)] = describe(result)
-                else:
-                    outcomes.append(result)
-                    if folder is not None:
-                        keep(folder, entry, result, failed)
-                if progress:
-                    progress.finished(entry, result)
-    except (KeyboardInterrupt, OSError) as error:  # Ctrl-C, or nobody reads what is printed
-        stopped = error
-    return outcomes, failed, stopped
-
-
-def keep(folder, entry, outcome, failed):
-    """Keep a network; one that cannot be kept is a failure, but the contest goes on."""
-    try:
-        keeping.keep(folder, entry, outcome)
-    except (OSError, TypeError) as error:
-        failed[f"keeping {title(entry)}"] = describe(error)
 
 
 def announce(rankings, task, quiet):

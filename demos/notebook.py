@@ -12,13 +12,12 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from demos.compare import announce, compete, draw
+from demos.compare import announce, draw
 from demos.comparison.baselines import with_baselines
-from demos.comparison.contest import entries
+from demos.comparison.contest import compete, entries
 from demos.comparison.options import parse, place, recipe_of, task_of
 from demos.comparison.progress import Progress, opening
 from demos.comparison.ranking import rank_all
-from demos.comparison.resuming import Start
 from demos.shell.ending import farewell
 from minigrad import backend
 
@@ -47,8 +46,8 @@ def compare(options=""):
         print(opening(task, recipe, options.only), end="\n\n")
         total = len(contenders)
         progress = CellProgress(total, display) if display else Progress(total, sys.stdout)
-    place_of = place(options, len(contenders))
-    outcomes, failed, stopped = compete(Start(contenders), place_of, progress)
+    trained, failed, stopped = compete(contenders, place(options, len(contenders)), progress)
+    outcomes = [outcome for _, outcome in trained]
     rankings = rank_all(outcomes, options.protocols, task.bayes_accuracy, task.overlap)
     announce(rankings, task, options.quiet)
     for name, problem in failed.items():

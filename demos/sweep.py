@@ -24,9 +24,9 @@ if __name__ == "__main__":
 
 import json
 
-from demos.comparison.contest import contest
+from demos.comparison.contest import compete
 from demos.comparison.options import load
-from demos.comparison.progress import Progress, describe, title
+from demos.comparison.progress import Progress, describe
 from demos.shell.arguments import use_device
 from demos.shell.output import Output
 from demos.shell.workers import workers
@@ -59,7 +59,11 @@ def run(options, task, recipe, output):
         replicas = len(recipe.seeds)
         runs = f"{counted(settings * replicas, 'run')}, in {counted(len(todo), 'stack')}"
         print(f"{counted(settings, 'setting')}, {counted(replicas, 'replica')} each: {runs}\n")
-    pairs, failed, stopped = compete(todo, options)
+    place = workers(min(options.jobs, len(todo)))
+    progress = None if options.quiet else Stacks(len(todo), sys.stdout)
+    trained, failed, stopped = compete([turn.entry for turn in todo], place, progress)
+    found = {id(entry): outcome for entry, outcome in trained}
+    pairs = [(turn, found[id(turn.entry)]) for turn in todo if id(turn.entry) in found]
     lines = report.lines(pairs, task, len(recipe.seeds))
     if stopped and not lines:
         return farewell(stopped, "nothing had finished, nothing is written")
@@ -94,26 +98,6 @@ def run(options, task, recipe, output):
     if stopped:
         return farewell(stopped, f"what had finished is kept in {shown}{os.sep}")
     return 1 if failed else 0
-
-
-def compete(todo, options):
-    """([(Turn, Outcome)], {what: what went wrong}, the exception that ended it early or None)."""
-    found, failed, stopped = {}, {}, None
-    progress = None if options.quiet else Stacks(len(todo), sys.stdout)
-    of = {id(turn.entry): turn for turn in todo}
-    try:
-        with workers(min(options.jobs, len(todo))) as executor:
-            entries = [turn.entry for turn in todo]
-            for entry, result in contest(entries, executor, progress and progress.epoch):
-                if isinstance(result, Exception):
-                    failed[title(entry)] = describe(result)
-                else:
-                    found[id(entry)] = result
-                if progress:
-                    progress.finished(entry, result)
-    except (KeyboardInterrupt, OSError) as error:  # Ctrl-C, or nobody reads what is printed
-        stopped = error
-    return [(of[key], found[key]) for key in of if key in found], failed, stopped
 
 
 class Stacks(Progress):

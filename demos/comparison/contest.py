@@ -6,8 +6,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from architectures import lookup
-from demos.comparison import drawn, resuming
+from demos.comparison import drawn, keeping, resuming
 from demos.comparison.board import Board
+from demos.comparison.progress import describe, title
 from demos.comparison.training import Entry
 
 LOOK = 0.2  # seconds between two looks at the board
@@ -30,6 +31,39 @@ def train(entry, on_epoch=None):
         return how.train(entry, on_epoch)
     except SystemExit as error:  # a guest's: the others go on
         raise RuntimeError(f"it wanted to end the program: exit({error.code!r})") from None
+
+
+def compete(entries, place, progress=None, folder=None):
+    """([(Entry, Outcome)] as they finish, {name: what went wrong}, what ended it early or None).
+
+    Args:
+        place: a context manager that gives an executor, or None for this process.
+        progress: a Progress.
+        folder: where to keep the networks, each as soon as it is trained.
+    """
+    finished, failed = [], {}
+    try:
+        with place as executor:
+            for entry, result in contest(entries, executor, progress and progress.epoch):
+                if isinstance(result, Exception):
+                    failed[title(entry)] = describe(result)
+                else:
+                    finished.append((entry, result))
+                    if folder is not None:
+                        keep(folder, entry, result, failed)
+                if progress:
+                    progress.finished(entry, result)
+    except (KeyboardInterrupt, OSError) as error:  # Ctrl-C, or nobody reads what is printed
+        return finished, failed, error
+    return finished, failed, None
+
+
+def keep(folder, entry, outcome, failed):
+    """Keep a network; one that cannot be kept is a failure, but the contest goes on."""
+    try:
+        keeping.keep(folder, entry, outcome)
+    except (OSError, TypeError) as error:
+        failed[f"keeping {title(entry)}"] = describe(error)
 
 
 def contest(entries, executor: Executor | None = None, on_epoch=None):

@@ -271,9 +271,9 @@ def examine(entry, model, x_train, x_test, on_the_way):
         "maps": {},
         "doubts": {},
     }
+    order = by_accuracy(accuracy)
     for epoch, then in on_the_way.items():
         last = epoch == entry.recipe.epochs
-        order = by_accuracy(accuracy)
         for replica in {shown: None, order[0]: None, order[-1]: None} if last else [shown]:
             n = GRID if last and replica == shown else FRAME
             where = (replica, epoch)
