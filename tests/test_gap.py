@@ -1,6 +1,7 @@
 """The curve with a gap: who knows that it does not know, and the command that shows it."""
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -73,16 +74,69 @@ def test_picture_and_command(tmp_path, capsys, monkeypatch):
     lines = capsys.readouterr().out.splitlines()
     for line, way in zip(lines[3:], WAYS):
         assert re.match(rf"{way.label} +[\d.]+ ± [\d.]+ %", line)
-    assert lines[-1].endswith(regression.PICTURE)
+    assert len(lines) > 3 + len(WAYS) and lines[-1].endswith(str(tmp_path / regression.PICTURE))
     with pytest.raises(SystemExit):
         regression.main(["--epochs", "0"])
     assert "--epochs: '0' is not a whole number from 1 on" in capsys.readouterr().err
 
 
-def test_the_picture_shows_the_first_replica():
-    some = [Band(way, SEEDS[:1], 1) for way in (MLP, BAYESIAN)]
-    figure = picture(some, [band.held() for band in some])
-    x, _ = curve.training_data(SEEDS[0])
+def test_the_table_has_means_over_replicas(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "500")
+    held = {
+        ("inside", "data"): [0.9, 0.8],
+        ("inside", "gap"): [0.4, 0.5],
+        ("epistemic", "data"): [0.1, 0.3],
+        ("epistemic", "gap"): [1.0, 2.0],
+    }
+    _, head, _, line, _, spread, *notes = regression.table(
+        [SimpleNamespace(way=MLP, seconds=3.0)], [held]
+    ).splitlines()
+    assert " ".join(head.split()) == "Inside: data gap Epistemic: data gap Time"
+    expected = "MLP 85.0 ± 63.5 % 45.0 ± 63.5 % 0.200 1.500 3.00 s"
+    assert " ".join(line.split()) == expected
+    assert spread.endswith("over 2 replicas") and len(notes) == 2
+    one = {key: values[:1] for key, values in held.items()}
+    assert "±" not in regression.table([SimpleNamespace(way=MLP, seconds=3.0)], [one])
+
+
+def test_the_picture_shows_the_first_replica_and_says_how_all_did():
+    some = [Band(way, SEEDS, 1) for way in (MLP, BAYESIAN)]
+    held = [{key: [k / 10 for k in range(3)] for key in band.held()} for band in some]
+    held[1]["inside", "gap"] = [0.25, 0.35]
+    figure = picture(some, held)
+    assert [axes.get_title() for axes in figure.axes] == [
+        "MLP\ninside: 10 % near data, 10 % in the gap",
+        "Bayesian\ninside: 10 % near data, 30 % in the gap",
+    ]
+    (left, right), legend = figure.axes, figure.legends[0]
+    assert left.get_position().x1 < right.get_position().x0
+    assert left.get_position().y0 == right.get_position().y0
     for axes, band in zip(figure.axes, some):
-        assert axes.get_title().startswith(band.way.label)
-        np.testing.assert_array_equal(axes.lines[0].get_xdata(), x[:, 0])
+        measured, true, mean, *edges = axes.lines
+        np.testing.assert_array_equal(
+            measured.get_xydata(), np.column_stack(curve.training_data(SEEDS[0]))
+        )
+        x = mean.get_xdata()
+        np.testing.assert_array_equal(true.get_xdata(), x)
+        np.testing.assert_array_equal(true.get_ydata(), curve.truth(x))
+        parts = band.at(np.stack([x[:, None]] * len(SEEDS)))
+        np.testing.assert_array_equal(mean.get_ydata(), parts["mean"][0, :, 0])
+        assert {place for edge in edges for place in edge.get_xdata()} == {-curve.GAP, curve.GAP}
+        assert axes.get_xlim() == (x[0], x[-1]) and x[0] < -curve.REACH
+        for fill, kind in zip(axes.collections, ("total", "epistemic"), strict=True):
+            outline = fill.get_paths()[0].vertices
+            for at in range(0, len(x), 50):
+                inside = outline[outline[:, 0] == x[at], 1]
+                low, high = (
+                    parts["mean"][0, at, 0] + sign * 1.96 * parts[kind][0, at, 0] ** 0.5
+                    for sign in (-1, 1)
+                )
+                assert (inside.min(), inside.max()) == pytest.approx((low, high), abs=1e-5)
+        # What the legend explains looks as it does in the panels.
+        names = [text.get_text() for text in legend.get_texts()]
+        assert all(names) and len(set(names)) == len(legend.legend_handles) == 5
+        for shown, line in zip(legend.legend_handles, (measured, true, mean)):
+            for look in ("get_color", "get_linestyle", "get_marker"):
+                assert getattr(shown, look)() == getattr(line, look)()
+        for shown, fill in zip(legend.legend_handles[3:], axes.collections):
+            np.testing.assert_array_equal(shown.get_facecolor(), fill.get_facecolor()[0])

@@ -106,7 +106,9 @@ def test_the_numbers_on_the_page_are_those_of_the_run():
     known = json.loads(Reader(build.page(rankings, task, recipe, COMMAND)).holds["data"])
     assert known["frames"] == [0, 1, 2] and known["command"] == COMMAND
     left, right, bottom, top = task.extent
-    for one, shown in zip(rankings["shared"], known["protocols"]["shared"]["standings"]):
+    for one, shown in zip(
+        rankings["shared"], known["protocols"]["shared"]["standings"], strict=True
+    ):
         outcome = one.outcome
         assert shown["accuracies"] == outcome.accuracy
         assert shown["place"] == one.place and shown["ties"] == list(one.ties)
@@ -122,7 +124,7 @@ def test_the_numbers_on_the_page_are_those_of_the_run():
                 [9, 9, 24] if replica == outcome.shown else [9]
             )
             places = [place for place in outcome.maps if place[0] == replica]
-            for frame, place in zip(frames, places):
+            for frame, place in zip(frames, places, strict=True):
                 parts = [outcome.maps[place]]
                 if outcome.name == "bayesian":
                     parts.append(outcome.doubts[place][..., None])
@@ -324,7 +326,7 @@ def test_a_browser_shows_the_networks_numbers_where_the_mouse_is(browser, tmp_pa
     for u, v in [(0.31, 0.72), (0.5, 0.5), (0.9, 0.05)]:
         browser.mouse(left + u * side, top + (1 - v) * side)
         settled(browser)
-        for one, shown in zip(rankings["shared"], browser.run(read)):
+        for one, shown in zip(rankings["shared"], browser.run(read), strict=True):
             grid = one.outcome.grid
             expected = grid[round(v * (len(grid) - 1)), round(u * (len(grid) - 1))]
             assert abs(np.array(shown, float) - expected).max() < 0.5001e-3
@@ -355,7 +357,9 @@ def test_a_browser_shows_other_replicas_and_doubts(browser, tmp_path):
         browser.run(cross)
         says = browser.run("maps.map(({says, unsure}) => [says.textContent, unsure.textContent])")
         assert browser.run("find('epoch').disabled") == (name != "median")
-        for one, shown, (title, unsure) in zip(rankings["shared"], browser.run(read), says):
+        for one, shown, (title, unsure) in zip(
+            rankings["shared"], browser.run(read), says, strict=True
+        ):
             outcome = one.outcome
             worst, best = outcome.extremes
             replica = {"best": best, "worst": worst, "median": outcome.shown}[name]

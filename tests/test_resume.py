@@ -187,6 +187,9 @@ def test_without_links_a_run_goes_on_as_well(tmp_path, monkeypatch):
     seen = trained(monkeypatch)
     assert run(tmp_path, *only, "mlp,hopfield") == run(tmp_path, *only, "mlp,hopfield") == 0
     assert seen == [("hopfield", 1)] and (tmp_path / "run-3" / "models" / "mlp.npz").exists()
+    seen.clear()
+    assert run(tmp_path, *only, "mlp,hopfield", "--replicas", "3") == 0
+    assert seen == [("mlp", 2), ("hopfield", 2)]  # those that are new
 
 
 def test_pictures_can_come_later(tmp_path, monkeypatch):

@@ -7,17 +7,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 
 from architectures import register
 from architectures.feedforward.mlp import MLP
 from demos import sweep
-from demos.comparison.ranking import t_975
+from demos.comparison.progress import spelt
+from demos.comparison.ranking import Estimate, t_975
 from demos.comparison.rings_and_clusters import rings_and_clusters
 from demos.comparison.training import Entry, Recipe, train
 from demos.pictures.palette import STYLE
 from demos.sweeping import grid
 from demos.sweeping.grid import combinations, turns
 from demos.sweeping.options import parse, value
+from demos.sweeping.picture import picture
+from demos.sweeping.report import Line
 
 SEEDS = (42, 43)
 TASK = rings_and_clusters(SEEDS)
@@ -127,6 +131,33 @@ def test_what_it_prints_and_draws(tmp_path, capsys, monkeypatch):
     assert means == [round(100 * line["accuracy_mean"], 1) for line in found["results"]]
     assert "The best of 4 is chosen by these test rows" in text
     assert text.endswith(f"\nEverything is in {tmp_path}{os.sep}\n")
+
+
+def test_the_map_shows_each_setting_where_its_values_are():
+    axes = {"width": ((8,), (16, 4)), "lr": (1e-4, 1e-3, 1e-2), "epochs": (2,), "tau": (1.0, 2)}
+    means = [0.5, 0.6, 0.7, 0.8, 0.9, 0.955, 0.55, 0.65, 0.75, 0.85, 0.95]  # and the last failed
+    lines, expected = [], {}
+    for setting, mean in zip(combinations(axes), means):
+        spread = -0.01 if mean == 0.95 else 0.01  # all others have the same sign: no ties
+        losses = [1.0, np.nan if mean == 0.5 else 1.0]
+        accuracy = [mean - spread, mean + spread]
+        lines.append(Line(setting, accuracy, losses, 7, Estimate(mean, 0.1)))
+        expected[spelt(setting["width"]), f"{setting['lr']}, {setting['tau']}"] = mean
+    figure = picture(lines[::-1], TASK, axes, "MLP: rings")
+    (chart, bar), [image] = figure.axes, figure.axes[0].images
+    assert (chart.get_xlabel(), chart.get_ylabel()) == ("width", "lr, tau")
+    assert chart.get_title().startswith("MLP: rings\n") and bar.get_ylabel() == "accuracy, %"
+    columns, rows = ([t.get_text() for t in a.get_ticklabels()] for a in (chart.xaxis, chart.yaxis))
+    for text in chart.texts:
+        column, row = text.get_position()
+        mean = expected.pop((columns[column], rows[row]))
+        assert text.get_text() == f"{100 * mean:.1f} ± 10.0" + "\ndiverged" * (mean == 0.5)
+        assert text.get_weight() == ("bold" if mean >= 0.95 else "normal")
+        shade = image.get_array()[row, column]
+        assert shade == pytest.approx(100 * mean)
+        paper = image.cmap(image.norm(shade))[:3]
+        assert abs(np.mean(to_rgb(text.get_color())) - np.mean(paper)) > 0.3  # it can be read
+    assert not expected and np.ma.count_masked(image.get_array()) == 1
 
 
 def test_one_setting_is_a_sweep_too(tmp_path, capsys, monkeypatch):
