@@ -206,6 +206,9 @@ def test_help_says_of_every_option_what_it_takes_and_does_and_its_default(comman
 
     monkeypatch.setattr(Parser, "parse_args", remember)
     options = command.parse(NEEDED.get(command, []))
+    told = parsers[0].format_help()
+    for text in (parsers[0].description, parsers[0].epilog or ""):
+        assert text.rstrip() in told or "\n" not in text  # what has lines keeps them
     for action in parsers[0]._actions:
         name = action.option_strings or action.dest
         assert action.help, name
