@@ -141,15 +141,26 @@ def asarray(data):
 
     Raises:
         TypeError: what is no real number (text, None, complex numbers), or a masked array.
-        ValueError: a list of lists of different lengths.
+        ValueError: a list of lists of different lengths, or a number beyond float32.
     """
-    if isinstance(data, numpy.ndarray) and hasattr(data, "mask"):
-        raise TypeError("a masked array: say what stands for the masked elements, data.filled(...)")
+    refuse_masked(data)
     is_array = isinstance(data, (xp.ndarray, numpy.ndarray, NUMPY_SCALARS))
     array = data if is_array else numpy.asarray(data)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"an array holds real numbers, not {array.dtype}: {reprlib.repr(data)}")
-    return xp.asarray(array if is_array else array.astype(numpy.float32))
+    if not is_array:
+        with numpy.errstate(over="ignore"):
+            narrow = array.astype(numpy.float32)
+        if numpy.isinf(narrow).any() and not numpy.isinf(array).any():
+            raise ValueError(f"{reprlib.repr(data)} is beyond float32: give a float64 array")
+        array = narrow
+    return xp.asarray(array)
+
+
+def refuse_masked(data):
+    """Raise TypeError for a masked array: without a word what is behind the mask would count."""
+    if isinstance(data, numpy.ndarray) and hasattr(data, "mask"):
+        raise TypeError("a masked array: say what stands for the masked elements, data.filled(...)")
 
 
 def to_numpy(array):

@@ -7,7 +7,7 @@ not fit, and its value: a TypeError for another kind of thing, a ValueError for 
 
 import math
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from numbers import Integral, Real
 
 import numpy
@@ -101,13 +101,11 @@ def check_rates(**options):
 
 def check_widths(hidden_sizes):
     """Raise a ValueError for anything but a sequence of whole numbers above 0."""
-    try:
-        sizes = tuple(hidden_sizes)
-    except TypeError:
+    if not isinstance(hidden_sizes, Collection):  # nor an iterator, which can be read only once
         raise ValueError(
             f"hidden_sizes is one width for each layer, as in (64, 32), not {hidden_sizes!r}"
-        ) from None
-    for size in sizes:
+        )
+    for size in hidden_sizes:
         check_sizes(hidden_sizes=size)
 
 
@@ -124,6 +122,8 @@ def check_state(arrays, state):
     """
     if not isinstance(state, Mapping):
         raise TypeError(f"a state is a dict {{name: array}}, not {type(state).__name__}")
+    for value in state.values():
+        backend.refuse_masked(value)
     new = {
         name: backend.to_numpy(value.data if isinstance(value, Tensor) else value)
         for name, value in state.items()

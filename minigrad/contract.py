@@ -5,6 +5,9 @@ Each function that refuses raises an error that says what happened and what to d
 
 import inspect
 import math
+from numbers import Number
+
+import numpy
 
 from . import backend
 from .backend import xp
@@ -31,18 +34,36 @@ def refuse_outputs(outputs, most):
 
 def check_foreign(inputs, outputs):
     """Raise TypeError for what inputs that are neither Tensors nor numbers must not bring along:
-    lists in place of arrays, which NumPy would make float64, and values that are not real."""
+    lists in place of arrays, which NumPy would make float64, arrays that compute in another way,
+    and values that are not real."""
     for x, vjp in zip(inputs, outputs[1:]):
         if vjp is not None and isinstance(x, (list, tuple)):
             raise TypeError(f"a {type(x).__name__} where an array is expected: make a Tensor of it")
+    for x in inputs:
+        backend.refuse_masked(x)
+        if isinstance(x, numpy.matrix):
+            raise TypeError("a matrix, for which * is @: give numpy.asarray(...) of it")
+        if isinstance(x, backend.NUMPY_SCALARS) and x.dtype.kind not in "biuf":
+            raise TypeError(f"an array holds real numbers, not {x.dtype}")
     dtype = getattr(outputs[0], "dtype", None)
     if dtype is not None and dtype.kind not in "biuf":
         raise TypeError(f"an array holds real numbers, not {dtype}")
 
 
+# What Python and NumPy say when an input does not fit, and the question that it amounts to.
+HINTS = {
+    "not enough values to unpack": "has an input too few axes?",
+    "tuple index out of range": "has an input too few axes?",
+    "zero-size array to reduction": "of no elements none is the largest",
+    "mismatch in its core dimension": "do the axes that a matrix product sums over fit?",
+    "unhashable type": "is an option an array or a list, where one number is expected?",
+    "interpreted as an integer": "an axis or a length is a whole number, several are a tuple",
+}
+
+
 def explain(error, name, inputs):
-    """Add to a rule's error in which op it happened. If the rule asked an input for what only an
-    array has, raise a TypeError that says so."""
+    """Add to a rule's error in which op it happened. If it does not tell what is wrong with an
+    input, raise one that does: a rule may have asked a number for what only an array has."""
     error.add_note(f"in op {name}({describe(inputs)})")
     of_array = isinstance(error, AttributeError) and hasattr(xp.empty(0), error.name or "")
     if of_array and any(error.obj is x for x in inputs):
@@ -50,6 +71,18 @@ def explain(error, name, inputs):
             f"op {name} takes no {type(error.obj).__name__}, which has no .{error.name}, where it "
             "expects a Tensor or an array: make a Tensor of it"
         ) from error
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    for words, hint in HINTS.items():
+        if words in str(error):
+            raise kind(f"op {name}({describe(inputs)}): {error}: {hint}") from error
+    strangers = [x for x in inputs if not (isinstance(x, Number) or _is_real(x))]
+    if strangers and any(words in str(error) for words in ("operand", "not support", "a loop")):
+        what = f"op {name} takes Tensors, arrays and numbers, not {strangers[0]!r}"
+        raise TypeError(what) from error
+
+
+def _is_real(x):
+    return getattr(getattr(x, "dtype", None), "kind", "O") in "biuf"
 
 
 def refuse_by_name(name, key):
@@ -123,7 +156,9 @@ def addend(g, leaf):
 
 
 def check_broadcast(g, array):
-    """Raise ValueError for a gradient that no broadcasting of the array explains."""
+    """Raise an error for a gradient that is not real, or that no broadcasting explains."""
+    if g.dtype.kind not in "biuf":
+        raise TypeError(f"a gradient is real numbers, not {g.dtype}")
     added = g.ndim - array.ndim
     if added < 0 or any(n not in (1, m) for n, m in zip(array.shape, g.shape[added:])):
         raise ValueError(f"a gradient of shape {g.shape} for an input of shape {array.shape}")

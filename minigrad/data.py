@@ -6,7 +6,7 @@ import math
 import numpy
 
 from . import backend
-from .checks import check_positive, check_rates, check_sizes
+from .checks import check_counts, check_positive, check_rates, check_sizes
 
 
 def train_test_split(x, y, test_share=0.2, *, rng=None):
@@ -19,8 +19,10 @@ def train_test_split(x, y, test_share=0.2, *, rng=None):
         ValueError: a class with a single row, which cannot be on both sides; x and y of different
             lengths; labels that are NaN; a share that is not between 0 and 1.
     """
+    backend.refuse_masked(x)
+    backend.refuse_masked(y)
     x, y = numpy.asarray(x), numpy.asarray(y)
-    if y.ndim != 1 or len(x) != len(y):
+    if y.ndim != 1 or x.shape[:1] != y.shape or not y.size:
         raise ValueError(f"expected x (N, ...) and labels y (N,), not {x.shape} and {y.shape}")
     if (y != y).any():
         raise ValueError("labels must not be NaN")
@@ -59,6 +61,7 @@ def minibatches(x, y, batch_size, *, axis=0, order=None):
         ValueError: arrays that do not have the same rows (and replicas), or a batch size below 1.
     """
     check_sizes(batch_size=batch_size)
+    check_counts(axis=axis)
     if x.ndim <= axis or x.shape[: axis + 1] != y.shape[: axis + 1]:
         raise ValueError(
             f"x {x.shape} and y {y.shape} do not have the same rows, along axis {axis}"

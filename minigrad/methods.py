@@ -82,7 +82,7 @@ class Methods:
             raise RuntimeError(
                 f"the data of a result of op {self.op} are part of a graph: copy them"
             )
-        array = backend.asarray(array)
+        array = backend.asarray(_array(array))
         if self._requires_grad:
             require_floats(array)
         self._data = array

@@ -5,6 +5,7 @@ launches on a GPU. The gradients are views of a second flat array: backward writ
 """
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterable
 from numbers import Number
@@ -14,7 +15,14 @@ import numpy
 
 from . import backend
 from .backend import Kernel, xp
-from .checks import check_flags, check_pairs, check_positive, check_rates, check_state
+from .checks import (
+    check_counts,
+    check_flags,
+    check_pairs,
+    check_positive,
+    check_rates,
+    check_state,
+)
 from .contract import check_gradient
 from .engine import Tensor
 from .exchanges import Exchangeable, touch
@@ -57,8 +65,8 @@ class Optimizer(Exchangeable):
             raise ValueError("no parameter requires a gradient: there is nothing to optimize")
         if len({id(p) for p in self.parameters}) < len(self.parameters):
             raise ValueError("a parameter is given twice")
-        places = [backend.address(p.data) for p in self.parameters if p.size]
-        if len(set(places)) < len(places):
+        arrays = [p.data for p in self.parameters]
+        if any(xp.shares_memory(a, b) for a, b in itertools.combinations(arrays, 2)):
             raise ValueError(
                 "two parameters share memory, which they will not as views of one flat array: use "
                 "one Tensor in both places, or copy the array"
@@ -101,8 +109,9 @@ class Optimizer(Exchangeable):
         self._gather()
 
     def __setattr__(self, name, value):
-        if name in ("lr", "weight_decay") and isinstance(
-            value, (Number, Tensor, str, list, tuple, numpy.ndarray, type(None))
+        # A number that is being recorded has a .real, too, and passes.
+        if name in ("lr", "weight_decay") and (
+            isinstance(value, (Number, numpy.ndarray)) or not hasattr(value, "real")
         ):
             value = self._checked_rate(name, value)
         elif name in self.limits:
@@ -198,6 +207,12 @@ class Optimizer(Exchangeable):
         Returns the lengths before, an array of shape `replicas`.
         """
         check_positive(limit=limit)
+        n = len(replicas) if isinstance(replicas, tuple) else -1
+        if any(p.shape[:n] != replicas for p in self.parameters):
+            raise ValueError(
+                f"replicas={replicas!r}: it is the tuple of axes, model.replicas, with which the "
+                f"shapes of all parameters begin, as {self.parameters[0].shape}"
+            )
         self._complete_gradients()
         gradients = [grad for _, _, grad in self.views]
         squares = sum((g * g).reshape(*replicas, -1).sum(axis=-1) for g in gradients)
@@ -286,7 +301,7 @@ class Adam(Optimizer):
     changing = ("lr", "steps")
     options = ("lr", "betas", "eps", "weight_decay")
     state = ("mean", "square", "steps")
-    limits = {"betas": check_betas, "eps": check_positive}
+    limits = {"betas": check_betas, "eps": check_positive, "steps": check_counts}
     work: Any = None  # room for what a step computes on its way
 
     def __init__(self, parameters, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):

@@ -350,6 +350,10 @@ def may_share_memory(a, b):
     return numpy.may_share_memory(_plain(a), _plain(b))
 
 
+def shares_memory(a, b):
+    return numpy.shares_memory(_plain(a), _plain(b))
+
+
 def asarray(a, dtype=None):
     """A NumPy array, a number or a list moves to the device; a StrictArray is there already."""
     if isinstance(a, StrictArray):

@@ -218,7 +218,7 @@ def _prepare(x, y, model, optimizer):
     lead = len(replicas)
     # x has at least one axis behind the rows, which y need not have.
     x_leads = x.shape[:lead] == replicas and x.ndim > lead + 1
-    y_leads = y.shape[:lead] == replicas and y.ndim > lead
+    y_leads = y.shape[:lead] == replicas and y.ndim > lead and x.ndim > lead + 1
     axis = lead if x_leads and y_leads else 0
     if x_leads != y_leads or x.ndim < axis + 2 or not 0 < x.shape[axis] == y.shape[axis]:
         own = f", or for each replica its own, ({', '.join(map(str, replicas))}, N, ...) both"
@@ -236,6 +236,7 @@ def _array(name, data, dtype):
     """
     if isinstance(data, Tensor):
         data = data.data
+    backend.refuse_masked(data)
     if not isinstance(data, xp.ndarray):
         data = numpy.asarray(data)
     if data.dtype.kind not in "biuf":

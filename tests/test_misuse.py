@@ -8,6 +8,7 @@ import asyncio
 import collections
 import copy
 import pickle
+import warnings
 from inspect import signature
 
 import numpy as np
@@ -25,6 +26,7 @@ from minigrad.data import minibatches, train_test_split
 from minigrad.gradcheck import gradcheck
 from minigrad.higher import grad, hessian, hvp, jacobian
 from minigrad.init import glorot_uniform, he_normal
+from minigrad.recurrent import gru
 from minigrad.spiking import lif, spike
 
 
@@ -69,6 +71,7 @@ TENSORS = [
     ("integers with gradient", lambda: Tensor(np.ones(2, int), True), TypeError, "not int64"),
     ("complex by astype", lambda: w(2).astype("complex64"), TypeError, "not complex64"),
     ("a wrong name", lambda: w(2).grads, AttributeError, "grads"),
+    ("a huge number", lambda: Tensor([1e300, 1.0]), ValueError, r"beyond float32: .* float64"),
 ]
 
 
@@ -178,6 +181,43 @@ CHECKS = [
 ]
 
 
+def matrix():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPy advises against them, too
+        return np.matrix([[1.0, 2.0], [3.0, 4.0]], "float32")
+
+
+def masked(*shape):
+    return np.ma.masked_array(np.ones(shape, "float32"), np.ones(shape))
+
+
+FOREIGN = [
+    ("a matrix, whose * is @", lambda: w(2, 2) * matrix(), TypeError, r"matrix, for which \* is @"),
+    ("its left side", lambda: matrix() * w(2, 2), TypeError, r"numpy\.asarray"),
+    ("a masked choice", lambda: ops.where(w(2) > 0, masked(2), 0), TypeError, "a masked array"),
+    ("a span of time", lambda: w(2) * np.timedelta64(1), TypeError, "not timedelta64"),
+    ("None", lambda: w(2) + None, TypeError, "op add takes .* numbers, not None"),
+    ("text", lambda: w(2) * "a", TypeError, "op multiply takes .* not 'a'"),
+    ("an array of text", lambda: w(2) * np.array(["a"]), TypeError, "op multiply takes .* not arr"),
+    ("None for relu", lambda: functional.relu(None), TypeError, "op relu takes .* not None"),
+    ("no rows of gates", lambda: gru(w(2, 6), w(2, 6)), ValueError, "op gru.*: .* too few axes"),
+    ("no axis", lambda: functional.sparsemax(w()), ValueError, "op sparsemax.*: .* too few axes"),
+    ("nothing", lambda: functional.softmax(w(3, 0)), ValueError, r"\[3, 0\].* of no elements none"),
+    ("keys", lambda: attend(w(4, 2), w(4, 2)), ValueError, "do the axes that a matrix product"),
+    ("axes in a list", lambda: w(2, 3).sum([0, 1]), TypeError, "several are a tuple"),
+    ("an array as beta", lambda: lif(w(3, 2, 2), 3, np.ones(2)), TypeError, "is an option an arr"),
+    ("an imaginary vjp", lambda: imaginary(), TypeError, "a gradient is real numbers"),
+]
+
+
+def imaginary():
+    rule(lambda x: (x * 1, lambda g: g * 1j))(w(2)).sum().backward()
+
+
+def attend(keys, values):
+    functional.attention(w(2, 3), keys, values, 1.0)
+
+
 def squares(*xs):
     return sum((x * x).sum() for x in xs)
 
@@ -211,6 +251,11 @@ def fit_with(model=None, optimizer=None, loss=cross_entropy_of, **options):
     fit(model or net, x, y, loss, optimizer, epochs=1, **options)
 
 
+def fit_to(x, y):
+    net = nn.Linear(2, 2, rng=0)
+    fit(net, x, y, cross_entropy_of, optim.SGD(net.parameters()), epochs=1)
+
+
 def cross_entropy(labels, *shape):
     functional.cross_entropy(w(*shape), np.array(labels))
 
@@ -240,6 +285,8 @@ FITTING = [
     ("three to validate", lambda: fit_with(validation=(1, 2, 3)), ValueError, r"pair, \(a, b\)"),
     ("x to validate", lambda: fit_with(validation=np.ones((2, 2))), ValueError, "must be a pair"),
     ("compiled", lambda: fit_with(compiled="no"), TypeError, "compiled must be True or False"),
+    ("masked rows", lambda: fit_to(masked(4, 2), np.zeros(4, int)), TypeError, "a masked array"),
+    ("masked labels", lambda: fit_to(np.ones((4, 2)), masked(4)), TypeError, "a masked array"),
     ("keep_best", lambda: fit_with(keep_best="no"), TypeError, "keep_best must be True or False"),
 ]
 SEEDS = [
@@ -258,6 +305,14 @@ DATA = [
     ("other replicas", lambda: cut((2, 4, 2), (3, 4), axis=1), ValueError, "along axis 1"),
     ("no such axis", lambda: cut((4,), (4,), axis=1), ValueError, "along axis 1"),
     ("no batch, no order", lambda: cut((4, 1), (4,), 0, order=[9]), ValueError, "batch_size must"),
+    (
+        "an axis from the end",
+        lambda: cut((4, 2), (4,), axis=-1),
+        ValueError,
+        "axis must be a whole",
+    ),
+    ("no rows", lambda: train_test_split(np.ones((0, 2)), np.ones(0)), ValueError, r"not \(0, 2\)"),
+    ("masked", lambda: train_test_split(masked(4), np.ones(4)), TypeError, "a masked array"),
 ]
 LABELS = [
     ("floats", lambda: cross_entropy([0.0, 1.0], 2, 3), ValueError, r"labels\.astype\(int\)"),
@@ -266,6 +321,15 @@ LABELS = [
     ("one row", lambda: cross_entropy(1, 3), ValueError, r"x\[None, :\] makes one row"),
     ("other rows", lambda: cross_entropy([0, 1, 1], 2, 3), ValueError, "do not fit logits"),
     ("nothing", lambda: functional.mse(w(0, 3), w(0, 3)), ValueError, "or are empty"),
+    ("weights", lambda: smoothed(np.ones(3)), ValueError, r"smoothing must lie in .* not array"),
+    ("None", lambda: smoothed(None), ValueError, "smoothing must lie in .* not None"),
+    (
+        "two variances of one mean",
+        lambda: nll((3, 1), (3, 2)),
+        ValueError,
+        r"\(3, 2\) does not fit",
+    ),
+    ("variances of other rows", lambda: nll((3, 2), (5, 2)), ValueError, r"\(5, 2\) does not fit"),
     ("text", lambda: functional.mse(w(1, 1), np.array([["a"]])), TypeError, "not <U1"),
     (
         "two of integers",
@@ -274,6 +338,14 @@ LABELS = [
         "floating-point numbers, not int64",
     ),
 ]
+
+
+def smoothed(smoothing):
+    functional.cross_entropy(w(2, 3), np.array([0, 1]), smoothing)
+
+
+def nll(mean, log_variance):
+    functional.gaussian_nll(w(*mean), w(*log_variance), w(*mean))
 
 
 def net(**options):
@@ -327,6 +399,9 @@ SCHEDULES = [
     ("below 0", lambda: schedules.warm_up(3, -1), ValueError, "steps must be above 0, not -1"),
     ("no steps", lambda: schedules.cosine(3, 0), ValueError, "steps must be above 0"),
     ("up again", lambda: schedules.cosine(3, 10, last=5), ValueError, "last must lie in"),
+    ("before it began", lambda: schedules.stairs(-1, 10), ValueError, "step must be 0 or above"),
+    ("NaN", lambda: schedules.cosine(np.nan, 10), ValueError, "step must be 0 or above, not nan"),
+    ("warm_up", lambda: schedules.warm_up(-5, 10), ValueError, "step must be 0 or above"),
     ("no stairs", lambda: schedules.stairs(3, 0), ValueError, "every must be above 0"),
     ("stairs up", lambda: schedules.stairs(3, 1, factor=2), ValueError, "factor must lie in"),
     (
@@ -363,6 +438,18 @@ def share_memory():
     optim.SGD([Tensor(array, True), Tensor(array[0], True)])
 
 
+def share(*parts):
+    array = np.ones(4, "float32")
+    optim.SGD([Tensor(array[part], True) for part in parts])
+
+
+def clip(replicas):
+    x = w(2, 3)
+    optimizer = optim.SGD([x])
+    x.sum().backward()
+    optimizer.clip_norm(1.0, replicas)
+
+
 def accumulate(grad):
     x = w(2)
     x.grad = grad
@@ -392,6 +479,20 @@ OPTIMIZERS = [
         "running_var is negative",
     ),
     ("one array", share_memory, ValueError, "share memory"),
+    ("overlapping parts", lambda: share(slice(2), slice(1, 3)), ValueError, "share memory"),
+    ("a part inside", lambda: share(slice(4), slice(1, 3)), ValueError, "share memory"),
+    ("back to front", lambda: share(slice(4), slice(None, None, -1)), ValueError, "share memory"),
+    (
+        "a function as rate",
+        lambda: optim.SGD([w(2)], lambda s: 1),
+        ValueError,
+        "lr must be 0 or ab",
+    ),
+    ("a rate each", lambda: setattr(adam(), "lr", {"a": 1}), ValueError, "lr must be 0 or above"),
+    ("steps below 0", lambda: setattr(adam(), "steps", -5), ValueError, "steps must be a whole"),
+    ("a number of replicas", lambda: clip(2), ValueError, "replicas=2: it is the tuple of axes"),
+    ("rows for replicas", lambda: clip((4,)), ValueError, r"shapes .* begin, as \(2, 3\)"),
+    ("masked", lambda: loaded(net(), weight=masked(2, 2)), TypeError, "a masked array"),
     ("a list to add to", lambda: accumulate([1, 2]), ValueError, r"like it, not \[1, 2\]"),
     ("float64 to add to", lambda: accumulate(np.ones(2)), ValueError, r"float32 of shape \(2,\)"),
 ]
@@ -450,6 +551,7 @@ ARCHITECTURES = [
         ValueError,
         r"the Tensor has shape \(3, 2\)",
     ),
+    ("widths once", lambda: build("mlp", 2, iter([4])), ValueError, "one width for each layer"),
     ("half a box", lambda: PersistentChains(2, box=(6,)), ValueError, "box must be a pair"),
     (
         "a box of NaN",
@@ -619,6 +721,7 @@ ROWS = [
         "attribute": ATTRIBUTES,
         "conversion": CONVERSIONS,
         "op": OPS,
+        "foreign": FOREIGN,
         "gradcheck": CHECKS,
         "higher": HIGHER,
         "training": TRAINING,
@@ -784,3 +887,36 @@ def test_an_argument_counted_from_the_end():
 def test_a_named_tuple_is_an_index():
     place = collections.namedtuple("Place", "row column")(0, 1)
     assert w(2, 2)[place].item() == 2
+
+
+def test_parameters_may_interleave_and_take_any_order_in_memory():
+    """They share an array, but no element: each becomes a view of the optimizer's."""
+    array = np.ones(6, "float32")
+    even, odd = Tensor(array[::2], True), Tensor(array[-1::-2], True)
+    (even * 1 + odd * 2).sum().backward()
+    optim.SGD([even, odd], lr=1.0).step()
+    assert even.data.tolist() == [0, 0, 0] and odd.data.tolist() == [-1, -1, -1]
+
+
+def test_as_many_rows_as_replicas_are_still_rows():
+    model = nn.stack([nn.Linear(2, 1, rng=k) for k in range(3)])
+    optimizer = optim.SGD(model.parameters())
+    history = fit(
+        model, w(3, 2), w(3, 1), lambda m, x, y: functional.mse(m(x), y), optimizer, epochs=1
+    )
+    assert history.losses[0].shape == (3,)
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (1, 2), (2,), (3, 1), (), (4, 3, 2)])
+def test_a_log_variance_that_is_repeated_counts_as_often(shape):
+    mean, log_variance, target = w(3, 2), w(*shape), w(3, 2).data[::-1].astype("float64")
+    whole = ops.broadcast_to(log_variance, (*shape[:-2], 3, 2))
+    found = functional.gaussian_nll(mean, log_variance, target)
+    assert found.dtype == "float32"
+    np.testing.assert_array_equal(found.data, functional.gaussian_nll(mean, whole, target).data)
+
+
+def test_the_data_of_a_leaf_may_be_those_of_another():
+    x, y = w(2), w(2)
+    x.data = y * 2
+    assert x.data.tolist() == [2, 4]

@@ -50,7 +50,7 @@ def cross_entropy(logits, labels, smoothing=0.0):
                 f"labels from {array.min()} to {array.max()} for {shape[-1]} classes: they are "
                 f"numbered from 0 to {shape[-1] - 1} (numpy.unique(..., return_inverse=True))"
             )
-    if smoothing:
+    if type(smoothing) is not float or smoothing:
         check_shares(smoothing=smoothing)
         target = target * (1 - smoothing) + smoothing / shape[-1]
     if array is not labels and labels.requires_grad:
@@ -105,7 +105,8 @@ def soft_cross_entropy(logits, target):
     """-sum_c t_c log softmax(z)_c, its mean over the batch: (..., B, C), (..., B, C) -> (...).
 
     Fused for stability (the log never meets an underflowed softmax) and speed. The targets t are
-    class probabilities, without a gradient.
+    class probabilities, without a gradient; that they sum to one is not looked at here, but in
+    cross_entropy, which see.
     """
     require_floats(logits)
     batch = logits.shape[-2]
@@ -214,7 +215,8 @@ def gaussian_nll(mean, log_variance, target):
     Fused for stability: an error of 0 under a vanishing variance is 0, not 0 times infinity.
 
     Raises:
-        ValueError: no rows, or shapes of mean and target that differ.
+        ValueError: no rows, shapes of mean and target that differ, or a log_variance that fits
+            neither.
         TypeError: anything but floating-point numbers.
     """
     for x in (mean, log_variance, target):
@@ -224,6 +226,11 @@ def gaussian_nll(mean, log_variance, target):
             f"mean {mean.shape} and target {target.shape} differ in shape, or have no rows: "
             "expected (..., B, D) both (for y of shape (B,) give y[..., None])"
         )
+    pairs = zip(log_variance.shape[::-1], mean.shape[:-3:-1])
+    if any(n not in (1, m) for n, m in pairs):  # its terms would be more than those of the mean
+        raise ValueError(f"log_variance {log_variance.shape} does not fit mean {mean.shape}")
+    if target.dtype != mean.dtype:
+        target = target.astype(mean.dtype)
     # One over the standard deviation. e^85 and e^-85 are float32s: it is neither infinite nor 0.
     inverse = xp.exp(xp.clip(log_variance / -2, -85, 85))
     z = (target - mean) * inverse
