@@ -16,7 +16,7 @@ from architectures.sequence.base import WindowClassifier
 from demos.comparison import seeds
 from demos.comparison.prediction import confusion, share_right
 from demos.comparison.task import Task
-from demos.comparison.training import WATCHED, Outcome, median
+from demos.comparison.training import WATCHED, Outcome, arrive, median
 from minigrad import Tensor, backend, compile, nn, optim, schedules
 from minigrad.training import training_step
 
@@ -77,11 +77,8 @@ def drawn_task(name, draw, seeds_of_replicas, *, chance, **details):
 
 def train(entry, on_epoch=None):
     """As `training.train`: the replicas of one architecture at once; return the Outcome."""
-    for guest in entry.guests:
-        guest.load()
+    arrive(entry)
     task, recipe, known = entry.task, entry.recipe, lookup(entry.name)
-    if backend.device() != recipe.device:  # in another process, which started on the CPU
-        backend.use(recipe.device)
     model = replicas(entry.name, task, recipe, entry.options)
     accuracies = []
 

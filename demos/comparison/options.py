@@ -54,6 +54,59 @@ examples:
 
 def parse(arguments):
     """The options; whatever is wrong with them ends the program with status 2."""
+    parser = command_line()
+    options = parser.parse_args(arguments)
+    check_data(parser, options)
+    check_others(parser, options)
+    drawn = options.task in DRAWN
+    options.replicas = options.replicas or (3 if drawn else 10)
+    options.lr = options.lr or (3e-3 if drawn else 1e-2)
+    options.jobs = options.jobs or (os.cpu_count() if drawn else 1)
+    options.guests = tuple(guest(path) for path in options.guests)
+    for file in options.guests:
+        file.load()
+    if options.only is None:
+        # The slow ones first, so that no process is left with one of them at the end.
+        options.only = list_architectures(options.task)[::-1] if drawn else list_architectures()
+    else:
+        try:
+            options.only = architecture_names(options.only)
+        except argparse.ArgumentTypeError as error:
+            parser.error(f"argument --only: {error}")
+    if not drawn and options.data is None:
+        for name in options.only:
+            require_tabular(parser, name)
+    options.save |= options.resume
+    options.seeds = tuple(range(options.seed, options.seed + options.replicas))
+    both = options.protocol == "both"
+    options.protocols = ("shared", "native") if both else (options.protocol,)
+    given = sys.argv[1:] if arguments is None else map(str, arguments)
+    options.command = shlex.join(["python", "demos/compare.py", *given])
+    return options
+
+
+def check_others(parser, options):
+    """End the program if options do not go together."""
+    if options.scheduler is not None and options.jobs and options.jobs > 1:
+        parser.error("--jobs are processes of this machine: leave it out with --scheduler")
+    if options.task in DRAWN:
+        unfit = {
+            "--data": options.data,
+            "--protocol": options.protocol != "shared",
+            "--reshuffle": options.reshuffle,
+            "--save": options.save,
+            "--resume": options.resume,
+            "--animate": options.animate,
+        }
+        for name in (name for name, given in unfit.items() if given):
+            parser.error(f"--task {options.task} draws its rows while training: leave out {name}")
+    if options.animate and options.no_plots:
+        parser.error("--animate draws pictures: leave out --no-plots")
+    if options.open and options.no_plots:
+        parser.error("--open shows what is drawn: leave out --no-plots")
+
+
+def command_line():
     families = "; ".join(
         f"{family}: {', '.join(names)}" for family, names in list_families().items()
     )
@@ -64,7 +117,13 @@ def parse(arguments):
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_contest(parser)
+    add_data(parser)
+    add_output(parser)
+    return parser
 
+
+def add_contest(parser):
     group = parser.add_argument_group("who competes, and how")
     group.add_argument(
         "--only",
@@ -130,7 +189,26 @@ def parse(arguments):
     )
     add_seed(group)
 
-    add_data(parser)
+
+def add_data(parser):
+    """The options of `load`."""
+    group = parser.add_argument_group("your own data, instead of rings and clusters")
+    group.add_argument(
+        "--data",
+        type=Path,
+        metavar="FILE",
+        help="a .csv file with a header, or an .npz file with arrays x (N, D) and y (N,)",
+    )
+    group.add_argument("--target", metavar="COLUMN", help="the column of the CSV with the classes")
+    group.add_argument(
+        "--impute",
+        choices=("mean", "median"),
+        help="replace missing values by that of their column's training rows (default: they are "
+        "refused)",
+    )
+
+
+def add_output(parser):
     group = parser.add_argument_group("where it runs, and what comes out")
     add_device(group)
     group.add_argument(
@@ -185,69 +263,6 @@ def parse(arguments):
         "--open", action="store_true", help="show report.html in the browser when it is written"
     )
     group.add_argument("--quiet", action="store_true", help="print the table, nothing else")
-
-    options = parser.parse_args(arguments)
-    check_data(parser, options)
-    if options.scheduler is not None and options.jobs and options.jobs > 1:
-        parser.error("--jobs are processes of this machine: leave it out with --scheduler")
-    if options.task != "rings":
-        unfit = {
-            "--data": options.data,
-            "--protocol": options.protocol != "shared",
-            "--reshuffle": options.reshuffle,
-            "--save": options.save,
-            "--resume": options.resume,
-            "--animate": options.animate,
-        }
-        for name in (name for name, given in unfit.items() if given):
-            parser.error(f"--task {options.task} draws its rows while training: leave out {name}")
-    drawn = options.task != "rings"
-    options.replicas = options.replicas or (3 if drawn else 10)
-    options.lr = options.lr or (3e-3 if drawn else 1e-2)
-    options.jobs = options.jobs or (os.cpu_count() if drawn else 1)
-    if options.animate and options.no_plots:
-        parser.error("--animate draws pictures: leave out --no-plots")
-    options.guests = tuple(guest(path) for path in options.guests)
-    for file in options.guests:
-        file.load()
-    if options.only is None:
-        # The slow ones first, so that no process is left with one of them at the end.
-        options.only = list_architectures(options.task)[::-1] if drawn else list_architectures()
-    else:
-        try:
-            options.only = architecture_names(options.only)
-        except argparse.ArgumentTypeError as error:
-            parser.error(f"argument --only: {error}")
-    if options.task == "rings" and options.data is None:
-        for name in options.only:
-            require_tabular(parser, name)
-    options.save |= options.resume
-    if options.open and options.no_plots:
-        parser.error("--open shows what is drawn: leave out --no-plots")
-    given = sys.argv[1:] if arguments is None else map(str, arguments)
-    options.command = shlex.join(["python", "demos/compare.py", *given])
-    options.seeds = tuple(range(options.seed, options.seed + options.replicas))
-    both = options.protocol == "both"
-    options.protocols = ("shared", "native") if both else (options.protocol,)
-    return options
-
-
-def add_data(parser):
-    """The options of `load`."""
-    group = parser.add_argument_group("your own data, instead of rings and clusters")
-    group.add_argument(
-        "--data",
-        type=Path,
-        metavar="FILE",
-        help="a .csv file with a header, or an .npz file with arrays x (N, D) and y (N,)",
-    )
-    group.add_argument("--target", metavar="COLUMN", help="the column of the CSV with the classes")
-    group.add_argument(
-        "--impute",
-        choices=("mean", "median"),
-        help="replace missing values by that of their column's training rows (default: they are "
-        "refused)",
-    )
 
 
 def check_data(parser, options):

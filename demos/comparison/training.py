@@ -140,12 +140,17 @@ def no_room(entry, error):
     )
 
 
-def _train(entry, on_epoch):
+def arrive(entry):
+    """What an Entry needs wherever it comes to train: its guests, and its device."""
     for guest in entry.guests:
         guest.load()
+    if backend.device() != entry.recipe.device:  # in another process, which started on the CPU
+        backend.use(entry.recipe.device)
+
+
+def _train(entry, on_epoch):
+    arrive(entry)
     task, recipe, known = entry.task, entry.recipe, lookup(entry.name)
-    if backend.device() != recipe.device:  # in another process, which started on the CPU
-        backend.use(recipe.device)
     model = replicas(entry)
     x_train, x_test = backend.asarray(task.x_train), backend.asarray(task.x_test)
     watch = Watch(entry, model, x_train, x_test, on_epoch)
