@@ -105,12 +105,30 @@ def test_the_numbers_on_the_page_are_those_of_the_run():
     rankings, task, recipe = rings(names=("mlp", "bayesian"))
     known = json.loads(Reader(build.page(rankings, task, recipe, COMMAND)).holds["data"])
     assert known["frames"] == [0, 1, 2] and known["command"] == COMMAND
+    assert (known["epochs"], known["watched"], known["replicas"]) == (2, 3, 3)
+    assert known["ceiling"] == task.bayes_accuracy and not known["baselines"]
+    looks = [{shown[key] for shown in known["classes"]} for key in ("name", "colour", "marker")]
+    assert list(map(len, looks)) == [5, 5, 5]
+    words = dict(known["recipe"])
+    assert words["optimizer"] == "Adam, learning rate 0.01"
+    assert words["epochs"] == "2, minibatches of 32" and words["replicas"] == "3, seeds 3 to 5"
     left, right, bottom, top = task.extent
     for one, shown in zip(
         rankings["shared"], known["protocols"]["shared"]["standings"], strict=True
     ):
         outcome = one.outcome
-        assert shown["accuracies"] == outcome.accuracy
+        for name in ("label", "family", "parameters"):
+            assert shown[name] == getattr(outcome, name)
+        assert shown["accuracies"] == outcome.accuracy and shown["seconds"] == outcome.train_seconds
+        assert (shown["mean"], shown["half_width"], shown["says"], shown["to_ceiling"]) == (
+            *(one.accuracy.mean, one.accuracy.half_width),
+            *(f"{one.accuracy} %", one.to_ceiling),
+        )
+        for name, history in (
+            ("loss", outcome.loss_history),
+            ("accuracy", outcome.accuracy_history),
+        ):
+            np.testing.assert_allclose(shown[name], history.mean(axis=0), rtol=1e-4)
         assert shown["place"] == one.place and shown["ties"] == list(one.ties)
         assert shown["confusion"] == outcome.confusion.tolist()
         worst, best = outcome.extremes
@@ -168,12 +186,17 @@ def test_more_features_than_two_are_projected_and_masks_are_shown(tmp_path):
     assert {name for name, *_ in shown["TabNet"]["masks"]} == set(task.feature_names)
     steps = np.array([shares for _, *shares in shown["TabNet"]["masks"]])
     np.testing.assert_allclose(steps.sum(axis=0), np.ones(4), rtol=1e-3)
+    assert (np.diff(steps[:, -1]) <= 0).all()  # those that count most in all steps first
     for replica, points in known["points"].items():
         x, y, _ = projection(task, replica)
         points = np.array(points)
         assert np.array_equal(points[:, 2], y[-len(points) :])
         for k in range(2):
             assert np.corrcoef(points[:, k], x[-len(points) :, k])[0, 1] > 0.9999
+            # 99 % of all points, and a tenth of their reach on both sides, fill the plane.
+            scale = np.polyfit(x[-len(points) :, k], points[:, k], 1)
+            middle = np.polyval(scale, np.percentile(x[:, k], [0.5, 99.5]))
+            np.testing.assert_allclose(middle, [1000 / 12, 11000 / 12], atol=2)
 
 
 def test_no_finite_or_other_number_breaks_a_map():
