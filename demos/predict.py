@@ -26,10 +26,10 @@ if __name__ == "__main__":
 import numpy as np
 
 from demos.comparison import keeping
+from demos.comparison.data_files import new_rows
 from demos.comparison.guests import guest
 from demos.comparison.own_data import filled, standardised_as
 from demos.comparison.prediction import predict_with_parts
-from demos.comparison.tables import new_rows
 from demos.shell.arguments import Parser, add_with, natural_number
 from demos.shell.output import replace_file, require_replaceable
 

@@ -9,9 +9,9 @@ import zipfile
 import numpy as np
 import pytest
 
+from demos.comparison.data_files import DataError
 from demos.comparison.own_data import extent, standardised_as, task_from_file
 from demos.comparison.rings_and_clusters import rings_and_clusters
-from demos.comparison.tables import DataError
 
 IRISES = "width,length,species\n" + "".join(
     f"{i},{i * i},{'setosa' if i % 2 else 'virginica'}\n" for i in range(20)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from architectures import list_architectures, list_families, lookup
 from demos.comparison.cluster import cluster
+from demos.comparison.data_files import DataError
 from demos.comparison.digits import digits
 from demos.comparison.guests import guest
 from demos.comparison.own_data import task_from_file
 from demos.comparison.rings_and_clusters import rings_and_clusters
 from demos.comparison.sequences import adding, copy, recall
-from demos.comparison.tables import DataError
 from demos.comparison.training import Recipe
 from demos.shell.arguments import (
     Parser,

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from demos.comparison import seeds as streams
-from demos.comparison.tables import (
+from demos.comparison.data_files import (
     MOST_CLASSES,
     DataError,
     read_csv,
