@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -108,3 +109,15 @@ def test_only_the_backend_knows_cupy():
     known = modules()
     texts = {name: path.read_text() for name, path in known.items()}
     assert [name for name, text in texts.items() if "import cupy" in text] == ["minigrad.backend"]
+
+
+def test_a_package_that_lists_its_files_lists_all_of_them():
+    line = re.compile(r"^ *(?:\w[\w ]* {2,})?(\w+\.py) {2,}\S", re.M)  # name.py  what it is
+    lists = 0
+    for path in (path for path in modules().values() if path.name == "__init__.py"):
+        text = ast.get_docstring(ast.parse(path.read_text()))
+        files = {beside.name for beside in path.parent.glob("*.py")} - {path.name}
+        if listed := set(line.findall(text)):
+            lists += 1
+            assert listed <= files <= set(re.findall(r"\w+\.py", text)), path
+    assert lists >= 8

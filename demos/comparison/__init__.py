@@ -8,7 +8,7 @@ ceiling.py              Bayes' classifier of known densities, and its accuracy
 drawn.py                tasks that are drawn while training, and how one trains on them
 sequences.py            three of them: selective copying, associative recall, adding
 digits.py               and two: digits as images, and with exchanged pixels
-tables.py               CSV and .npz files, read with suspicion
+data_files.py           CSV and .npz files, read with suspicion
 own_data.py             your own task, from such a file: no ceiling is known
 baselines.py            what is to be beaten there
 guests.py               architectures of your own, from a file
