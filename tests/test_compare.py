@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,12 @@ import minigrad
 from architectures import list_architectures
 from demos import benchmark, compare, curvature, predict, regression, signatures, sweep
 from demos.comparison import contest
+from demos.comparison.options import recipe_of
+from demos.comparison.rings_and_clusters import rings_and_clusters
+from demos.comparison.training import Recipe
 from demos.shell.arguments import Parser
-from minigrad import backend
+from demos.shell.ending import Refusal
+from minigrad import backend, strict
 
 ROOT = Path(compare.__file__).parents[1]
 QUICK = ["--only", "mlp", "--replicas", "2", "--epochs", "1", "--no-plots"]
@@ -219,6 +224,44 @@ def test_help_says_of_every_option_what_it_takes_and_does_and_its_default(comman
         says = re.search(r"default: ([\w./]+)", action.help)
         if says and isinstance(value, int | float | str | Path):
             assert (action.type or str)(says[1]) == value, name
+
+
+@pytest.mark.parametrize("command", [compare, sweep, predict, regression, curvature])
+def test_memory_is_bounded_before_it_is_used(command, tmp_path, monkeypatch, capsys):
+    def bound():
+        raise Refusal("bounded")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("demos.shell.arguments.bound_memory", bound)  # of those with --device
+    monkeypatch.setattr(command, "bound_memory", bound, raising=False)
+    assert command.main(NEEDED.get(command, [])) == 2
+    assert capsys.readouterr().err.endswith("bounded\n") and not list(tmp_path.iterdir())
+
+
+def test_the_recipe_is_what_the_options_say():
+    task = rings_and_clusters((0,))
+
+    def asked_for(*arguments, task=task):
+        return recipe_of(compare.parse(list(arguments)), task)
+
+    plain = Recipe(seeds=tuple(range(42, 52)), boundaries=True)
+    assert asked_for() == plain
+    for arguments, change in (
+        ("--replicas 2 --seed 5", {"seeds": (5, 6)}),
+        ("--epochs 3", {"epochs": 3}),
+        ("--lr 0.5", {"learning_rate": 0.5}),
+        ("--batch-size 7", {"batch_size": 7}),
+        ("--reshuffle", {"reshuffle": True}),
+        ("--eager", {"compiled": False}),
+        ("--no-plots", {"boundaries": False}),
+        ("--save", {"keep": True}),
+        ("--resume", {"keep": True}),
+    ):
+        assert asked_for(*arguments.split()) == replace(plain, **change)
+    three = replace(task, feature_names=("a", "b", "c"))
+    assert asked_for(task=three) == replace(plain, boundaries=False)
+    backend.activate(strict, "strict")  # where steps are not replayed
+    assert asked_for() == replace(plain, compiled=False, device="strict")
 
 
 def train_but(name, error, monkeypatch):

@@ -115,11 +115,13 @@ def test_compiled_or_not_and_alone_or_together():
     """The same bits compiled; a replica trains as it would alone, to rounding."""
     recipe, task = Recipe(seeds=SEEDS, epochs=2, learning_rate=3e-3), short("copy", steps=15)
     eager = replace(recipe, compiled=False)
-    losses = [drawn.train(Entry("gru", task, one)).loss_history for one in (recipe, eager)]
+    both = [drawn.train(Entry("gru", task, one)) for one in (recipe, eager)]
+    losses = [outcome.loss_history for outcome in both]
     np.testing.assert_array_equal(*losses)
     alone = replace(task, x_test=task.x_test[1:], x_train=task.x_train[1:], y_test=task.y_test[1:])
     second = drawn.train(Entry("gru", alone, replace(eager, seeds=SEEDS[1:])))
     np.testing.assert_allclose(second.loss_history[0], losses[0][1], rtol=1e-5)
+    assert second.parameters == both[0].parameters
 
 
 def test_the_learning_rate_warms_up_and_falls(monkeypatch):

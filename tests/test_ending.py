@@ -133,6 +133,23 @@ def test_ctrl_c_with_workers_is_one_line(tmp_path):
     assert process.returncode == 130
 
 
+def test_more_memory_than_the_machine_has_is_an_error_and_not_its_end():
+    code = """
+import os, resource
+import numpy as np
+from demos.shell.ending import bound_memory
+resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+half = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+bound_memory()
+try:
+    promised = [np.empty(half, "uint8") for _ in range(3)]  # nothing is used
+except MemoryError:
+    print("refused")
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("refused\n", "")
+
+
 def test_text_from_outside_is_one_line_that_moves_no_cursor():
     assert printable("Ä°\x1b[2J\u202e\udcff\n") == "Ä°\\x1b[2J\\u202e\\udcff\\n"
     line = one_line("first " + "x" * 1000 + " last")

@@ -88,15 +88,17 @@ def test_the_table_has_means_over_replicas(monkeypatch):
         ("epistemic", "data"): [0.1, 0.3],
         ("epistemic", "gap"): [1.0, 2.0],
     }
-    _, head, _, line, _, spread, *notes = regression.table(
-        [SimpleNamespace(way=MLP, seconds=3.0)], [held]
-    ).splitlines()
+    bands = [SimpleNamespace(way=MLP, seconds=3.0), SimpleNamespace(way=ENSEMBLE, seconds=4.0)]
+    other = {key: values[::-1] for key, values in held.items()}
+    text = regression.table(bands, [held, other])
+    _, head, _, line, last, _, spread, *notes = text.splitlines()
     assert " ".join(head.split()) == "Inside: data gap Epistemic: data gap Time"
     expected = "MLP 85.0 ± 63.5 % 45.0 ± 63.5 % 0.200 1.500 3.00 s"
     assert " ".join(line.split()) == expected
+    assert " ".join(last.split()) == expected.replace("MLP", "5 MLPs").replace("3.00", "4.00")
     assert spread.endswith("over 2 replicas") and len(notes) == 2
     one = {key: values[:1] for key, values in held.items()}
-    assert "±" not in regression.table([SimpleNamespace(way=MLP, seconds=3.0)], [one])
+    assert "±" not in regression.table(bands, [one, one])
 
 
 def test_the_picture_shows_the_first_replica_and_says_how_all_did():

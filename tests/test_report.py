@@ -245,6 +245,11 @@ def test_a_diverged_loss_is_null_in_json(tmp_path):
     assert line["loss_history"][1] == [1, None, None, None]
 
 
+def test_what_no_json_can_hold_is_not_written(tmp_path):
+    with pytest.raises(ValueError, match="JSON compliant"):
+        results.write_json(tmp_path / "results.json", {"accuracy": np.nan})
+
+
 def test_csv(tmp_path):
     results.write_csv(tmp_path / "results.csv", collect())
     head, first, *others = (tmp_path / "results.csv").read_text().splitlines()

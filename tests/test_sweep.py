@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 
 from architectures import register
 from architectures.feedforward.mlp import MLP
-from demos import sweep
+from demos import compare, sweep
 from demos.comparison.progress import spelt
 from demos.comparison.ranking import Estimate, t_975
 from demos.comparison.rings_and_clusters import rings_and_clusters
@@ -272,6 +272,17 @@ def test_a_guest_and_own_data_here_and_in_other_processes(tmp_path):
 def test_values(text, like, expected):
     found = value(text, like)
     assert found == expected and type(found) is type(expected)
+
+
+def test_who_says_nothing_gets_the_recipe_of_the_comparison():
+    ours, its = parse(["mlp"]), compare.parse([])
+    assert ours.axes == {
+        "lr": (its.lr,),
+        "weight_decay": (Recipe.weight_decay,),
+        "epochs": (its.epochs,),
+        "batch_size": (its.batch_size,),
+    }
+    assert (ours.seeds, ours.protocol, ours.device) == (its.seeds, its.protocol, its.device)
 
 
 def test_every_option_of_the_architecture_may_be_swept():
