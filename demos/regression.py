@@ -51,26 +51,26 @@ def main(arguments=None):
     seeds = range(options.seed, options.seed + options.replicas)
     with Output(options.out, [PICTURE]) as output:
         bands = [Band(way, seeds, options.epochs) for way in WAYS]
-        held = [band.held() for band in bands]
-        print(table(bands, held))
+        results = [band.evaluate() for band in bands]
+        print(table(bands, results))
         with rc_context(STYLE):
-            picture(bands, held).savefig(output.folder / PICTURE)
+            picture(bands, results).savefig(output.folder / PICTURE)
         shown = output.publish()
     print(f"\nThe picture of replica 1 is {printable(str(shown / PICTURE))}")
     return 0
 
 
-def table(bands, held):
+def table(bands, results):
     """What the bands hold, and what the samples disagree about: means over the replicas."""
     head = ["", "Inside: data", "gap", "Epistemic: data", "gap", "Time"]
     rows = []
-    for band, found in zip(bands, held):
-        cells = [estimate(found["inside", where]) for where in ("data", "gap")]
+    for band, found in zip(bands, results):
+        cells = [estimate(found["coverage", where]) for where in ("data", "gap")]
         rows.append([band.way.label, *(f"{cell} %" for cell in cells)])
         for where in ("data", "gap"):
             rows[-1].append(f"{np.mean(found['epistemic', where]):.3f}")
         rows[-1].append(seconds(band.seconds))
-    replicas = len(held[0]["inside", "gap"])
+    replicas = len(results[0]["coverage", "gap"])
     spread = f"±  95 % confidence interval of the mean over {replicas} replicas"
     notes = [
         *[spread] * (replicas > 1),

@@ -30,16 +30,16 @@ def test_nothing_is_measured_in_the_gap_but_everywhere_else():
 
 @pytest.mark.parametrize("way", [BAYESIAN, DROPOUT, ENSEMBLE], ids=lambda way: way.label)
 def test_samples_disagree_in_the_gap(way):
-    held = Band(way, SEEDS, 300).held()
-    assert min(held["inside", "data"]) > 0.85
-    for near, far in zip(held["epistemic", "data"], held["epistemic", "gap"]):
+    found = Band(way, SEEDS, 300).evaluate()
+    assert min(found["coverage", "data"]) > 0.85
+    for near, far in zip(found["epistemic", "data"], found["epistemic", "gap"]):
         assert far > 1.3 * near > 0
 
 
 def test_one_network_does_not_know():
-    held = Band(MLP, SEEDS, 300).held()
-    assert held["epistemic", "data"] == held["epistemic", "gap"] == [0, 0]
-    assert max(held["inside", "gap"]) < 0.7 < 0.85 < min(held["inside", "data"])
+    found = Band(MLP, SEEDS, 300).evaluate()
+    assert found["epistemic", "data"] == found["epistemic", "gap"] == [0, 0]
+    assert max(found["coverage", "gap"]) < 0.7 < 0.85 < min(found["coverage", "data"])
 
 
 def test_an_ensemble_of_each_replica_is_its_own(monkeypatch):
@@ -82,30 +82,30 @@ def test_picture_and_command(tmp_path, capsys, monkeypatch):
 
 def test_the_table_has_means_over_replicas(monkeypatch):
     monkeypatch.setenv("COLUMNS", "500")
-    held = {
-        ("inside", "data"): [0.9, 0.8],
-        ("inside", "gap"): [0.4, 0.5],
+    found = {
+        ("coverage", "data"): [0.9, 0.8],
+        ("coverage", "gap"): [0.4, 0.5],
         ("epistemic", "data"): [0.1, 0.3],
         ("epistemic", "gap"): [1.0, 2.0],
     }
     bands = [SimpleNamespace(way=MLP, seconds=3.0), SimpleNamespace(way=ENSEMBLE, seconds=4.0)]
-    other = {key: values[::-1] for key, values in held.items()}
-    text = regression.table(bands, [held, other])
+    other = {key: values[::-1] for key, values in found.items()}
+    text = regression.table(bands, [found, other])
     _, head, _, line, last, _, spread, *notes = text.splitlines()
     assert " ".join(head.split()) == "Inside: data gap Epistemic: data gap Time"
     expected = "MLP 85.0 ± 63.5 % 45.0 ± 63.5 % 0.200 1.500 3.00 s"
     assert " ".join(line.split()) == expected
     assert " ".join(last.split()) == expected.replace("MLP", "5 MLPs").replace("3.00", "4.00")
     assert spread.endswith("over 2 replicas") and len(notes) == 2
-    one = {key: values[:1] for key, values in held.items()}
+    one = {key: values[:1] for key, values in found.items()}
     assert "±" not in regression.table(bands, [one, one])
 
 
 def test_the_picture_shows_the_first_replica_and_says_how_all_did():
     some = [Band(way, SEEDS, 1) for way in (MLP, BAYESIAN)]
-    held = [{key: [k / 10 for k in range(3)] for key in band.held()} for band in some]
-    held[1]["inside", "gap"] = [0.25, 0.35]
-    figure = picture(some, held)
+    found = [{key: [k / 10 for k in range(3)] for key in band.evaluate()} for band in some]
+    found[1]["coverage", "gap"] = [0.25, 0.35]
+    figure = picture(some, found)
     assert [axes.get_title() for axes in figure.axes] == [
         "MLP\ninside: 10 % near data, 10 % in the gap",
         "Bayesian\ninside: 10 % near data, 30 % in the gap",

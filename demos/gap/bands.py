@@ -97,16 +97,16 @@ class Band:
             )
         return {name: part.numpy() for name, part in parts.items()}
 
-    def held(self):
+    def evaluate(self):
         """What came of it, replica by replica: {(what, where): R numbers}.
 
-        "inside" is the share of new measurements in the band, "epistemic" the mean epistemic
+        "coverage" is the share of new measurements in the band, "epistemic" the mean epistemic
         standard deviation; where is "data" or "gap".
         """
         x, y = (np.stack(arrays) for arrays in zip(*map(test_data, self.seeds)))
         parts = self.at(x)
         inside = np.abs(y - parts["mean"]) <= 1.96 * np.sqrt(parts["total"])
-        found = {"inside": inside, "epistemic": np.sqrt(parts["epistemic"])}
+        found = {"coverage": inside, "epistemic": np.sqrt(parts["epistemic"])}
         places = {"data": ~in_gap(x), "gap": in_gap(x)}
         return {
             (what, where): [value[k][there[k]].mean() for k in range(len(x))]

@@ -12,15 +12,15 @@ BEYOND = 4.0  # the picture shows a little of what lies outside, too
 TOTAL, EPISTEMIC = "#cfd8dc", CLASSES[5]
 
 
-def picture(bands, held):
-    """One panel for each Band, of its first replica; `held`: what `Band.held` says, for each."""
+def picture(bands, results):
+    """One panel for each Band, of its first replica; `results` is what `Band.evaluate` found."""
     title = (
         "Far from data, one network is as sure as among them; many that agree with the data are not"
     )
     figure = entitled(title, (17, 5.6))
     panels = figure.subplots(1, len(bands), sharey=True)
     grid = np.linspace(-BEYOND, BEYOND, 301, dtype="float32")
-    for axes, band, found in zip(panels, bands, held):
+    for axes, band, found in zip(panels, bands, results):
         x, y = training_data(band.seeds[0])
         parts = band.at(np.broadcast_to(grid[:, None], (len(band.seeds), len(grid), 1)))
         first = {name: part[0, :, 0] for name, part in parts.items()}
@@ -33,7 +33,7 @@ def picture(bands, held):
         axes.plot(grid, first["mean"], color=CLASSES[0], linewidth=2)
         for edge in (-GAP, GAP):
             axes.axvline(edge, color=INK, linewidth=0.6, linestyle=":")
-        inside = {where: 100 * np.mean(found["inside", where]) for where in ("data", "gap")}
+        inside = {where: 100 * np.mean(found["coverage", where]) for where in ("data", "gap")}
         says = f"inside: {inside['data']:.0f} % near data, {inside['gap']:.0f} % in the gap"
         axes.set_title(f"{band.way.label}\n{says}")
         axes.set(
