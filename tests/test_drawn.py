@@ -1,11 +1,13 @@
 """Tasks that are drawn while training: what is drawn, and that everybody can be trained on it."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from architectures import ARCHITECTURES, list_architectures
+from architectures import ARCHITECTURES, list_architectures, register
+from architectures.feedforward.mlp import MLP
 from demos import compare
 from demos.comparison import drawn, options, seeds
 from demos.comparison.digits import digits, draw_digits, glyphs
@@ -122,6 +124,45 @@ def test_compiled_or_not_and_alone_or_together():
     second = drawn.train(Entry("gru", alone, replace(eager, seeds=SEEDS[1:])))
     np.testing.assert_allclose(second.loss_history[0], losses[0][1], rtol=1e-5)
     assert second.parameters == both[0].parameters
+
+
+class Watched(MLP):
+    """Notes whether it trains or is tested."""
+
+    def forward(self, x):
+        self.seen.append(self.training)
+        return super().forward(x)
+
+
+def test_a_loss_is_the_mean_over_an_epoch_and_tests_come_between(monkeypatch):
+    losses = []
+
+    def training_step(*arguments, **options):
+        step = drawn_step(*arguments, **options)
+
+        def noted(x, y):
+            losses.append(step(x, y))
+            return losses[-1]
+
+        return noted
+
+    drawn_step = drawn.training_step
+    monkeypatch.setattr(drawn, "training_step", training_step)
+    monkeypatch.setattr(Watched, "seen", [], raising=False)
+    register("watched", Watched, options={"hidden_sizes": (8,)})
+    task = short("digits", steps=15)
+    outcome = drawn.train(Entry("watched", task, Recipe(SEEDS, epochs=2, compiled=False)))
+    of_epochs = [np.mean(some, axis=0) for some in (losses[:1], losses[1:])]  # of three steps
+    np.testing.assert_allclose(outcome.loss_history.T, of_epochs, rtol=1e-6)
+    assert [kind for kind, _ in itertools.groupby(Watched.seen)] == [True, False] * 2
+
+
+def test_passes_change_no_prediction(monkeypatch):
+    task = short("copy", steps=2)
+    model = drawn.replicas("gru", task, Recipe(SEEDS))
+    whole = drawn.predict(model.eval(), task)
+    monkeypatch.setattr(drawn, "ROWS_PER_PASS", 3)
+    np.testing.assert_allclose(drawn.predict(model, task), whole, rtol=1e-5)
 
 
 def test_the_learning_rate_warms_up_and_falls(monkeypatch):

@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -368,6 +369,24 @@ def test_colours_are_for_terminals_that_have_them(monkeypatch, set_to, terminal,
     monkeypatch.setattr("sys.stdout", stream)
     assert terminal_has_colours(stream) == expected
     assert ("\033[" in table(FOUR, TASK)) == expected
+
+
+def test_colours_tell_what_competes_from_what_does_not(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    unknown = replace(TASK, bayes_accuracy=None, posterior=None, baselines={"Majority": [0.2] * 3})
+    for task in (TASK, unknown):
+        styles = {}
+        for line in table(FOUR, task).splitlines():
+            code, words = re.fullmatch(r"(?:\033\[(\d+)m)?([^\033]*)(?:\033\[0m)?", line).groups()
+            styles.setdefault(code, []).append(" ".join(words.split()[:2]))
+        assert styles["32"] == ["#1 MLP"] and styles["1"] == ["Rank Architecture"]
+        assert styles[None] == ["#2 =", "#3 SNN", "#4 EBM"]
+        assert ("Bayes the" in styles["2"], "Majority baseline" in styles["2"]) == (
+            task.bayes_accuracy is not None,
+            bool(task.baselines),
+        )
 
 
 def test_what_is_said_fits_the_terminal(monkeypatch):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from architectures import register
+from architectures import list_architectures, lookup, register
 from architectures.feedforward.mlp import MLP
 from demos import compare, sweep
 from demos.comparison.progress import spelt
@@ -272,6 +272,13 @@ def test_a_guest_and_own_data_here_and_in_other_processes(tmp_path):
 def test_values(text, like, expected):
     found = value(text, like)
     assert found == expected and type(found) is type(expected)
+
+
+def test_what_is_spelt_is_read_again():
+    for name in list_architectures():
+        for option, default in lookup(name).options.items():
+            assert value(spelt(default), default) == default, (name, option)
+    assert [spelt(one) for one in (True, False, None, 1)] == ["true", "false", "none", "1"]
 
 
 def test_who_says_nothing_gets_the_recipe_of_the_comparison():
