@@ -91,6 +91,8 @@ def register(name, backbone, *, label=None, shared=Classifier, native=None, **de
     entry = Entry(name, backbone, label or name, shared, native or shared, **details)
     check_kind(str, name=name, label=entry.label, family=entry.family)
     check_kind(type, backbone=backbone, shared=shared, native=entry.native)
+    check_kind(type, regressor=entry.regressor)
+    check_kind(tuple, tasks=entry.tasks)
     check_kind(Mapping, options=entry.options, synonyms=entry.synonyms)
     check_flags(compared=entry.compared)
     if not name:

@@ -93,7 +93,8 @@ def expected_calibration_error(proba, labels, bins=10):
         ValueError: other shapes, no points, no bins, no probabilities, or labels of other classes.
     """
     check_sizes(bins=bins)
-    proba, labels = Tensor(proba).data, Tensor(labels).data
+    proba = Tensor(proba).data
+    labels = labels.data if isinstance(labels, Tensor) else xp.asarray(labels)
     if proba.ndim != 2 or labels.shape != proba.shape[:1] or not labels.size:
         raise ValueError(
             f"expected probabilities (B, C) and labels (B,), not {proba.shape} and {labels.shape}"

@@ -23,7 +23,7 @@ from . import backend
 from .backend import xp
 from .checks import check_given, check_kind, check_state
 from .engine import Tensor
-from .files import read_npz, write_npz
+from .files import PLAIN, read_npz, write_npz
 from .nn import Module
 from .optim import Optimizer
 
@@ -88,25 +88,21 @@ def save(path, module, optimizer=None, **extras):
         extras: arrays, Tensors, and whatever JSON can say: numbers, text, None, lists, dicts.
 
     Raises:
-        TypeError: no module, no optimizer, or an extra of another kind.
+        TypeError: no module, no optimizer, or a state or an extra of another kind.
         OSError: the file cannot be written.
     """
     if not isinstance(module, Mapping):
         check_kind(Module, module=module)
     check_given(check_kind, Optimizer, optimizer=optimizer)
     state = module if isinstance(module, Mapping) else module.state_dict()
-    arrays = {f"module/{name}": array for name, array in state.items()}
+    arrays = {f"module/{name}": _plain(f"array {name!r}", array) for name, array in state.items()}
     if optimizer is not None:
         state = optimizer.state_dict()
         arrays |= {f"optimizer/{name}": numpy.asarray(array) for name, array in state.items()}
     said = {}
     for name, value in extras.items():
-        if isinstance(value, Tensor):
-            value = value.data
-        if isinstance(value, (xp.ndarray, numpy.ndarray, backend.NUMPY_SCALARS)):
-            arrays[f"extra/{name}"] = array = backend.to_numpy(value)
-            if array.dtype.hasobject:
-                raise TypeError(f"the extra {name!r} is an array of Python objects")
+        if isinstance(value, (Tensor, xp.ndarray, numpy.ndarray, backend.NUMPY_SCALARS)):
+            arrays[f"extra/{name}"] = _plain(f"extra {name!r}", value)
         else:
             said[name] = value
             try:
@@ -115,6 +111,15 @@ def save(path, module, optimizer=None, **extras):
                 raise TypeError(f"the extra {name!r} is no array, and JSON: {error}") from None
     text = json.dumps({"format": FORMAT, "optimizer": optimizer is not None, "extras": said})
     write_npz(path, {"minigrad": numpy.frombuffer(text.encode(), "uint8"), **arrays})
+
+
+def _plain(what, values):
+    """A Tensor or array as a NumPy array that `load` can read."""
+    backend.refuse_masked(values)
+    array = backend.to_numpy(values.data if isinstance(values, Tensor) else values)
+    if array.dtype.kind not in PLAIN:
+        raise TypeError(f"the {what} is neither an array of numbers nor of text, but {array.dtype}")
+    return array
 
 
 def load(path):

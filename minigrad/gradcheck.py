@@ -16,9 +16,9 @@ of a softmax is 1 whatever x is.
 import numpy
 
 from . import backend, ops
-from .checks import check_positive, check_sizes
+from .checks import check_functions, check_positive, check_sizes
 from .engine import Tensor
-from .higher import grad
+from .higher import differentiable, grad
 
 
 class GradientError(AssertionError):
@@ -41,13 +41,15 @@ def gradcheck(function, *inputs, order=1, seed=0, step=1e-6, tolerance=1e-6, **o
     """
     check_sizes(order=order)
     check_positive(step=step, tolerance=tolerance)
+    check_functions(function=function)
     if not inputs:
         raise ValueError("gradcheck needs the inputs of the function, or their shapes")
-    rng = numpy.random.default_rng(seed)
-    arrays = [
-        rng.standard_normal(x) if isinstance(x, tuple) else numpy.asarray(x, "float64")
-        for x in inputs
-    ]
+    rng = backend.host_rng(seed)
+    arrays = [rng.standard_normal(x) if isinstance(x, tuple) else numpy.asarray(x) for x in inputs]
+    for i, x in enumerate(arrays):
+        if x.dtype.kind not in "biuf" or not numpy.isfinite(x).all():
+            raise ValueError(f"input {i} must be finite real numbers, not {x}")
+    arrays = [x.astype("float64") for x in arrays]
 
     if order > 1:
         v = rng.standard_normal(function(*map(Tensor, arrays), **options).shape)
@@ -59,7 +61,7 @@ def gradcheck(function, *inputs, order=1, seed=0, step=1e-6, tolerance=1e-6, **o
         return backend.to_numpy(function(*map(Tensor, arrays), **options).data)
 
     tensors = [Tensor(x.copy(), requires_grad=True) for x in arrays]
-    value = function(*tensors, **options)
+    value = differentiable(function(*tensors, **options))
     v = numpy.asarray(rng.standard_normal(value.shape))
     v.flags.writeable = False  # a vjp that writes into its g would change another's
     value.backward(v)

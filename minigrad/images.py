@@ -50,6 +50,7 @@ def tiles(x, size):
     Raises:
         ValueError: a size that does not divide height and width.
     """
+    check_sizes(size=size)
     if x.ndim < 3:
         raise ValueError(f"x of shape {x.shape}: expected (..., H, W, C)")
     *lead, height, width, channels = x.shape

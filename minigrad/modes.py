@@ -36,6 +36,8 @@ class _Mode(ContextDecorator):
         self.variable.set(self.before.pop())
 
     def __call__(self, function):
+        if not callable(function) or isinstance(function, type):
+            raise TypeError(f"a mode decorates a function, not {function!r}; or write `with` it")
         # Calling these only makes an object: their body would run after the mode has ended.
         for kind in ("isgeneratorfunction", "iscoroutinefunction", "isasyncgenfunction"):
             if getattr(inspect, kind)(function):

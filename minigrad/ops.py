@@ -404,14 +404,18 @@ def _tensor(x):
 
 
 def split(x, sections, axis=-1) -> list[Tensor]:
-    """Cut x into `sections` equal parts (a number), or at the given places (a list)."""
+    """Cut x into `sections` equal parts (a number), or at the given places (a list), which rise."""
+    if not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"there is no axis {axis} to cut in an array of shape {x.shape}")
     n = x.shape[axis]
-    if not isinstance(sections, (list, tuple)):
+    if not isinstance(sections, (list, tuple, numpy.ndarray)):
         sections = operator.index(sections)
         if sections < 1 or n % sections:
             raise ValueError(f"cannot cut an axis of length {n} into {sections} equal parts")
         sections = range(n // sections, n, n // sections)
-    borders = [0, *sections, n]
+    borders = [0, *(place + n if place < 0 else place for place in sections), n]
+    if any(a >= b for a, b in itertools.pairwise(borders)) and n:
+        raise ValueError(f"places to cut {n} elements rise from 1 to {n - 1}, not {sections}")
     before = (slice(None),) * (axis % x.ndim)
     return [getitem(x, (*before, slice(a, b))) for a, b in itertools.pairwise(borders)]
 

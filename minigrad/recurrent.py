@@ -74,6 +74,7 @@ def gru_trace(x, weight):
             "gru takes x (..., T, B, 3H) and a weight (..., H, 3H), "
             f"not {x.shape} and {weight.shape}"
         )
+    require_leading_axes(lead, weight.shape[:-2])
     width //= 3
     gates, candidate = weight[..., : 2 * width], weight[..., 2 * width :]
     z, r, c = (xp.empty((*lead, steps, batch, width), x.dtype) for _ in range(3))
@@ -89,6 +90,15 @@ def gru_trace(x, weight):
         z[now], r[now], c[now] = keep, see, new
         h[..., t + 1, :, :] = state
     return z, r, c, h
+
+
+def require_leading_axes(lead, others):
+    """Raise a ValueError if those of weights are not among those of x, which the result has."""
+    if len(others) > len(lead) or any(n not in (1, m) for n, m in zip(others[::-1], lead[::-1])):
+        raise ValueError(
+            f"a weight with the leading axes {others} needs an x that has them, too, not "
+            f"{tuple(lead)}: ops.broadcast_to"
+        )
 
 
 def as_rows(x):
@@ -240,6 +250,7 @@ def causal_convolution(x, weight):
         raise ValueError(
             f"x of shape {x.shape} needs a weight (..., K, {width}) with K > 0, not {weight.shape}"
         )
+    require_leading_axes(lead, weight.shape[:-2])
     taps = [weight[..., k, None, None, :] for k in range(length)]
     nothing = xp.zeros((*lead, length - 1, batch, width), x.dtype)
 

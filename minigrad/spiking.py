@@ -18,7 +18,7 @@ from itertools import pairwise, repeat
 
 from . import backend
 from .backend import Kernel, xp
-from .checks import check_positive, check_shares, check_sizes
+from .checks import check_flags, check_positive, check_shares, check_sizes
 from .engine import Tensor, op
 from .functional.shared import require_floats
 from .ops import stack
@@ -58,8 +58,10 @@ SURROGATES = {
 
 
 @lru_cache  # the same ones are asked for in every step
-def check_surrogate(name, slope):
-    """Raise a ValueError for a name that is not in SURROGATES, or a slope that is not above 0."""
+def check_surrogate(name, slope, **flags):
+    """Raise a ValueError for a name that is not in SURROGATES, or a slope that is not above 0; a
+    TypeError for flags that are neither True nor False."""
+    check_flags(**flags)
     if name not in SURROGATES:
         raise ValueError(f"unknown surrogate {name!r}: choose one of {', '.join(SURROGATES)}")
     check_positive(slope=slope)
@@ -69,7 +71,7 @@ def check_surrogate(name, slope):
 def spike(u, surrogate="fast_sigmoid", slope=10.0, soft=False):
     """1 where u > 0, else 0. Its vjp is g times the surrogate derivative at u."""
     require_floats(u)
-    check_surrogate(surrogate, slope)
+    check_surrogate(surrogate, slope, soft=soft)
     invert_, smooth = SURROGATES[surrogate]
     value = smooth(u, slope) if soft else (u > 0).astype(u.dtype)
     return value, lambda g: g / invert_(u.copy(), slope)
@@ -229,7 +231,7 @@ def lif(
         membrane: whether to return the potentials U in place of the spikes, which are
             ``spike(u - threshold)``.
     """
-    check_surrogate(surrogate, slope)
+    check_surrogate(surrogate, slope, detach_reset=detach_reset, soft=soft, membrane=membrane)
     invert_, smooth = SURROGATES[surrogate]
     potential, spikes = lif_trace(
         current,
@@ -297,6 +299,7 @@ def lif_by_steps(
     if reset not in RESETS:
         raise ValueError(f"unknown reset {reset!r}: choose one of {', '.join(RESETS)}")
     _require_neurons(current, steps, beta, threshold)
+    check_flags(detach_reset=detach_reset, delayed=delayed)
 
     def fire(u):
         return spike(u - threshold, surrogate=surrogate, slope=slope, soft=soft)
@@ -321,6 +324,7 @@ def lif_by_steps(
 def leaky(current, beta):
     """The potentials of neurons that do not fire, U[t] = beta U[t-1] + I[t]: (..., T, B, H) -> the
     same. They are sums, U[t] = sum_s beta^(t-s) I[s] over s <= t: one product with a matrix."""
+    _require_neurons(current, current.shape[-3] if current.ndim > 2 else 1, beta, 1.0)
     *lead, steps, batch, width = current.shape
     t = xp.arange(steps)
     age = t[:, None] - t

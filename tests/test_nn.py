@@ -539,7 +539,7 @@ def test_initial_weights_can_be_drawn_otherwise():
 
 def test_modules_in_different_modes_cannot_be_stacked():
     one, other = nn.Linear(2, 3, rng=0).eval(), nn.Linear(2, 3, rng=1)
-    with pytest.raises(ValueError, match="different options"):
+    with pytest.raises(ValueError, match="different modes"):
         nn.stack([one, other])
     assert nn.stack([one, other.eval()]).training is False
 

@@ -49,6 +49,7 @@ def update(xi, patterns, beta):
 
 def energy(xi, patterns, beta):
     """Eq. 2, of each state: (..., B, d), (..., K, d) -> (..., B). Never negative."""
+    check_positive(beta=beta)
     lse = functional.logsumexp(beta * (xi @ patterns.mT)) / beta
     squares = (patterns * patterns).sum(axis=-1)
     constant = math.log(patterns.shape[-2]) / beta + squares.max(axis=-1, keepdims=True) / 2

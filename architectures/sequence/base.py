@@ -6,6 +6,8 @@ a layer all timesteps of all sequences are rows (..., T B, H), those of the firs
 and to a scan the same memory is (..., T, B, H).
 """
 
+import numpy
+
 from minigrad import Tensor, functional, nn
 from minigrad.backend import xp
 from minigrad.checks import check_counts, check_sizes
@@ -32,10 +34,20 @@ class Entrance(nn.Module):
         self.tokens = tokens
 
     def forward(self, x):
+        axes, what = (1, "tokens (..., B, T)") if self.tokens else (2, "features (..., B, T, D)")
+        if x.ndim <= axes or not x.shape[-axes]:
+            raise ValueError(f"expected {what}, T > 0, not an array of shape {x.shape}")
         if self.tokens:
-            steps = x.shape[-1]
-            return self.layer(time_first(x.astype("int64"))), steps
+            require_whole(x.data if isinstance(x, Tensor) else x)
+            return self.layer(time_first(x.astype("int64"))), x.shape[-1]
         return self.layer(as_rows(swap(x))), x.shape[-2]
+
+
+def require_whole(tokens):
+    """Raise a ValueError for fractions on the CPU: cut off, they would be other tokens."""
+    is_float = isinstance(tokens, numpy.ndarray) and tokens.dtype.kind == "f"
+    if is_float and (tokens != numpy.trunc(tokens)).any():
+        raise ValueError("tokens are whole numbers; for features there is tokens=False")
 
 
 def swap(x):

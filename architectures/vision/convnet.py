@@ -58,11 +58,13 @@ class ConvNet(nn.Module):
         self.shape = image_shape(input_size, shape)
         height, width, inputs = self.shape
         halvings = 2 ** len(channels)
-        if height % halvings or width % halvings or not kernel_size % 2:
+        if height % halvings or width % halvings:
             raise ValueError(
-                f"{len(channels)} convolutions halve an image of {height} x {width} as often, and "
-                f"keep its size before: a kernel_size of {kernel_size} must be odd"
+                f"{len(channels)} convolutions halve an image of {height} x {width} as often, "
+                f"which needs multiples of {halvings}: give fewer channels, or pad the images"
             )
+        if not kernel_size % 2:
+            raise ValueError(f"a kernel_size of {kernel_size} must be odd, to keep an image's size")
         rng = host_rng(rng)
         self.convolutions = []
         for outputs in channels:

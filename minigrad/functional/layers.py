@@ -5,7 +5,7 @@ import math
 import numpy
 
 from ..backend import Kernel, add_at, xp
-from ..checks import check_positive, check_rates
+from ..checks import check_flags, check_positive, check_rates
 from ..engine import op
 from ..ops import product_over_rows
 from .probabilities import softmax_array
@@ -18,25 +18,34 @@ def linear(x, weight, bias=None):
 
     Fused for speed: one node and one array instead of two.
     """
-    if x.ndim < 2 or x.dtype != weight.dtype:
+    if x.ndim < 2 or weight.ndim < 2 or x.dtype != weight.dtype:
         raise ValueError(
             f"linear takes rows x (..., B, D) of the weight's dtype {weight.dtype}, not {x.dtype} "
-            f"of shape {x.shape}: x[None, :] is one row, x.astype({str(weight.dtype)!r}) converts"
+            f"of shape {x.shape}: x[None, :] is one row, x.astype({str(weight.dtype)!r}) converts; "
+            f"and a weight (..., D, H), not {weight.shape}"
         )
     try:
         y = x @ weight
     except ValueError:
+        features, taken = x.shape[-1], weight.shape[-2]
+        why = f"it has {features} features and the layer takes {taken}"
+        if features == taken:  # replicas meet the axis before the batch
+            why = "the axes in front do not broadcast"
         raise ValueError(
-            f"x of shape {x.shape} does not fit a weight of shape {weight.shape}: it has "
-            f"{x.shape[-1]} features and the layer takes {weight.shape[-2]}, or the axes in front "
-            "do not broadcast"
+            f"x of shape {x.shape} does not fit a weight of shape {weight.shape}: {why}"
         ) from None
     if bias is None:
         return y, lambda g: g @ weight.mT, lambda g: product_over_rows(x, g, weight.ndim)
     try:
         y += bias  # no second array
-    except ValueError:  # the bias has axes that x @ weight lacks
-        y = y + bias
+    except ValueError:
+        pairs = zip(bias.shape[:-3:-1], y.shape[:-3:-1])
+        if any(n not in (1, m) for n, m in pairs):
+            raise ValueError(
+                f"a bias of shape {bias.shape} does not fit x @ weight of shape {y.shape}: "
+                f"(..., 1, {y.shape[-1]}) is expected"
+            ) from None
+        y = y + bias  # the bias has axes in front that x @ weight lacks
     return (
         y,
         lambda g: g @ weight.mT,
@@ -74,6 +83,8 @@ def attention(queries, keys, values, beta, causal=False):
 def attention_weights(queries, keys, beta, causal=False):
     """How much each query looks at each key, (..., B, K) from arrays: see `attention`."""
     scores = beta * (queries @ keys.mT)
+    if type(causal) is not bool:
+        check_flags(causal=causal)
     if causal:
         if queries.shape[-2] != keys.shape[-2]:
             raise ValueError(
@@ -149,6 +160,8 @@ def dropout(x, rate, noise):
     require_floats(x)
     if type(rate) is not float or not 0 <= rate < 1:
         check_rates(dropout_rate=rate)
+    if not hasattr(noise, "random"):
+        raise TypeError(f"noise is a backend.Noise, of which nn.Dropout has one, not {noise!r}")
     uniform = noise.random(x.shape, dtype=x.dtype)
     mask = xp.dropout_mask(uniform, rate, 1 / (1 - rate))
     return x * mask, lambda g: g * mask

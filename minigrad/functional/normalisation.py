@@ -1,6 +1,7 @@
 """Normalisation of rows (layer norm, RMS norm) and of features over a batch (batch norm)."""
 
 from ..backend import Kernel, xp
+from ..checks import check_pairs, check_shares
 from ..engine import op
 from .shared import once, require_floats
 
@@ -11,6 +12,11 @@ def require_one_for_each_feature(x, gain, bias):
         raise ValueError(
             f"rows x (..., B, D) and a gain and a bias for each of D features are expected, not x "
             f"{x.shape}, gain {gain.shape} and bias {bias.shape}"
+        )
+    if not x.dtype == gain.dtype == bias.dtype:
+        raise TypeError(
+            f"x is {x.dtype}, the gain {gain.dtype} and the bias {bias.dtype}: "
+            f"x.astype({str(gain.dtype)!r}) converts"
         )
 
 
@@ -184,12 +190,19 @@ def batch_norm(x, gain, bias, running=None, momentum=0.1, eps=1e-5, in_turn=Fals
     move `running` one after the other.
 
     Raises:
-        ValueError: fewer than two rows, which have no variance.
+        ValueError: fewer than two rows, which have no variance; or a momentum outside of [0, 1].
     """
     require_one_for_each_feature(x, gain, bias)
     n = x.shape[-2]
     if n < 2:
         raise ValueError(f"the batch has {n} rows: batch norm needs two or more for a variance")
+    if gain.ndim > 1 and gain.shape[-2] != 1:
+        raise ValueError(f"a gain has one number for each feature, (..., 1, D), not {gain.shape}")
+    if running is not None:
+        check_pairs(running=running)
+        check_shares(momentum=momentum)
+        if any(hasattr(average, "requires_grad") for average in running):
+            raise TypeError("running is a pair of arrays, which are written into, not of Tensors")
     features = x.shape[-1]
     normal, mean, variance, scale = xp.standardised(x, n, features, eps)
     if running is not None:

@@ -3,8 +3,8 @@
     picture = minigrad.draw(loss, a=a, b=b)   # with names for leaves; a notebook shows it
     picture.backward()                        # loss.backward(), watched: gradients are filled in
     print(picture)                            # each step of it in words
-    picture.save("graph.svg")                 # or .png, or .pdf
-    print(picture.dot())                      # the same for Graphviz
+    picture.save("graph.svg")                 # or .png, or .pdf: of up to 60 nodes
+    print(picture.dot())                      # the same for Graphviz, of any size
 
 Numbers that were constants are in no graph, and so in no picture. Matplotlib is imported only when
 something is drawn.

@@ -22,6 +22,7 @@ from typing import Any
 
 from .. import nn, ops
 from ..backend import xp
+from ..checks import check_functions
 from ..methods import Tensor
 from ..modes import is_recording
 from .boxes import Box, at, level, oldest, upstairs
@@ -51,6 +52,8 @@ def grad(f, argument: int | tuple[int, ...] = 0):
         RuntimeError: no_grad(), or a rule whose in-place work a Box cannot follow (see
             boxes.py).
     """
+
+    check_functions(f=f)
 
     def gradient(*args, **options):
         return _gradient(functools.partial(f, **options), args, argument)
@@ -89,7 +92,7 @@ def jacobian(f, x):
     if isinstance(x, (nn.Module, list, tuple)):
         raise TypeError(f"a jacobian is for one Tensor, not for a {type(x).__name__}: use grad")
     x = x if isinstance(x, Tensor) else Tensor(x)
-    y = _differentiable(f(x))
+    y = differentiable(f(x))
     rows: list[Any] = [
         _gradient(lambda x, i=i: f(x).reshape(-1)[i], (x,), last=True) for i in range(y.size)
     ]
@@ -142,7 +145,7 @@ def _gradient(f, args, argument: int | tuple[int, ...] = 0, last=False):
             args = (*args[:i], _like(args[i], tensors), *args[i + 1 :])
         limit = leaves[0][0].order
         with at(oldest, limit if last else oldest.get()):
-            y = _differentiable(f(*args))
+            y = differentiable(f(*args))
             # A Tensor from outside, returned as it came, does not depend on the argument.
             if y.requires_grad and y.order >= limit:
                 y.backward(xp.ones(y.shape, y.dtype))
@@ -180,7 +183,7 @@ def _like(argument, tensors):
     return type(argument)(tensors) if _several(argument) else tensors[0]
 
 
-def _differentiable(y):
+def differentiable(y):
     """y, if a derivative of it can be asked for; TypeError otherwise."""
     if not isinstance(y, Tensor) or y.dtype.kind != "f":
         what = f"a Tensor of {y.dtype}" if isinstance(y, Tensor) else f"a {type(y).__name__}"

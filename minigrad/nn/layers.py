@@ -174,9 +174,10 @@ class MultiHeadAttention(Module):
 
 def heads_apart(x, steps, heads):
     """(..., T B, E) -> (..., B, heads, T, E / heads): each sequence and each head by itself."""
-    *lead, rows, width = x.shape
-    if rows % steps:
+    check_sizes(steps=steps)
+    if x.ndim < 2 or x.shape[-2] % steps:
         raise ValueError(f"x of shape {x.shape}: its rows are no {steps} timesteps of as many each")
+    *lead, rows, width = x.shape
     x = x.reshape(*lead, steps, rows // steps, heads, width // heads)
     before, (t, b, h, d) = range(len(lead)), range(len(lead), x.ndim)
     return x.transpose(*before, b, h, t, d)
@@ -214,6 +215,8 @@ class Conv2d(Module):
         self.size, self.stride, self.padding = size, stride, padding
 
     def forward(self, x):
+        if x.ndim < 4:
+            raise ValueError(f"images are (..., B, H, W, C), not {x.shape}: x[None] for one")
         x = images.patches(x, self.size, self.stride, self.padding)
         *lead, batch, height, width, features = x.shape
         y = self.linear(x.reshape(*lead, batch * height * width, features))

@@ -14,12 +14,22 @@ from ..checks import check_flags, check_state
 from ..engine import Tensor
 from ..exchanges import Exchangeable, touch
 
+ARRAYS = numpy.ndarray, backend.NUMPY_SCALARS, float, int
+
 
 class Module(Exchangeable):
     """Base class of all layers and networks; the vocabulary is PyTorch's."""
 
     training = True
     stacked: tuple = ()  # see `replicas`
+
+    def __setattr__(self, name, value):
+        if isinstance(value, ARRAYS) and isinstance(vars(self).get(name), Tensor):
+            raise TypeError(
+                f"{name} is a Tensor: in place of it an array would be a buffer, which nothing "
+                f"trains. Write {name}.data[...] = values, or give a new Tensor"
+            )
+        super().__setattr__(name, value)
 
     def __call__(self, x, *others):
         return self.forward(x, *others) if others else self.forward(x)  # faster than with * alone
@@ -131,10 +141,13 @@ class Module(Exchangeable):
 
         Raises:
             ValueError: names, shapes or dtypes that differ from those of this module, or NaN; the
-                message lists all of them.
+                message lists all of them. Or an array of the module's that is read-only.
         """
         arrays = self.arrays()
         new = check_state(arrays, state)
+        on_host = {n: a for n, a in arrays.items() if isinstance(a, numpy.ndarray)}
+        if fixed := [n for n, a in on_host.items() if not a.flags.writeable]:
+            raise ValueError(f"read-only: {', '.join(fixed)}; make the Tensors of copies")
         for name, array in arrays.items():
             array[...] = xp.asarray(new[name])
         touch(self.parameters())

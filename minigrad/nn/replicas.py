@@ -27,8 +27,10 @@ def stack(modules: Iterable[Module]) -> Any:
     stack remembers its axis, ``stack.replicas == (R,)``.
 
     Raises:
-        ValueError: no modules, or modules that differ in parameters, options or functions.
+        ValueError: no modules, or modules that differ in parameters, options, modes or functions.
     """
+    if isinstance(modules, Module):
+        raise TypeError(f"stack takes a list of modules, not one {type(modules).__name__}")
     modules = list(modules)
     if not modules:
         raise ValueError("there is no module to stack")
@@ -97,6 +99,8 @@ def _combine(function, parts, done):
         _require_equal("keys", parts, list)
         return {key: _combine(function, [part[key] for part in parts], done) for key in first}
     elif isinstance(first, Module):
+        _require_equal("attributes", parts, lambda part: sorted(vars(part).keys() - {"training"}))
+        _require_equal("modes, training or not", parts, lambda part: part.training)
         new = done[id(first)] = copy.copy(first)  # before its parts, which may hold it
         for name in vars(first):
             setattr(new, name, _combine(function, [getattr(p, name) for p in parts], done))
@@ -113,7 +117,9 @@ def _combine(function, parts, done):
 def _require_equal(what, parts, key):
     values = [key(part) for part in parts]
     if any(value != values[0] for value in values):
-        raise ValueError(f"modules with different {what}: {', '.join(map(str, values))}")
+        shown = parts if key is _identity else values
+        names = [str(getattr(value, "__name__", value)) for value in shown]
+        raise ValueError(f"modules with different {what}: {', '.join(names)}")
 
 
 def _identity(function):

@@ -211,6 +211,14 @@ def test_dropout_and_last_layer():
 
 
 # 11 rows; the ghosts that they are cut into.
+def double_norm(rows):
+    """A ghost batch norm of 4 features whose parameters are float64, as X is."""
+    norm = GhostBatchNorm(4, rows, momentum=0.3)
+    for p in norm.parameters():
+        p.data = p.data.astype("float64")
+    return norm
+
+
 @pytest.mark.parametrize(
     "rows, sizes",
     [
@@ -225,7 +233,7 @@ def test_dropout_and_last_layer():
     ],
 )
 def test_ghost_batch_norm_is_batch_norm_in_even_parts(rows, sizes):
-    norm = GhostBatchNorm(4, rows, momentum=0.3)
+    norm = double_norm(rows)
     mean, var = np.zeros(4), np.ones(4)
     parts = []
     for part in np.split(X, np.cumsum(sizes)[:-1]):
@@ -257,11 +265,11 @@ def test_decisions_and_attention_of_different_widths():
 
 def test_ghost_batch_norm_with_replicas_in_front():
     x = np.stack([X, 2 * X[::-1]])
-    norm = GhostBatchNorm(4, 4, momentum=0.3)
+    norm = double_norm(4)
     norm.running_mean, norm.running_var = np.zeros((2, 1, 4)), np.ones((2, 1, 4))
     both = norm(Tensor(x)).numpy()
     for k in range(2):
-        single = GhostBatchNorm(4, 4, momentum=0.3)
+        single = double_norm(4)
         np.testing.assert_allclose(both[k], single(Tensor(x[k])).numpy(), atol=1e-12)
         np.testing.assert_allclose(norm.running_var[k], single.running_var, atol=1e-6)
 
