@@ -31,8 +31,9 @@ def filled(number, fillings):
 
 
 def problems(number, fillings):
+    """{claim: what is wrong with it}."""
     found = check.examine(number, filled(number, fillings), EXERCISES[number])
-    return [problem for _, problem in found if problem]
+    return {claim: problem for claim, problem in found if problem}
 
 
 def test_they_are_numbered_and_each_has_a_hint():
@@ -51,7 +52,7 @@ def test_the_readme_lists_every_exercise():
 
 @pytest.mark.parametrize("number", EXERCISES)
 def test_the_solution_is_right(number):
-    assert problems(number, answers(number)) == []
+    assert problems(number, answers(number)) == {}
 
 
 @pytest.mark.parametrize("number", EXERCISES)
@@ -60,7 +61,7 @@ def test_every_blank_counts(number):
     for k in range(len(right)):
         fillings = [*right[:k], check.BLANK, *right[k + 1 :]]
         line = filled(number, fillings).partition(check.BLANK)[0].count("\n") + 1
-        assert f"there is still a blank (line {line})" in problems(number, fillings)
+        assert f"there is still a blank (line {line})" in problems(number, fillings).values()
 
 
 # (number, which blank, what one may well write there)
@@ -120,6 +121,8 @@ MISTAKES = [
     (15, 0, "(scores.argmax(axis=-1) == labels).mean()"),
     (15, 1, "(x - y) ** 2"),
     (15, 0, "(scores.argmax(axis=1) == labels).mean(axis=0)"),
+    (15, 0, "(scores.argmax(axis=-1) == labels).sum(axis=-1)"),
+    (15, 1, "x[..., :, None, :] - y[..., None, :, :]"),
     (15, 1, "(x[:, None, :] - y[None, :, :]) ** 2"),
     (16, 0, "(3, 4)"),
     (16, 1, "(5, 4)"),
@@ -130,6 +133,7 @@ MISTAKES = [
     (16, 6, "False"),
     (17, 0, "mu + rho * eps"),
     (17, 0, "mu + functional.softplus(rho)"),
+    (17, 0, "mu + functional.softplus(rho).detach() * eps"),
     (17, 1, "(sigma * sigma + mu * mu) / (2 * s * s) - log(sigma)"),
     (17, 1, "0 * mu"),
     (18, 0, "energy(points)"),
@@ -155,15 +159,20 @@ MISTAKES = [
 ]
 
 
+ERROR = re.compile(r"\w+Error: ")
+
+
 @pytest.mark.parametrize("number", EXERCISES)
 def test_what_one_may_well_write_is_seen_to_be_wrong(number):
     right = answers(number)
     mistakes = [(k, mistake) for n, k, mistake in MISTAKES if n == number]
-    assert mistakes
+    told = set()
     for k, mistake in mistakes:
         found = problems(number, [*right[:k], mistake, *right[k + 1 :]])
         assert found, f"{mistake} passes for {right[k]}"
-        assert not any("blank" in problem for problem in found)
+        assert not any("blank" in problem for problem in found.values())
+        told |= {claim for claim, problem in found.items() if not ERROR.match(problem)}
+    assert told == {claim for claim, _ in CHECKS[number]}, "a claim that tells of no mistake"
 
 
 def test_a_network_that_does_not_beat_the_mlp_is_told_so():

@@ -10,7 +10,7 @@ from minigrad.graph.nodes import COLOURS
 from minigrad.graph.picture import box, thread, write
 
 MOST = 14  # boxes side by side
-STRIDE, BOX, TEXT = 1.4, 1.08, 7.4  # inches: from box to box, its width, that of the listing
+STRIDE, BOX, TEXT = 1.56, 1.26, 6.9  # inches: from box to box, its width, that of the listing
 POINTS = 7.5  # of the listing's letters
 LEVELS = {"op": 1.0, "vjp": -0.9, "last": -2.6}  # inches above the middle
 
