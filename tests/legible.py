@@ -45,15 +45,22 @@ def collisions(figure):
 
 
 def unnamed(figure):
-    """Axes with numbers that nothing says what they are: a label, or for upright ones a title.
-
-    Of a plane or an image, whose axes have one scale, the title says enough.
-    """
+    """Axes with numbers that nothing says what they are: a label, that of the panel below or to the
+    left, or for upright ones a title. Of a plane or an image, whose axes have one scale, the title
+    says enough."""
     for part in (figure, *figure.subfigs):
         for axes in part.axes:
             if not axes.axison or axes.get_aspect() != "auto":
                 continue
-            named = {"x": part._supxlabel, "y": axes.get_title() + axes.get_title("left")}
+            box = axes.get_position()
+            beside = [(other, other.get_position()) for other in part.axes]
+            named = {
+                "x": part._supxlabel
+                or any(other.get_xlabel() for other, place in beside if place.x0 == box.x0),
+                "y": axes.get_title()
+                or axes.get_title("left")
+                or any(other.get_ylabel() for other, place in beside if place.y0 == box.y0),
+            }
             for axis in (axes.xaxis, axes.yaxis):
                 where = f"{axes.get_title()}: {axis.axis_name}"
                 numbers = [text for text in written(axis) if is_number(text)]

@@ -1,10 +1,13 @@
 """The pictures: which there are, and that they show the numbers."""
 
+import copy
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from legible import blank, dots, faults, ticks
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -13,22 +16,26 @@ from PIL import Image
 from architectures import lookup, register
 from architectures.feedforward.mlp import MLP
 from demos.comparison import training
+from demos.comparison.options import DRAWN
 from demos.comparison.own_data import task_from_file
 from demos.comparison.ranking import rank
 from demos.comparison.results import ANIMATION, PICTURES
 from demos.comparison.rings_and_clusters import rings_and_clusters
+from demos.comparison.task import Task
 from demos.comparison.training import Entry, Recipe, train
-from demos.pictures import boundaries, scores, summary
+from demos.pictures import boundaries, drawn, scores, summary
 from demos.pictures import confusion as confusions
+from demos.pictures.animation import write_gif
 from demos.pictures.boundaries import boundary
 from demos.pictures.comparison import draw_all, pictures
 from demos.pictures.data import cloud, projection, reach
-from demos.pictures.layout import shorten
+from demos.pictures.layout import panels, shorten
 from demos.pictures.palette import (
     CLASSES,
     FAMILIES,
     GUESTS,
     HATCHES,
+    INK,
     STYLE,
     class_colours,
     colour,
@@ -47,7 +54,18 @@ def small(monkeypatch):
 
 def compete(task, seeds, names=("mlp", "ebm"), **options):
     recipe = Recipe(seeds=seeds, epochs=2, **options)
-    return rank([train(Entry(name, task, recipe)) for name in names])
+    return rank([trained(name, task, recipe) for name in names])
+
+
+TRAINED = {}  # who has been trained on rings and clusters, for all tests
+
+
+def trained(name, task, recipe):
+    if task.posterior is None:
+        return train(Entry(name, task, recipe))
+    if (name, recipe) not in TRAINED:
+        TRAINED[name, recipe] = train(Entry(name, task, recipe))
+    return copy.deepcopy(TRAINED[name, recipe])
 
 
 def draw(ranked, task, folder, **options):
@@ -69,6 +87,37 @@ def test_the_pictures_of_rings_and_clusters(tmp_path, monkeypatch):
             assert picture.convert("RGB").getcolors(20) is None  # not empty: it has more
     with Image.open(tmp_path / "training.gif") as animation:
         assert animation.n_frames == 3  # untrained, and after each epoch
+
+
+def test_the_animation_shows_every_epoch_and_rests_on_the_last(tmp_path, monkeypatch):
+    task = rings_and_clusters((0, 1))
+    ranked = compete(task, (0, 1), boundaries=True) * 3
+    says, figures, suptitle = [], [], Figure.suptitle
+
+    def watched(figure, text):
+        says.append(text)
+        figures.append(figure)
+        suptitle(figure, text)
+
+    monkeypatch.setattr(Figure, "suptitle", watched)
+    write_gif(ranked, task, tmp_path / "all.gif")
+    assert says == ["untrained", "epoch 1", "epoch 2"]
+    figure = figures[0]
+    shown = [axes for axes in figure.axes if axes.images]
+    assert [axes.get_title() for axes in shown] == [one.outcome.label for one in ranked]
+    assert len({axes.get_subplotspec().rowspan.start for axes in shown}) == 2
+    assert faults(figure) == []
+    with Image.open(tmp_path / "all.gif") as animation:
+        durations = []
+        for frame in range(animation.n_frames):
+            animation.seek(frame)
+            durations.append(animation.info["duration"])
+    assert durations == [500, 500, 2500]
+    for axes, one in zip(shown, ranked):
+        last = boundaries.shades(one.outcome.frames[2])
+        np.testing.assert_array_equal(axes.images[0].get_array(), last)
+        points = task.x_test[one.outcome.shown]
+        assert dots(axes) == {tuple(point) for point in points.astype(float)}
 
 
 def test_pictures_are_svg_on_request_and_the_same_twice(tmp_path):
@@ -187,6 +236,37 @@ def test_names_that_are_no_mathtext_and_have_no_glyphs(tmp_path):
     assert found == ALWAYS
 
 
+def test_curves_are_means_of_the_replicas():
+    task = rings_and_clusters((0, 1))
+    ranked = compete(task, (0, 1), names=("mlp", "ebm", "hopfield"), boundaries=True)
+    ranked[0].outcome.protocol = "native"
+    figure = scores.curves(ranked, task)
+    assert faults(figure) == []
+    left, right = figure.axes
+    assert left.get_title() == "Training loss (objectives differ)"
+    looks = set()
+    for one, loss, accuracy in zip(ranked, left.get_lines(), right.get_lines()):
+        for line in (loss, accuracy):
+            assert [*line.get_xdata()] == [1, 2]
+        np.testing.assert_allclose(loss.get_ydata(), one.outcome.loss_history.mean(axis=0))
+        found = 100 * np.mean(one.outcome.accuracy_history, axis=0)
+        np.testing.assert_allclose(accuracy.get_ydata(), found)
+        looks.add((loss.get_color(), loss.get_linestyle()))
+    [legend] = figure.legends
+    *told, best = zip(legend.get_texts(), legend.legend_handles)
+    for (text, handle), one, line in zip(told, ranked, left.get_lines(), strict=True):
+        assert text.get_text() == one.outcome.label
+        assert handle.get_color() == line.get_color() and len(looks) == 3
+        assert handle.get_linestyle() == line.get_linestyle()
+        assert handle.get_marker() == line.get_marker()
+    bayes = 100 * task.bayes_accuracy
+    assert best[0].get_text() == f"Bayes-optimal, {bayes:.1f} %"
+    assert {*right.get_lines()[-1].get_ydata()} == {bayes}
+    ranked[0].outcome.accuracy_history = ranked[0].outcome.accuracy_history[:1]
+    [axes] = scores.curves(ranked[:1], task).axes[1:]
+    assert axes.get_title() == "Test accuracy (%), first 1 replicas"
+
+
 def test_a_loss_below_zero_is_shown():
     task = rings_and_clusters((0,))
     [one] = compete(task, (0,), names=("mlp",))
@@ -217,6 +297,104 @@ def test_confusions_are_of_all_replicas_in_percent_of_the_true_class():
         says = "<1" if share[row, column] < 0.5 else f"{share[row, column]:.0f}"
         assert text.get_text() == says
     assert len(axes.texts) == (counts > 0).sum()
+
+
+def test_confusions_have_names_at_the_left_and_below_only():
+    task = rings_and_clusters((0,))
+    ranked = compete(task, (0,)) * 3
+    names = list("01234")
+    for k, axes in enumerate(confusions.picture(ranked, task).axes):
+        one = ranked[k]
+        assert axes.get_title() == f"{one.outcome.label}: {one.accuracy} %"
+        assert [*ticks(axes.yaxis)] == (names if k in (0, 4) else [])
+        assert [*ticks(axes.xaxis)] == (names if k >= 2 else [])
+        for text in axes.texts:  # white on what is dark
+            column, row = text.get_position()
+            dark = axes.images[0].get_array()[row, column] > 0.75
+            assert text.get_color() == ("white" if dark else INK)
+
+
+def test_the_boundary_is_where_the_winner_changes():
+    """Of three classes side by side: x < -1, around 0, x > 1, and none wins by much."""
+    n = 81
+    x = np.tile(np.linspace(-2, 2, n), (n, 1))
+    scores = np.stack([-x - 1, 0 * x, x - 1], axis=-1)
+    probabilities = np.exp(scores) / np.exp(scores).sum(axis=-1, keepdims=True)
+    axes = blank()
+    boundaries.regions(axes, probabilities, (-2, 2, -2, 2))
+    lines, hatched = ([one for one in axes.collections if one.filled == f] for f in (False, True))
+    found = [np.unique(line.get_paths()[0].vertices[:, 0].round(6)).tolist() for line in lines]
+    assert found == [[-1], [-1, 1], [1]]
+    assert [region.hatches for region in hatched] == [["//"], ["\\\\"]]
+    for region, (low, high) in zip(hatched, [(-1, 1), (1, 2)]):
+        places = region.get_paths()[0].vertices[:, 0]
+        assert places.min() == pytest.approx(low) and places.max() == pytest.approx(high)
+
+
+def test_boundaries_say_which_replica_and_which_axis(monkeypatch):
+    task = rings_and_clusters((0, 1))
+    ranked = compete(task, (0, 1), names=("mlp", "ebm", "hopfield"), boundaries=True)
+    figure = boundaries.picture(ranked, task)
+    assert faults(figure) == []
+    assert (
+        figure.get_suptitle() == "Decision boundaries of the median replica, with its test points"
+    )
+    labels = [(axes.get_xlabel(), axes.get_ylabel()) for axes in figure.axes]
+    name, other = task.feature_names
+    assert labels == [("", other), (name, ""), (name, other)]
+    for axes, one in zip(figure.axes, ranked):
+        here = 100 * one.outcome.accuracy[one.outcome.shown]
+        assert axes.get_title() == f"{one.outcome.label}\nhere {here:.1f} %, all {one.accuracy}"
+        np.testing.assert_array_equal(
+            axes.images[0].get_array(), boundaries.shades(one.outcome.grid)
+        )
+    [legend] = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [*task.class_names]
+
+
+def test_data_are_projected_on_what_spreads_most():
+    rng = np.random.default_rng(0)
+    spread = np.array([0.1, 3, 0.2, 1])
+    x = (rng.normal(size=(1, 300, 4)) * spread + [5, 0, 0, 0]).astype("float32")
+    y = np.arange(300)[None] % 2
+    task = Task("some", x[:, :200], y[:, :200], x[:, 200:], y[:, 200:], ("a", "b"), tuple("pqrs"))
+    points, labels, names = projection(task)
+    np.testing.assert_allclose(
+        np.abs(points), np.abs(x[0][:, [1, 3]] - x[0, :200, [1, 3]].mean(axis=1)), atol=0.5
+    )
+    np.testing.assert_array_equal(labels, y[0])
+    shares = 100 * spread[[1, 3]] ** 2 / (spread**2).sum()
+    for k, (name, share) in enumerate(zip(names, shares), 1):
+        said = re.fullmatch(rf"component {k}: (\d+) % of the variance", name)
+        assert float(said[1]) == pytest.approx(share, abs=3)
+    axes = blank()
+    cloud(axes, task)
+    assert (axes.get_xlabel(), axes.get_ylabel()) == names
+    assert {tuple(point) for point in points.astype(float)} == dots(axes)
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    inside = (points > [left, bottom]) & (points < [right, top])
+    assert inside.all(axis=1).mean() > 0.95
+    spans = np.ptp(np.percentile(points, [0.5, 99.5], axis=0), axis=0)
+    np.testing.assert_allclose([right - left, top - bottom], 1.4 * spans, rtol=1e-5)
+
+
+def test_panels_are_squares_of_the_size_asked_for():
+    for n, columns, rows in ((9, 4, 3), (2, 2, 1), (1, 1, 1)):
+        figure, grid = panels(n, side=2.0, left=0.3, bottom=0.2, gap=0.7)
+        assert len(grid) == len(figure.axes) == n
+        boxes = [axes.get_window_extent().bounds for axes in grid]
+        inches = np.array(boxes) / figure.dpi
+        side = max(2.0, 5.8 / columns)
+        np.testing.assert_allclose(inches[:, 2:], side)
+        np.testing.assert_allclose(inches[0, 0], 0.75 + 0.3)
+        np.testing.assert_allclose(inches[-1, 1], 0.5 + 0.2)
+        assert len(np.unique(inches[:, 0].round(6))) == columns
+        assert len(np.unique(inches[:, 1].round(6))) == rows
+        if n > 1:
+            assert inches[1, 0] - inches[0, 0] == pytest.approx(side + 0.7)
+        width, height = figure.get_size_inches()
+        np.testing.assert_allclose(width, inches[:, 0].max() + side + 0.15)
+        np.testing.assert_allclose(height, inches[0, 1] + side + 0.85)
 
 
 def test_shorten():
@@ -253,6 +431,65 @@ def test_an_architecture_has_the_same_line_whatever_its_rank():
 
     assert styles(ranked) == styles(ranked[::-1])
     assert len(set(styles(ranked).values())) == 2
+
+
+# --- tasks that are drawn ----------------------------------------------------------------------
+
+
+def test_images_stand_beside_their_names():
+    x = np.arange(5)[:, None] * np.full((5, 9), 0.1)
+    axes = blank()
+    drawn.images(axes, x, list("abcde"))
+    sheet = axes.images[0].get_array()
+    for value, text in zip(x[:, 0], axes.texts):
+        column, row = text.get_position()
+        block = sheet[row : row + 5, column : column + 5]
+        assert (block[1:-1, 1:-1] == value).all() and block.sum() == pytest.approx(9 * value)
+    assert [text.get_text() for text in axes.texts] == list("abcde")
+    assert sheet.shape == (6 * 5, 6 * 5)
+
+
+@pytest.mark.parametrize("name", ["copy", "recall"])
+def test_tokens_and_answers_are_written_at_their_timesteps(name):
+    task = DRAWN[name]((0,))
+    axes = blank()
+    drawn.rows(axes, task)
+    first = task.symbols - len(task.class_names)
+    cells, answers = {}, {}
+    for text in axes.texts:
+        t, row = text.get_position()
+        (cells if row == int(row) else answers)[t, int(row)] = text.get_text()
+    shown = task.x_test[0][: drawn.SEQUENCES].astype(int)
+    assert len(cells) == shown.size
+    for (t, row), says in cells.items():
+        token = shown[row, t]
+        assert says == (task.class_names[token - first] if token >= first else f"{token}")
+    expected = task.y_test[0].reshape(-1, task.answers)
+    last = shown.shape[1] - task.answers
+    assert answers == {
+        (last + k, row): task.class_names[expected[row, k]]
+        for row in range(len(shown))
+        for k in range(task.answers)
+    }
+    assert axes.get_xlim() == (-1, shown.shape[1]) and axes.get_ylim() == (len(shown), -1)
+    assert axes.get_xlabel() == "timestep"
+
+
+def test_numbers_are_shades_with_marks_around_two():
+    task = DRAWN["adding"]((0,))
+    axes = blank()
+    drawn.rows(axes, task)
+    x = task.x_test[0][: drawn.SEQUENCES]
+    np.testing.assert_array_equal(axes.images[0].get_array(), x[..., 0])
+    marks = {(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.get_lines()}
+    assert marks == {(t, row) for row, t in np.argwhere(x[..., 1])}
+    assert [text.get_text() for text in axes.texts] == [
+        task.class_names[c] for c in task.y_test[0][: len(x)]
+    ]
+    assert [text.get_position() for text in axes.texts] == [(x.shape[1], k) for k in range(len(x))]
+
+
+# --- colours ------------------------------------------------------------------------------------
 
 
 def test_guests_have_colours():
