@@ -124,6 +124,7 @@ MISTAKES = [
     (15, 0, "(scores.argmax(axis=-1) == labels).sum(axis=-1)"),
     (15, 1, "x[..., :, None, :] - y[..., None, :, :]"),
     (15, 1, "(x[:, None, :] - y[None, :, :]) ** 2"),
+    (15, 1, "(x[:, :, None] - y[:, None]) ** 2"),
     (16, 0, "(3, 4)"),
     (16, 1, "(5, 4)"),
     (16, 2, "(8, 4)"),
@@ -146,11 +147,13 @@ MISTAKES = [
     (19, 1, "10"),
     (19, 2, '"high"'),
     (20, 0, "u > 0"),
+    (20, 0, "xp.sign(u)"),
     (20, 1, "g"),
     (20, 1, "g / (1 + slope * xp.abs(u))"),
     (20, 2, "potential + current"),
     (20, 2, "beta * (potential - reset) + current"),
     (20, 3, "potential"),
+    (20, 3, "potential - threshold, slope=1.0"),
     (21, 0, "Tensor(centres)"),
     (21, 1, "input_size"),
     (21, 2, "x @ self.centres.mT / 2"),
@@ -166,12 +169,15 @@ ERROR = re.compile(r"\w+Error: ")
 def test_what_one_may_well_write_is_seen_to_be_wrong(number):
     right = answers(number)
     mistakes = [(k, mistake) for n, k, mistake in MISTAKES if n == number]
-    told = set()
+    told, right_ones = set(), {}
     for k, mistake in mistakes:
         found = problems(number, [*right[:k], mistake, *right[k + 1 :]])
         assert found, f"{mistake} passes for {right[k]}"
         assert not any("blank" in problem for problem in found.values())
         told |= {claim for claim, problem in found.items() if not ERROR.match(problem)}
+        for claim, problem in found.items():  # "it is 3, not 4": 4 whatever the mistake
+            if said := re.fullmatch(r"(.*) is .*, not (.*)", problem):
+                assert right_ones.setdefault((claim, said[1]), said[2]) == said[2]
     assert told == {claim for claim, _ in CHECKS[number]}, "a claim that tells of no mistake"
 
 

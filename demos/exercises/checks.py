@@ -277,18 +277,10 @@ def _(a):
 claim = exercise(10, "xp.cumsum(descending, axis=-1) holds the sums of the k largest")
 
 
-@claim("it agrees with functional.sparsemax")
+@claim("it agrees with functional.sparsemax, zeros and all")
 def _(a):
     x = Tensor(draw(5, 6))
     same(a.my_sparsemax(x), functional.sparsemax(x))
-
-
-@claim("rows sum to 1, with zeros among them")
-def _(a):
-    p = a.my_sparsemax(Tensor(draw(5, 6))).numpy()
-    same(p.sum(axis=-1), np.ones(5), "the sum of each row")
-    if not (p == 0).any():
-        raise Wrong("no probability is 0")
 
 
 @claim("the gradient is what nudging says")
@@ -509,21 +501,17 @@ claim = exercise(19, "each step of a chain is a backward; see `frozen` in minigr
 
 
 def step_of_energy(a, guard):
-    model = a.Energy(2.0)
     data, start = draw(8, 2).astype("float32"), 3 * draw(8, 2, seed=1).astype("float32")
-    return model, a.gradient(model, data, start, guard)
+    return a.gradient(a.Energy(2.0), data, start, guard)
 
 
 @claim("with it w.grad is that of the contrast alone")
 def _(a):
-    model, found = step_of_energy(a, a.guard)
     data, x = draw(8, 2).astype("float32"), 3 * draw(8, 2, seed=1).astype("float32")
     for _ in range(10):
         x = x - 0.01 * 2.0 * x
     expected = (data**2).sum(axis=-1).mean() / 2 - (x**2).sum(axis=-1).mean() / 2
-    same(found, expected, "w.grad")
-    if not model.w.requires_grad:
-        raise Wrong("afterwards w is not trained any more")
+    same(step_of_energy(a, a.guard), expected, "w.grad")
 
 
 @claim("how many backwards add to w.grad without it")
@@ -537,7 +525,7 @@ def _(a):
 
 @claim("where w ends up")
 def _(a):
-    unfrozen, frozen = (step_of_energy(a, guard)[1] for guard in (a.nothing, nn.frozen))
+    unfrozen, frozen = (step_of_energy(a, guard) for guard in (a.nothing, nn.frozen))
     says(a.ends_up, "low" if unfrozen > frozen else "high", "the answer")
 
 
