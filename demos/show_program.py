@@ -86,7 +86,12 @@ def parse(arguments):
     parser.add_argument(
         "name", choices=list_architectures(), metavar="NAME", help="which one: %(choices)s"
     )
-    parser.add_argument("--protocol", choices=("shared", "native"), default="shared")
+    parser.add_argument(
+        "--protocol",
+        choices=("shared", "native"),
+        default="shared",
+        help="cross-entropy, or the objective of its own paper (default: shared)",
+    )
     parser.add_argument("--replicas", type=positive_integer, metavar="R", help="so many at once")
     parser.add_argument(
         "--hidden", type=widths, metavar="N,N", help="the widths of the hidden layers"

@@ -1,18 +1,23 @@
 """The benchmark: what it compares is the same, what it measures is what it says."""
 
 import json
+import re
+import sys
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from legible import faults, ticks
 
 from architectures import list_architectures
 from demos import benchmark, by_hand
 from demos.bench import clock, duel, peers, process, scaling, tables
 from demos.bench.duel import NETWORKS
+from demos.pictures import benchmark as drawn
 from demos.pictures.palette import STYLE
-from minigrad import backend, strict
+from minigrad import Tensor, backend, functional, ops, strict
 
 
 @pytest.mark.parametrize("name", ["mlp", "snn", "hopfield", "tabnet", "gru", "mamba"])
@@ -154,12 +159,147 @@ def test_sides_take_turns_and_every_round_starts_anew():
     assert all(b - a >= 4 for a, b in pairwise([*starts, len(calls)]))  # one pass is not timed
 
 
+def stand_in(name):
+    """As much of JAX or autograd as a peer's step needs, on minigrad."""
+
+    def value_and_grad(loss_of):
+        def both(parameters, *data):
+            leaves = [Tensor(p, requires_grad=True) for p in parameters]
+            loss = loss_of(leaves, *data)
+            loss.backward()
+            return Number(loss.item()), [leaf.grad for leaf in leaves]
+
+        return both
+
+    class Number(float):
+        def block_until_ready(self):
+            return self
+
+    numpy = {
+        "maximum": lambda x, zero: functional.relu(x),
+        "take_along_axis": lambda x, places, axis: x[np.arange(len(places)), places[:, 0]],
+        **{name: getattr(np, name) for name in ("sqrt", "array", "asarray", "zeros_like")},
+        **{name: getattr(ops, name) for name in ("sum", "max", "mean", "exp", "log")},
+    }
+    return SimpleNamespace(
+        numpy=SimpleNamespace(**numpy),
+        nn=SimpleNamespace(log_softmax=functional.log_softmax),
+        value_and_grad=value_and_grad,
+        jit=lambda function: function,
+    )
+
+
+@pytest.mark.parametrize("name", ["jax", "autograd"])
+def test_a_peer_is_trained_as_the_others_are(name, monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "")
+    monkeypatch.setitem(sys.modules, name, stand_in(name))
+    label, make = peers.PEERS[name]
+    sides = duel.opponents(replace(NETWORKS["mlp"], batch_size=8), np.float64)[:1]
+    hand, batches = sides[0]
+    step, own = make([w.copy() for w in hand.__self__.weights])
+    sides.append((step, [(own(x), own(y)) for x, y in batches]))
+    assert duel.require_agreement("MLP", ("by hand", label), sides) < 1e-12
+
+
+def test_times_of_peers_and_their_ratios(monkeypatch):
+    monkeypatch.setattr(peers, "PEERS", {"json": ("JSON", lambda weights: (weights, np.asarray))})
+    monkeypatch.setattr(peers, "require_agreement", lambda *_: None)
+    monkeypatch.setattr(peers, "race", lambda *_: [[1.0, 2.0, 1.5, 4.0], [2.0, 3.0, 2.0, 4.0]] * 2)
+    found = peers.peers(2, 0.1)
+    assert found["minigrad compiled"] == {"seconds": 1.75, "ratio": 1.25}
+    assert found["JSON"] == {"seconds": 4.0, "ratio": 3.0} and peers.missing() == []
+    assert list(found) == ["by hand", "minigrad", "minigrad compiled", "JSON"]
+
+
 def test_peers_that_are_not_installed_are_named(monkeypatch, capsys):
     monkeypatch.setattr(peers, "PEERS", {"no_such_framework": ("Fictitious", None)})
     result = peers.peers(rounds=1, seconds=0.0001)
     assert list(result) == ["by hand", "minigrad", "minigrad compiled"]
     tables.peers(result, peers.missing())
     assert "Fictitious         not installed: skipped" in capsys.readouterr().out
+
+
+@pytest.fixture
+def ticking(monkeypatch):
+    """A clock that goes on only when somebody works: work(seconds)."""
+    now = [0.0]
+    monkeypatch.setattr(clock.time, "perf_counter", lambda: now[0])
+
+    def work(seconds):
+        now[0] += seconds
+
+    return work
+
+
+def test_a_step_is_timed_without_its_first_calls(ticking):
+    calls = []
+
+    def call():
+        calls.append(0)
+        ticking(9.0 if len(calls) == 1 else 0.01)
+
+    assert clock.seconds_per_call(call, 0.5) == pytest.approx(0.01)
+    assert len(calls) == 1 + 1 + 5 * 10  # for the caches, for the count, and five samples of 0.1 s
+
+
+def test_a_race_gives_seconds_of_a_step(ticking):
+    def side(seconds, batches):
+        return lambda x, y: ticking(seconds), [(0, 0)] * batches
+
+    times = clock.race(lambda: [side(0.25, 4), side(0.5, 4)], 3, 10.0, clock.time.perf_counter)
+    assert times == [[0.25, 0.5]] * 3
+
+
+def test_the_recorder_is_timed_per_operation(monkeypatch):
+    """And both compute the same."""
+    found = {}
+
+    def once(call, seconds, samples):
+        found[call.__name__] = call()
+        return {"recorded": 5.0, "raw": 3.0}[call.__name__]
+
+    monkeypatch.setattr(scaling, "seconds_per_call", once)
+    made = []
+    monkeypatch.setattr(scaling, "Tensor", lambda *a, **o: made.append(Tensor(*a, **o)) or made[-1])
+    assert scaling.recorder(1.0, operations=10) == {"recorded_seconds": 0.5, "raw_seconds": 0.3}
+    for leaf, gradient in zip(made, found["raw"], strict=True):
+        np.testing.assert_allclose(leaf.grad, gradient, rtol=1e-6)
+
+
+def test_a_curve_is_a_step_of_each_size(monkeypatch):
+    """What grows is what the curve says: layers, units, rows, timesteps, replicas."""
+    steps = []
+
+    def kept(model):
+        steps.append(model)
+        return lambda x, y: (model, x)
+
+    monkeypatch.setattr(scaling, "minigrad_step", kept)
+    for name, curve in scaling.CURVES.items():
+        assert list(curve.sizes) == sorted(curve.sizes)
+        model, x = curve.step(3)()
+        weights = [p.shape for p in model.parameters() if p.shape[-2] > 1]
+        rows = x.shape[-2]
+        assert x.dtype == np.float32 and rows == (3 if name == "batch" else scaling.BATCH)
+        if name == "depth":
+            assert weights == [(2, 64), (64, 64), (64, 64), (64, 5)]
+        elif name == "width":
+            assert weights == [(2, 3), (3, 5)]
+        elif name == "timesteps":
+            assert model.backbone.num_timesteps == 3
+        else:
+            lead = (3,) if name == "replicas" else ()
+            assert weights == [(*lead, 2, 64), (*lead, 64, 32), (*lead, 32, 5)]
+            assert x.shape == (*lead, rows, 2)
+
+
+def test_memory_grows_with_the_batch():
+    found = scaling.memory(sizes=(64, 512))
+    assert found["sizes"] == [64, 512]
+    for side in ("minigrad_bytes", "by_hand_bytes", "compiled_bytes"):
+        small, large = found[side]
+        assert 2 * 4 * 64 * (64 + 32) < small < large < 100 * 4 * 512 * (64 + 32)
+    assert found["each"] * 448 == pytest.approx(np.diff(found["minigrad_bytes"])[0])
 
 
 def test_straight_line():
@@ -186,6 +326,125 @@ def test_recorder_and_curve_give_positive_times():
 def test_fresh_processes_run_and_by_hand_needs_no_minigrad():
     process.run(process.MINIGRAD)
     process.run(process.BY_HAND + "\nimport sys\nassert 'minigrad' not in sys.modules\n")
+
+
+def test_tables_say_what_was_measured(capsys, monkeypatch):
+    monkeypatch.setattr(backend, "device_name", lambda: "the CPU")
+    tables.duel_heading(3)
+    result = {
+        **{f"{side}_seconds": t for side, t in zip(("by_hand", "minigrad", "compiled"), (1, 2, 3))},
+        "ratios": [2.5, 1.5, 2.0],
+        "compiled_ratios": [3.5, 2.5, 3.0],
+        "largest_loss_difference": 2e-12,
+    }
+    assert tables.duel("MLP", result) is result
+    tables.peers({"by hand": {"seconds": 2e-3, "ratio": 1.0}}, ["MyGrad"])
+    tables.recorder({"raw_seconds": 1e-6, "recorded_seconds": 3e-6})
+    line = {"sizes": [1, 8, 32], "fixed": 1e-3, "each": 2e-6, "deviation": 0.034}
+    tables.curve_heading()
+    tables.curve(scaling.CURVES["depth"], line)
+    tables.memory(
+        {"sizes": [1024], "by_hand_bytes": [2048], "minigrad_bytes": [4096], "compiled_bytes": [0]}
+    )
+    tables.replicas((1, 16), {"mlp": [1e-3, 4e-3], "snn": [1e-3, None]}, compiled=True)
+    tables.training({"mlp": (2.0, 1.0), "snn": (4.0, 3.5)})
+    tables.process({"by hand": 0.25})
+    printed = [re.sub("  +", " | ", line.strip()) for line in capsys.readouterr().out.splitlines()]
+    for expected in (
+        "One training step (forward, backward, Adam); one BLAS thread, medians of 3",
+        "MLP | 1.00 s | 2.00 s | 2.00, 1.50 - 2.50 | 3.00 s | 3.00, 2.50 - 3.50 | 2e-12",
+        "by hand | 2.00 ms | 1.00",
+        "MyGrad | not installed: skipped",
+        "raw NumPy | 1.00 us per operation",
+        "minigrad | 3.00 us per operation",
+        "MLP: depth | 1 | 32 | 1.00 ms + 2.00 us per layer | 3.4 %",
+        "batch | 1,024",
+        "by hand | 2 KiB",
+        "minigrad | 4 KiB",
+        "compiled | 0 KiB",
+        "A compiled training step of R replicas at once, on the CPU",
+        "R | 1 | 16 | last / first",
+        "mlp | 1.00 ms | 4.00 ms | 4.0",
+        "snn | 1.00 ms | - | -",
+        "mlp | 2.00 s | 1.00 s | 0.50",
+        "all | 6.00 s | 4.50 s | 0.75",
+        "by hand | 250 ms",
+    ):
+        assert expected in printed
+
+
+def test_every_part_is_measured_and_kept(monkeypatch, capsys):
+    """Each in its place, with the seconds and rounds that were asked for."""
+    monkeypatch.setattr(benchmark, "duel", lambda network, *how: (network, how))
+    monkeypatch.setattr(benchmark, "fresh_process", lambda rounds: {"process of rounds": rounds})
+    for part in ("recorder", "curve", "memory", "replicas", "training", "launches"):
+        monkeypatch.setattr(scaling, part, lambda *how, part=part: (part, *how))
+        monkeypatch.setattr(tables, part, lambda *what: what[-1])
+    monkeypatch.setattr(tables, "duel", lambda label, result: (label, *result[1]))
+    monkeypatch.setattr(tables, "process", lambda times: times)
+    results = benchmark.measure(benchmark.parse(["--rounds", "5"]))
+    assert results == {
+        "duels": {name: (network.label, 5, 0.15) for name, network in NETWORKS.items()},
+        "recorder": ("recorder", 0.15),
+        "curves": {name: ("curve", name, 0.15) for name in scaling.CURVES},
+        "memory": ("memory",),
+        "replica_counts": [1, 16],
+        "replica_step_seconds": ("replicas", (1, 16), 0.15),
+        "training": ("training",),
+        "process": {"process of rounds": 5},
+    }
+    quick = benchmark.measure(benchmark.parse(["--quick", "--only", "mlp,process"]))
+    assert quick == {"duels": {"mlp": ("MLP", 3, 0.02)}, "process": {"process of rounds": 3}}
+    assert "medians of 3" in capsys.readouterr().out
+
+
+def test_bars_and_dots_of_the_ratios():
+    duels = {
+        name: {
+            "ratio": 1.5 + k,
+            "ratios": [1.4 + k, 1.5 + k, 1.9 + k],
+            "minigrad_seconds": 1e-3 * k,
+        }
+        for k, name in enumerate(("mlp", "snn", "wide"), 1)
+    }
+    figure = drawn.ratios(duels)
+    assert faults(figure) == []
+    [axes] = figure.axes
+    bars, *dots, level = axes.patches, *axes.get_lines()
+    assert [*level.get_xdata()] == [1, 1] and len(dots) == len(bars) == 3
+    assert list(ticks(axes.yaxis)) == ["MLP", "SNN", "wide MLP"]
+    for row, (bar, some, text, one) in enumerate(zip(bars, dots, axes.texts, duels.values())):
+        assert (bar.get_x(), bar.get_width()) == (0, one["ratio"])
+        assert bar.get_y() + bar.get_height() / 2 == row == text.get_position()[1]
+        np.testing.assert_array_equal(some.get_xydata(), [(x, row) for x in one["ratios"]])
+        assert text.get_text() == f"{one['ratio']:.2f}   ({row + 1}.00 ms)"
+    top, bottom = axes.get_ylim()
+    assert top > 2.35 and bottom < -0.35
+    assert bars[0].get_facecolor() == bars[2].get_facecolor() != bars[1].get_facecolor()
+
+
+def test_points_on_straight_lines():
+    sizes = [1, 8, 32]
+    line = {"sizes": sizes, "fixed": 2e-3, "each": 1e-4, "seconds": [2.1e-3, 2.8e-3, 5.2e-3]}
+    results = {"depth": line, "batch": line}
+    memory = {"sizes": sizes, "fixed": 2048, "each": 1024, "minigrad_bytes": [3072, 10240, 34816]}
+    figure = drawn.curves(results, memory)
+    assert faults(figure) == []
+    titles = [(axes.get_title(), axes.get_xlabel(), axes.get_ylabel()) for axes in figure.axes]
+    assert titles == [
+        ("MLP: depth", "hidden layers of 64", "ms per step"),
+        ("MLP: batch", "rows", "ms per step"),
+        ("MLP: peak memory", "rows", "KiB"),
+    ]
+    for axes, values in zip(figure.axes, ([2.1, 2.8, 5.2], [2.1, 2.8, 5.2], [3, 10, 34])):
+        straight, points = axes.get_lines()
+        np.testing.assert_allclose(points.get_data(), [sizes, values])
+        np.testing.assert_allclose(np.interp(sizes, *straight.get_data()), values)
+        assert straight.get_xdata()[0] == axes.get_xlim()[0] == axes.get_ylim()[0] == 0
+        assert axes.get_xlim()[1] >= 32
+    assert [axes.get_title() for axes in drawn.curves(results, None).axes] == [
+        *("MLP: depth", "MLP: batch")
+    ]
 
 
 def test_time_has_three_figures_and_a_unit():

@@ -5,6 +5,7 @@ So does each gradient, in the first steps of training; noise comes from equal ge
 
 import ast
 import copy
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -22,16 +23,16 @@ ROWS, BATCH, STEPS, RATE = 800, 32, 4, 1e-2
 TIGHT = {"rtol": 1e-12, "atol": 1e-12}
 
 
-def network(name, native=True):
-    """One of the eight as in the comparison, in float64."""
+def network(name, native=True, dtype=np.float64):
+    """One of the eight as in the comparison, in float64 unless said otherwise."""
     options = lookup(name).options
     net = classifier(name, 5, 2, train_rows=ROWS, native=native, rng=0, **options)
     for parameter in net.parameters():
-        parameter.data = parameter.data.astype(np.float64)
+        parameter.data = parameter.data.astype(dtype)
     for part in net.modules():
         for buffer, array in list(vars(part).items()):
             if isinstance(array, np.ndarray) and array.dtype == np.float32:
-                setattr(part, buffer, array.astype(np.float64))
+                setattr(part, buffer, array.astype(dtype))
     return net.train()
 
 
@@ -75,6 +76,40 @@ NATIVE = {"bayesian", "mc_dropout", "ebm"}
 def test_losses_and_gradients_by_hand(name):
     net = network(name, native=name in NATIVE)
     train(net, twin(name, net))
+
+
+class Watched:
+    """NumPy for a module of by_hand/: what its functions return is noted by its dtype."""
+
+    def __init__(self, found):
+        self.found = found
+
+    def __getattr__(self, name):
+        function = getattr(np, name)
+        if isinstance(function, type) or not callable(function):
+            return function
+
+        def watched(*args, **options):
+            result = function(*args, **options)
+            for array in result if isinstance(result, tuple) else (result,):
+                if np.ndim(array):
+                    self.found.setdefault(str(np.asarray(array).dtype), set()).add(name)
+            return result
+
+        return watched
+
+
+@pytest.mark.parametrize("name", list_architectures())
+def test_float32_stays_float32(name, monkeypatch):
+    net = network(name, native=name in NATIVE, dtype=np.float32)
+    hand, found = twin(name, net), {}
+    for module in (sys.modules[f"demos.by_hand.{place}"] for place in (name, "common")):
+        monkeypatch.setattr(module, "np", Watched(found))
+    x = X.astype(np.float32)
+    assert hand.step(x[:BATCH], Y[:BATCH]).dtype == np.float32
+    if name == "mc_dropout":
+        assert hand.predict_proba(x[:9]).dtype == np.float32
+    assert "float32" in found and "float64" not in found, found
 
 
 def test_mc_dropout_predicts_by_sampling():

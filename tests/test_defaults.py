@@ -1,10 +1,14 @@
 """What is done unless somebody says otherwise: the numbers on which results rest."""
 
+import importlib
 import inspect
+import re
+from pathlib import Path
 
 import pytest
 
 from architectures import uncertainty
+from demos.shell.arguments import Parser
 from minigrad import data, fit, functional, nn, ops, optim, schedules, spiking
 from minigrad.gradcheck import gradcheck
 
@@ -38,3 +42,39 @@ def test_default_numbers(function):
     parameters = inspect.signature(function).parameters
     defaults = {name: parameters[name].default for name in DEFAULTS[function]}
     assert defaults == DEFAULTS[function]
+
+
+COMMANDS = {
+    "compare": [],
+    "predict": ["runs", "rows.csv"],
+    "sweep": ["mlp"],
+    "benchmark": [],
+    "signatures": [],
+    "curvature": [],
+    "regression": [],
+    "show_program": ["mlp"],
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_tells_of_every_option_and_its_default(name, monkeypatch):
+    class Found(Exception):
+        pass
+
+    def found(parser, *_):
+        raise Found(parser)
+
+    monkeypatch.setattr(Parser, "parse_args", found)
+    with pytest.raises(Found) as stop:
+        importlib.import_module(f"demos.{name}").parse([])
+    [parser] = stop.value.args
+    for action in parser._actions:
+        option = action.option_strings or action.dest
+        assert action.help, f"{option} has no help"
+        if action.nargs == 0 or not action.option_strings:
+            continue
+        assert action.metavar or action.choices, f"{option} does not say what it takes"
+        if said := re.search(r"\(default: ([^,:)]*)", action.help):
+            default = action.default
+            if isinstance(default, (int, float, str, Path)):
+                assert said[1] == str(default), option
