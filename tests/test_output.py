@@ -1,6 +1,7 @@
 """Nothing is lost: wherever a run is stopped, people see all of the old one or all of the new."""
 
 import contextlib
+import fcntl
 import functools
 import io
 import json
@@ -141,6 +142,19 @@ def test_two_runs_do_not_share_a_folder(tmp_path):
         (output.folder / "data.png").write_text("first")
         output.publish()
     write(tmp_path)
+
+
+def test_a_lock_that_its_owner_deletes_is_no_lock(tmp_path, monkeypatch):
+    """As the last run does when it leaves nothing, between the other's opening and locking it."""
+
+    def flock(file, how):
+        path = tmp_path / ".runs" / "lock"
+        path.rename(tmp_path / "deleted")
+        path.write_text("")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(Refusal, match="another run is writing to"):
+        write(tmp_path)
 
 
 def test_a_folder_that_takes_no_files_is_found_before(tmp_path, monkeypatch):

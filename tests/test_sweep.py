@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
+import minigrad
 from architectures import list_architectures, lookup, register
 from architectures.feedforward.mlp import MLP
 from demos import compare, sweep
@@ -122,13 +123,32 @@ def test_what_it_prints_and_draws(tmp_path, capsys, monkeypatch):
     arguments = ["mlp", "--replicas", "2", "--lr", "1e-4,1e-2", "--hidden-sizes", "8,16x4"]
     found = run(tmp_path, *arguments, "--epochs", "2")
     assert sorted(path.name for path in tmp_path.glob("[!.]*")) == ["sweep.json", "sweep.png"]
+    results = found.pop("results")
+    assert found == {
+        "schema": 1,
+        "minigrad": minigrad.__version__,
+        "device": "cpu",
+        "architecture": "mlp",
+        "protocol": "shared",
+        "data": "rings and clusters",
+        "seeds": [42, 43],
+        "axes": {
+            "lr": [1e-4, 1e-2],
+            "weight_decay": [0],
+            "epochs": [2],
+            "batch_size": [32],
+            "hidden_sizes": [[8], [16, 4]],
+        },
+        "interrupted": False,
+        "failed": {},
+    }
     text = capsys.readouterr().out
     assert text.startswith("4 settings, 2 replicas each: 8 runs, in 2 stacks\n")
     assert "[1/2] MLP (hidden_sizes=8): 4 runs (2 epochs, batches of 32) in " in text
     rows = re.findall(r"^ *(0\.\d+) +(8|16x4) +([\d.]+) ± [\d.]+ %", text, re.M)
     means = [float(mean) for *_, mean in rows]
     assert len(rows) == 4 and means == sorted(means, reverse=True)
-    assert means == [round(100 * line["accuracy_mean"], 1) for line in found["results"]]
+    assert means == [round(100 * line["accuracy_mean"], 1) for line in results]
     assert "The best of 4 is chosen by these test rows" in text
     assert text.endswith(f"\nEverything is in {tmp_path}{os.sep}\n")
 
@@ -165,7 +185,8 @@ def test_one_setting_is_a_sweep_too(tmp_path, capsys, monkeypatch):
     found = run(tmp_path, "mlp", "--replicas", "1", "--epochs", "1", "--quiet")
     assert len(found["results"]) == 1 and found["results"][0]["accuracy_ci95"] is None
     assert (tmp_path / "sweep.png").exists()
-    assert "±" not in capsys.readouterr().out
+    printed = capsys.readouterr().out.strip()
+    assert "±" not in printed and set(printed[:: len(printed) - 1]) == {"="}  # the table alone
 
 
 def test_a_run_that_diverges_is_shown_as_such(tmp_path, capsys):
@@ -202,12 +223,14 @@ def run_again_keeps(whole, folder, arguments):
 
 
 def test_a_picture_that_fails_does_not_lose_the_numbers(tmp_path, capsys, monkeypatch):
-    def full(*_):
+    def full(path, *_):
+        path.write_text("half a pictu")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(sweep, "draw", full)
     found = run(tmp_path, "mlp", *SMALL, status=1)
     assert len(found["results"]) == 1 and "No space left" in found["failed"]["picture"]
+    assert not (tmp_path / "sweep.png").exists()
     assert "picture failed: " in capsys.readouterr().err
 
 
@@ -220,7 +243,24 @@ def test_ctrl_c_keeps_what_had_finished(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("demos.comparison.contest.train", interrupted)
     found = run(tmp_path, "mlp", *SMALL, "--hidden-sizes", "3,5", status=130)
     assert found["interrupted"] and len(found["results"]) == 1
-    assert "interrupted: what had finished is kept" in capsys.readouterr().err
+    assert not (tmp_path / "sweep.png").exists()  # which nobody waits for
+    kept = f"interrupted: what had finished is kept in {tmp_path}{os.sep}\n"
+    assert capsys.readouterr().err == kept
+    nothing = tmp_path / "nothing"
+    assert sweep.main(["mlp", *SMALL, "--hidden-sizes", "5,3", "--out", str(nothing)]) == 130
+    assert list(nothing.iterdir()) == []
+    says = "interrupted: nothing had finished, nothing is written\n"
+    assert capsys.readouterr() == ("", says)
+
+
+def test_ctrl_c_while_drawing_keeps_the_numbers(tmp_path, monkeypatch):
+    def interrupt(path, *_):
+        path.write_text("half a pictu")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sweep, "draw", interrupt)
+    assert run(tmp_path, "mlp", *SMALL, status=130)["interrupted"]
+    assert [path.name for path in tmp_path.glob("[!.]*")] == ["sweep.json"]
 
 
 def test_a_guest_and_own_data_here_and_in_other_processes(tmp_path):
