@@ -1,6 +1,7 @@
 """The compiled step: the eager step's bits, a text to read, and refusals in place of wrong ones."""
 
 import contextlib
+import copy
 import functools
 import itertools
 import random
@@ -1297,3 +1298,61 @@ def test_noise_state_goes_back():
     first = noise.random((3,), "float32")
     backend.set_noise_state(noise.generator, state)
     assert np.array_equal(first, noise.random((3,), "float32"))
+
+
+EQUAL_AND_NOT_THE_SAME = {
+    "a float in a list": ([1], [1.0]),
+    "a truth value in a list": ([1], [True]),
+    "in a tuple in a list": ([(1,)], [(1.0,)]),
+    "a value in a dict": ({"k": 1}, {"k": 1.0}),
+    "a key of a dict": ({1: 0}, {True: 0}),
+    "the order of a dict": ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
+    "in a set": ({1}, {1.0}),
+    "the sign of 0": ([0.0], [-0.0]),
+    "in a deque": (deque([1]), deque([1.0])),
+}
+
+
+@pytest.mark.parametrize("then, now", EQUAL_AND_NOT_THE_SAME.values(), ids=EQUAL_AND_NOT_THE_SAME)
+def test_what_is_equal_may_be_something_else(then, now):
+    held = copy.copy(then)
+
+    def step(x):
+        return Tensor(x) * (3.0 if str(held) == str(then) else 5.0)
+
+    compiled, x = minigrad.compile(step), batch()[0]
+    for content in (then, then, then, now, now, now, then):
+        held.clear()
+        (held.update if isinstance(held, (dict, set)) else held.extend)(content)
+        assert bits(compiled(x).data) == bits(step(x).data)
+    assert len(compiled.programs) == 2
+
+
+def test_nan_is_the_same_as_nan():
+    limits = [float("nan")]
+    compiled, x = minigrad.compile(lambda x: Tensor(x) * (2.0 + (limits[0] > 1))), batch()[0]
+    for _ in range(4):
+        limits[0] = float("nan")
+        assert bits(compiled(x).data) == bits(2 * x)
+    assert len(compiled.programs) == 1
+
+
+def test_an_attribute_of_a_function():
+    def scaled(x):
+        return x * scaled.factor
+
+    compiled, x = minigrad.compile(lambda x: scaled(Tensor(x))), batch()[0]
+    for factor in (2.0, 2.0, 2.0, 3.0, 3.0, 2.0):
+        scaled.factor = factor
+        assert np.array_equal(compiled(x).data, x * np.float32(factor))
+
+
+def test_what_is_compiled_is_a_function_or_a_module_of_arrays():
+    with pytest.raises(TypeError, match="step must be a function, not None"):
+        minigrad.compile(None)
+    layer, x = nn.Linear(3, 2, rng=0), batch()[0]
+    compiled = minigrad.compile(layer)
+    for _ in range(3):
+        assert bits(compiled(x).data) == bits(layer(x).data)
+    with pytest.raises(CannotRecord, match="the input x is a list"):
+        compiled(x.tolist())

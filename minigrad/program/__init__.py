@@ -40,6 +40,8 @@ import inspect
 import threading
 from typing import Any
 
+from ..backend import xp
+from ..checks import check_functions
 from ..engine import Tensor
 from ..modes import is_recording, who_watches
 from .array import CannotRecord
@@ -69,6 +71,7 @@ def compile(step) -> Any:
         CannotRecord: when it is called: the step does what a list of array calls cannot express, or
             a replay gave other bits than the eager step; the message says where.
     """
+    check_functions(step=step)
     return Compiled(step)
 
 
@@ -99,6 +102,8 @@ class Program:
 
     def takes(self, inputs):
         """Whether it is made for inputs of these shapes and dtypes, and the gradients there are."""
+        if not all(isinstance(given, (Tensor, xp.ndarray)) for given in inputs):
+            return False  # and `record` will say what they are
         if not all(leaf.grad is grad for leaf, grad in self.recording.grads_before):
             return False
         expected = [
@@ -175,7 +180,7 @@ class Compiled:
                 f"constant does: {changes[:1]}"
             )
         result, recording = record(self.step, inputs, self.names)
-        self.last = Program(recording, self.step.__name__)
+        self.last = Program(recording, getattr(self.step, "__name__", type(self.step).__name__))
         self.programs.append(self.last)
         return result
 

@@ -110,21 +110,29 @@ class Holder:
         """As far as numbers and names tell it: what else it holds has Places of its own."""
         now: Any = self.entries()
         then = self.then
-        if isinstance(then, set):
-            return now == then
-        if isinstance(then, dict):
-            if now.keys() != then.keys():
-                return False
-            now, then = list(now.values()), list(then.values())
-        return len(now) == len(then) and all(
-            equal(a, b) for a, b in zip(now, then) if type(b) in LEAVES
-        )
+        if isinstance(then, set) and now != then:
+            return False
+        if isinstance(then, dict) and now.keys() != then.keys():
+            return False
+        return leaves(now) == leaves(then)
 
     __repr__ = Place.__repr__
 
 
 def equal(now, then):
-    return type(now) is type(then) and type(now) in LEAVES and now == then
+    """Whether they are leaves, and the same in every way."""
+    return type(now) in LEAVES and type(now) is type(then) and repr(now) == repr(then)
+
+
+def leaves(container):
+    """The leaves in a container, and in tuples there, as texts: unlike == they tell 1 from 1.0 and
+    True, 0.0 from -0.0, and one order of a dict from another; and NaN is itself."""
+    parts = [*container, *container.values()] if isinstance(container, dict) else container
+    texts = [
+        repr(part) if type(part) in LEAVES else str(leaves(part)) if type(part) is tuple else ""
+        for part in parts
+    ]
+    return sorted(texts) if isinstance(container, set) else texts
 
 
 def attributes(owner):

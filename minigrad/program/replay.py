@@ -15,7 +15,7 @@ from ..modes import is_recording, who_watches
 from .graph import Graphs
 from .memory import share_buffers
 from .passes import cast_apart, constants_once, views_once
-from .places import CONTAINERS, ENTRIES
+from .places import CONTAINERS, ENTRIES, leaves
 from .spelling import Spelling, upright_factors
 
 MISS = object()
@@ -110,6 +110,7 @@ def guards(recording):
     for i, holder in enumerate(recording.holders):
         if isinstance(holder.content, CONTAINERS):
             expected[f"_entries_{i}"] = holder.content.copy()
+            expected[f"_leaves_{i}"] = leaves(holder.content)
         elif hasattr(holder.content, "__dict__"):
             expected[f"_count_{i}"] = len(vars(holder.content))
     return expected
@@ -122,6 +123,9 @@ def place_checks(recording, bound):
         if isinstance(holder.content, CONTAINERS):
             bound[f"_holder_{i}"] = holder.content
             yield f"_holder_{i} != _entries_{i}"
+            if any(bound[f"_leaves_{i}"]):
+                bound["_leaves"] = leaves
+                yield f"_leaves(_holder_{i}) != _leaves_{i}"
         elif not isinstance(holder.content, Exchangeable) and f"_count_{i}" in bound:
             bound[f"_holder_{i}"] = vars(holder.content)
             yield f"len(_holder_{i}) != _count_{i}"

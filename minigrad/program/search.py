@@ -160,6 +160,8 @@ def of_function(function):
         for key in ("__defaults__", "__kwdefaults__"):
             if getattr(function, key) is not None:
                 yield function, key, getattr(function, key), "", True
+        for key, content in vars(function).items():
+            yield function, key, content, key, False
         known = function.__globals__
         for name in sorted(names_in(function.__code__)):
             if name in known and not name.startswith("__"):
