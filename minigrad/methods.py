@@ -2,7 +2,7 @@
 
 They are ops in another spelling, ``x.sum()`` for ``ops.sum(x)``, attached to Tensor at the end of
 this file (why not by inheritance: see engine.py). What is no op is computed on arrays, outside the
-graph: comparisons, `argmax`, conversions to numbers, text and NumPy.
+graph: comparisons, what joins them, `argmax`, conversions to numbers, text and NumPy.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -10,8 +10,27 @@ from typing import TYPE_CHECKING, Any
 import numpy
 
 from . import backend, ops
-from .engine import Tensor
+from .engine import OPS, Tensor
 from .exchanges import exchanges, touch
+
+# What other libraries call otherwise. (What is an op here is found by its name.)
+ELSEWHERE = {
+    "clone copy": "x * 1, or Tensor(x.data.copy()) without a graph",
+    "cpu cuda to": "backend.use(device), before the first Tensor is made",
+    "double float half int long": "x.astype(dtype)",
+    "flatten ravel": "x.reshape(-1)",
+    "norm": "(x * x).sum() ** 0.5",
+    "permute": "x.transpose(axes)",
+    "pow": "x ** y",
+    "requires_grad_": "x.requires_grad = True",
+    "std": "x.var(axis) ** 0.5",
+    "t": "x.T",
+    "tolist": "x.numpy().tolist()",
+    "unsqueeze": "ops.expand_dims(x, axis)",
+    "view": "x.reshape(shape)",
+    "zero_": "x.data[...] = 0, or x.grad = None",
+}
+ELSEWHERE = {name: here for names, here in ELSEWHERE.items() for name in names.split()}
 
 
 def _array(x):
@@ -68,6 +87,16 @@ class Methods:
         grad: Any
         op: str | None
         edges: Any
+
+    else:  # which would have every name be an attribute
+
+        def __getattr__(self, name):  # reached only by what is not there
+            here = ELSEWHERE.get(name)
+            if here is None and name in OPS:
+                room = OPS[name].__module__.removeprefix("minigrad.").partition(".")[0]
+                here = f"the function {room}.{name}(x)"
+            why = f"a Tensor has no {name!r}" + (f": it is {here}" if here else "")
+            raise AttributeError(why, name=name, obj=self)
 
     # --- what a leaf lets be assigned ------------------------------------------------------------
 
@@ -180,6 +209,15 @@ class Methods:
 
     def __ne__(self, other) -> Tensor:  # type: ignore[override]
         return Tensor(self.data != _array(other))
+
+    def __and__(self, other) -> Tensor:
+        return Tensor(self.data & _array(other))
+
+    def __or__(self, other) -> Tensor:
+        return Tensor(self.data | _array(other))
+
+    def __invert__(self) -> Tensor:
+        return Tensor(~self.data)
 
     __hash__ = object.__hash__  # as a key, a Tensor is equal to itself only
 

@@ -73,6 +73,14 @@ TENSORS = [
     ("integers with gradient", lambda: Tensor(np.ones(2, int), True), TypeError, "not int64"),
     ("complex by astype", lambda: w(2).astype("complex64"), TypeError, "not complex64"),
     ("a wrong name", lambda: w(2).grads, AttributeError, "grads"),
+    ("a view", lambda: w(2).view(2, 1), AttributeError, r"no 'view': it is x\.reshape\(shape\)"),
+    ("another device", lambda: w(2).to("cuda"), AttributeError, "no 'to': it is backend.use"),
+    (
+        "a function",
+        lambda: w(2).relu(),
+        AttributeError,
+        r"it is the function functional\.relu\(x\)",
+    ),
     ("a huge number", lambda: Tensor([1e300, 1.0]), ValueError, r"beyond float32: .* float64"),
 ]
 
@@ -1077,3 +1085,10 @@ def test_the_data_of_a_leaf_may_be_those_of_another():
     x, y = w(2), w(2)
     x.data = y * 2
     assert x.data.tolist() == [2, 4]
+
+
+def test_masks_are_joined_as_those_of_arrays():
+    x = w(4)
+    assert ((x > 1) & (x < 4)).data.tolist() == [False, True, True, False]
+    assert ((x < 2) | (x.data > 3)).data.tolist() == [True, False, False, True]
+    assert (~(x > 2)).data.tolist() == [True, True, False, False]
