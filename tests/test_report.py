@@ -130,6 +130,15 @@ def test_takeaways_follow_the_numbers():
     assert "Architecture matters more than family: inside the energy" in takeaways(other, TASK)[2]
 
 
+def test_who_still_learns_is_told_by_three_epochs_and_not_by_two():
+    for epochs, told in ((3, "Gained over the last two epochs, in points: MLP (+0.6)."), (2, "")):
+        one = outcome("mlp", [5, 6, 4], rise=0.3)
+        one.loss_history = one.loss_history[:, -epochs:]
+        one.accuracy_history = one.accuracy_history[:, -epochs:]
+        said = " ".join(takeaways([one], TASK))
+        assert told in said and ("epochs" in said) == bool(told)
+
+
 def test_gaps_are_those_of_the_printed_numbers():
     task = replace(TASK, bayes_accuracy=0.97745)  # is printed as 97.7, and 97.667 as well
     said = takeaways([outcome("mlp", [5, 5, 4])], task)[0]
