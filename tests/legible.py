@@ -1,5 +1,6 @@
 """What every picture owes its reader, whatever it shows; and reading a picture back."""
 
+from collections import defaultdict
 from itertools import combinations
 
 import numpy as np
@@ -10,7 +11,7 @@ from matplotlib.text import Text
 
 def faults(figure):
     """What is wrong with a Figure, in words: an empty list if nothing is."""
-    return [*collisions(figure), *unnamed(figure), *untold(figure)]
+    return [*collisions(figure), *unnamed(figure), *untitled(figure), *untold(figure)]
 
 
 def drawn_texts(figure):
@@ -68,6 +69,18 @@ def unnamed(figure):
                     yield f"{where} has numbers without a name"
                 if axis.get_scale() != "linear" and len(numbers) < 2:
                     yield f"{where} has a scale of its own, and no numbers"
+
+
+def untitled(figure):
+    """Panels without a title beside others that have one."""
+    rows = defaultdict(list)
+    for axes in figure.axes:
+        if axes.has_data() and axes.get_label() != "<colorbar>":
+            row = round(axes.get_position().y0, 2), axes.figure
+            rows[row].append(axes.get_title() or axes.get_title("left"))
+    for titles in rows.values():
+        if any(titles) and not all(titles):
+            yield f"a panel beside {titles} has no title"
 
 
 def written(axis):

@@ -68,6 +68,7 @@ def test_help_tells_of_every_option_and_its_default(name, monkeypatch):
     with pytest.raises(Found) as stop:
         importlib.import_module(f"demos.{name}").parse([])
     [parser] = stop.value.args
+    assert parser.prog == f"{name}.py" and parser.description
     for action in parser._actions:
         option = action.option_strings or action.dest
         assert action.help, f"{option} has no help"

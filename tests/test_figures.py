@@ -437,16 +437,20 @@ def test_an_architecture_has_the_same_line_whatever_its_rank():
 
 
 def test_images_stand_beside_their_names():
-    x = np.arange(5)[:, None] * np.full((5, 9), 0.1)
+    x, y = np.arange(40)[:, None] * np.full((40, 9), 0.1), np.arange(40) % 5
     axes = blank()
-    drawn.images(axes, x, list("abcde"))
+    drawn.rows(
+        axes, SimpleNamespace(x_test=x[None], y_test=y[None], symbols=0, class_names="abcde")
+    )
+    assert not {*axes.get_xticks(), *axes.get_yticks()}
     sheet = axes.images[0].get_array()
-    for value, text in zip(x[:, 0], axes.texts):
+    assert sheet.shape == (6 * 5, 6 * 5) and len(axes.texts) == 36
+    for value, name, text in zip(x[:, 0], y, axes.texts):
         column, row = text.get_position()
         block = sheet[row : row + 5, column : column + 5]
         assert (block[1:-1, 1:-1] == value).all() and block.sum() == pytest.approx(9 * value)
-    assert [text.get_text() for text in axes.texts] == list("abcde")
-    assert sheet.shape == (6 * 5, 6 * 5)
+        assert text.get_text() == "abcde"[name]
+    assert len({text.get_position() for text in axes.texts}) == 36
 
 
 @pytest.mark.parametrize("name", ["copy", "recall"])
@@ -472,7 +476,7 @@ def test_tokens_and_answers_are_written_at_their_timesteps(name):
         for k in range(task.answers)
     }
     assert axes.get_xlim() == (-1, shown.shape[1]) and axes.get_ylim() == (len(shown), -1)
-    assert axes.get_xlabel() == "timestep"
+    assert axes.get_xlabel() == "timestep" and not {*axes.get_xticks(), *axes.get_yticks()}
 
 
 def test_numbers_are_shades_with_marks_around_two():

@@ -101,6 +101,7 @@ def of_tabnet(figure, says):
     for axes in maps:
         attention = image(axes)
         np.testing.assert_allclose(attention.sum(axis=1), 1, atol=1e-5)
+        assert len(attention) >= tabnet.SHOWN
         assert [*ticks(axes.xaxis)] == [*tabnet.FEATURES]
         turns = axes.get_lines()[0].get_ydata()[0] + 0.5
         below, above = ticks(maps[0].yaxis).values()
