@@ -285,6 +285,46 @@ def test_summary_says_whose_numbers_it_shows():
     assert [label.get_text() for label in confusion.get_yticklabels()] == list("01234")
 
 
+def test_summary_shows_the_task_the_best_possible_the_first_and_the_last(monkeypatch):
+    task = rings_and_clusters((0, 1))
+    ranked = compete(task, (0, 1), names=("mlp", "ebm", "hopfield"), boundaries=True)
+    figure = summary.picture(ranked, task)
+    assert figure.get_suptitle() == "3 architectures, one task, one recipe"
+    *panels, table = figure.axes
+    first, last = ranked[0], ranked[2]
+    assert [axes.get_title() for axes in panels] == [
+        "The task: rings and clusters",
+        f"The best possible: {100 * task.bayes_accuracy:.1f} %",
+        f"#1: {first.outcome.label}\n({boundaries.here_and_all(first)})",
+        f"#3: {last.outcome.label}\n({boundaries.here_and_all(last)})",
+    ]
+    for axes, one in zip(panels[2:], (first, last)):
+        shown = boundaries.shades(one.outcome.grid)
+        np.testing.assert_array_equal(axes.images[0].get_array(), shown)
+    assert [*ticks(table.yaxis)] == [f"{'= ' * one.tied}{one.outcome.label}" for one in ranked]
+
+
+def test_the_best_possible_boundaries():
+    task = rings_and_clusters((0,))
+    probabilities = boundaries.bayes_probabilities(task, 9)
+    left, right, bottom, top = task.extent
+    for row, y in enumerate(np.linspace(bottom, top, 9)):
+        for column, x in enumerate(np.linspace(left, right, 9)):
+            truth = task.posterior(np.array([[x, y]]))[0]
+            np.testing.assert_allclose(probabilities[row, column], truth, atol=1e-5)
+    figure = boundaries.bayes(task)
+    [axes] = figure.axes
+    assert f"{100 * task.bayes_accuracy:.1f} %" in axes.get_title()
+    assert (axes.get_xlabel(), axes.get_ylabel()) == task.feature_names
+    # The legend has the colour, marker and hatching that the picture has.
+    [legend] = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [*task.class_names]
+    points = [drawn for drawn in axes.collections if len(drawn.get_offsets()) > 1]
+    for c, (handle, some) in enumerate(zip(legend.legend_handles, points, strict=True)):
+        assert to_rgb(handle.get_facecolor()) == to_rgb(some.get_facecolor())
+        assert handle.get_hatch() == HATCHES[c]
+
+
 def test_confusions_are_of_all_replicas_in_percent_of_the_true_class():
     task = rings_and_clusters((0, 1))
     ranked = compete(task, (0, 1), names=("mlp",))
@@ -418,6 +458,17 @@ def test_the_ranking_shows_means_replicas_intervals_and_ties():
     says = [label.get_text() for label in axes.get_yticklabels()]
     assert says == [ranked[0].outcome.label, f"= {ranked[1].outcome.label}"]
     assert "cannot be told" in axes.get_xlabel()
+    assert [text.get_text() for text in axes.texts] == [f"{one.accuracy} %" for one in ranked]
+    assert [text.get_position()[1] for text in axes.texts] == [0, 1] == [*axes.get_yticks()]
+    assert axes.get_title("left") == "Test accuracy, mean and 95 % interval of 2 replicas"
+    assert 0 <= axes.get_xlim()[0] < 100 * ranked[1].accuracy.mean
+    assert 100 * ranked[0].accuracy.mean < axes.get_xlim()[1] <= 100.5
+    best = 100 * task.bayes_accuracy
+    assert {*axes.get_lines()[-1].get_xdata()} == {best}
+    [legend] = axes.figure.legends
+    told = dict(zip([text.get_text() for text in legend.get_texts()], legend.legend_handles))
+    assert [*told] == ["feedforward", "energy", f"Bayes-optimal, {best:.1f} %"]
+    assert to_rgb(told["energy"].get_facecolor()) == to_rgb(FAMILIES["energy"])
 
 
 def test_an_architecture_has_the_same_line_whatever_its_rank():

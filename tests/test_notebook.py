@@ -4,6 +4,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from matplotlib.figure import Figure
 
 from demos import notebook
 from demos.pictures.palette import STYLE
@@ -57,3 +58,22 @@ def test_pictures_and_words_can_be_left_out(monkeypatch, capsys):
     notebook.compare(f"{QUICK} --no-plots --quiet")
     assert cell.shown == cell.line == []
     assert capsys.readouterr().out.strip().startswith("====")
+
+
+def test_pictures_of_both_protocols_are_shown_the_most_telling_ones_first(tmp_path, monkeypatch):
+    images = SimpleNamespace(Image=lambda data: data)
+    monkeypatch.setitem(sys.modules, "IPython.display", images)
+    for folder in ("", "shared", "native"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        for name in ("curves.png", "data.png", "summary.png"):
+            (tmp_path / folder / name).write_text(f"{folder} {name}")
+    cell = Cell()
+    notebook.show(tmp_path, cell)
+    assert [data.decode().strip() for data in cell.shown] == [
+        *("summary.png", "curves.png", "native summary.png", "native curves.png"),
+        *("shared summary.png", "shared curves.png"),
+    ]
+
+
+def test_a_figure_as_the_last_line_of_a_cell():
+    assert notebook.Picture(Figure(figsize=(1, 1)))._repr_png_().startswith(b"\x89PNG")

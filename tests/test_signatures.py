@@ -2,6 +2,7 @@
 
 import math
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from demos import signatures
 from demos.comparison import drawn as drawn_tasks
 from demos.comparison.prediction import grid_points
 from demos.comparison.sequences import LENGTH
+from demos.curved import scores
 from demos.pictures.palette import STYLE
 from demos.signature import (
     ann2snn,
@@ -323,6 +325,8 @@ def test_a_raster_has_a_dot_for_every_spike():
     axes = blank()
     snn.raster(axes, layers)
     found = [line.get_xydata() for line in axes.get_lines() if line.get_marker() == "."]
+    between = [line.get_ydata()[0] for line in axes.get_lines() if line.get_marker() != "."]
+    assert between == [3.5, 6.5]
     for spikes, place, base in zip(layers, found, (0, 4)):
         assert points_of(place) == points_of(np.argwhere(spikes) + np.array([1, base]))
     assert ticks(axes.yaxis) == {"layer 1\n(4 neurons)": 2, "layer 2\n(3 neurons)": 5.5}
@@ -364,6 +368,51 @@ def test_where_the_values_of_the_keys_stand():
     x = np.array([[3, 17, 5, 16, 0, 23, 1, 18, 2, 19, 4, 20, 6, 21, 7, 22, 5, 3, 0, 1, 2, 4, 6, 7]])
     aims = transformer.where_the_values_are(x)
     assert [*x[0, aims[0]]] == [16, 17, 23, 18, 19, 20, 21, 22]
+
+
+def test_what_is_copied_from_among_more_timesteps(monkeypatch):
+    """By one who knows all but that some symbol is an A."""
+    lengths = []
+
+    def guess(model, task, x):
+        lengths.append(x.shape[-1] - 4)
+        told = np.stack([row[row > 1] for row in x[0].astype(int)]) - 2
+        return np.eye(8)[np.where(told == 0, 1, told).reshape(1, -1)]
+
+    monkeypatch.setattr(drawn, "predict", guess)
+    axes = blank()
+    shares = drawn.against_length(axes, None, None)
+    assert tuple(lengths) == drawn.LENGTHS
+    assert shares == pytest.approx([7 / 8] * len(lengths), abs=0.03) and len(set(shares)) > 1
+    of_lengths(axes, [100 * shares[1], 100 * shares[-1]])
+    assert axes.get_ylim()[0] == 0 and axes.get_ylim()[1] > 100
+
+
+def test_tokens_are_written_below_the_timesteps():
+    axes = blank()
+    drawn.in_letters(axes, np.array([0, 2, 0, 4, 1]), "ABC", 2)
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["", "A", "", "C", "?"]
+    assert [*axes.get_xticks()] == [0, 1, 2, 3, 4]
+
+
+def test_the_last_quarter_is_trained_at_a_tenth_of_the_rate(monkeypatch):
+    parts = []
+
+    def fit(model, x, y, loss, adam, epochs, batch_size, on_epoch=None):
+        parts.append((adam.lr, epochs, batch_size))
+        for epoch in range(epochs) if on_epoch else ():
+            on_epoch(epoch + 1, SimpleNamespace(seconds=[2.0] * (epoch + 1)))
+
+    x = np.zeros((20, 2), "float32")
+    monkeypatch.setattr(ebm, "fit", fit)
+    ebm.trained(x, 8)
+    monkeypatch.setattr(scores, "fit", fit)
+    monkeypatch.setattr(scores, "log_partition", lambda model: 1.0)
+    _, seconds, nll = scores.trained(x, x, None, 8)
+    (rate, *first), (later, *last) = parts[:2]
+    assert parts[2:] == parts[:2] and later == pytest.approx(rate / 10)
+    assert first == [6, 100] and last == [2, 100]
+    assert seconds == [2, 4, 6, 8, 10, 12, 14, 16] and len(nll) == 8
 
 
 def test_images_are_side_by_side():
