@@ -5,6 +5,7 @@ Each function that refuses raises an error that says what happened and what to d
 
 import inspect
 import math
+import reprlib
 from numbers import Number
 
 import numpy
@@ -77,7 +78,7 @@ def explain(error, name, inputs):
             raise kind(f"op {name}({describe(inputs)}): {error}: {hint}") from error
     strangers = [x for x in inputs if not (isinstance(x, Number) or _is_real(x))]
     if strangers and any(words in str(error) for words in ("operand", "not support", "a loop")):
-        what = f"op {name} takes Tensors, arrays and numbers, not {strangers[0]!r}"
+        what = f"op {name} takes Tensors, arrays and numbers, not {reprlib.repr(strangers[0])}"
         raise TypeError(what) from error
 
 
@@ -93,7 +94,7 @@ def refuse_by_name(name, key):
 def describe(inputs):
     """Shapes and dtypes of arrays, other values as they are."""
     return ", ".join(
-        f"{x.dtype}{list(x.shape)}" if hasattr(x, "shape") else repr(x) for x in inputs
+        f"{x.dtype}{list(x.shape)}" if hasattr(x, "shape") else reprlib.repr(x) for x in inputs
     )
 
 

@@ -39,8 +39,9 @@ class Optimizer(Exchangeable):
             steps that it would make with its number alone, to the last bit.
 
     A parameter that no loss depends on has the gradient 0: momentum and weight decay still move it.
-    The gradients of one step are overwritten by the next: copy what you want to keep. Copies and
-    pickles of an optimizer together with its model train on.
+    The gradients of one step are overwritten by the next: copy what you want to keep. The data of
+    all parameters become views of one array: a view that was taken before is one of another array.
+    Copies and pickles of an optimizer together with its model train on.
 
     Raises:
         ValueError: no parameters, one given twice, one that an op made, several dtypes, or an
@@ -52,6 +53,8 @@ class Optimizer(Exchangeable):
     options: tuple[str, ...] = ("lr",)  # what `repr` shows
     state: tuple[str, ...] = ()  # what `state_dict` saves
     limits: dict[str, Callable] = {}  # {option: the check of what it is set to, then or later}
+    # What it has gathered, once and for all: to exchange one of them would train nothing.
+    gathered = "parameters", "values", "gradients", "views"
     # Other attributes are declared in a class, too: so `adam.learning_rate = 1` is an error.
     parameters: Any = ()
     values: Any = None
@@ -60,7 +63,7 @@ class Optimizer(Exchangeable):
     weight_decay: Any = 0.0
 
     def __init__(self, parameters: Iterable[Tensor], lr):
-        self.parameters = [p for p in _tensors(parameters) if p.requires_grad]
+        self.parameters = tuple(p for p in _tensors(parameters) if p.requires_grad)
         if not self.parameters:
             raise ValueError("no parameter requires a gradient: there is nothing to optimize")
         if len({id(p) for p in self.parameters}) < len(self.parameters):
@@ -114,6 +117,8 @@ class Optimizer(Exchangeable):
             isinstance(value, (Number, numpy.ndarray)) or not hasattr(value, "real")
         ):
             value = self._checked_rate(name, value)
+        elif name in self.gathered and name in vars(self):
+            raise AttributeError(f"the {name} of an optimizer stay what they are: make another")
         elif name in self.limits:
             self.limits[name](**{name: value})
         elif name not in self.options and name not in self.state and not hasattr(self, name):
@@ -224,7 +229,7 @@ class Optimizer(Exchangeable):
 
     def update(self, p, g):
         """Change the flat parameters `p` in place, given the flat gradients `g`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} defines no update(p, g)")
 
     def state_dict(self) -> dict[str, numpy.ndarray]:
         """{name: NumPy array}: copies of what the optimizer remembers between steps."""

@@ -493,6 +493,12 @@ MODULES = [
     ("a draw by name", lambda: net(draw="he"), TypeError, "draw must be a function, not 'he'"),
     ("a draw of one", lambda: net(draw=draw_one), ValueError, r"\(1,\), not \(2, 2\)"),
     ("a rate of text", lambda: nn.Dropout("a"), ValueError, "dropout_rate must lie"),
+    (
+        "a mode of text",
+        lambda: setattr(net(), "training", "no"),
+        TypeError,
+        "training must be True",
+    ),
     ("an array for a weight", lambda: assign_weight(np.ones((2, 2))), TypeError, "weight.data\\["),
     ("a number for a weight", lambda: assign_weight(1.0), TypeError, "weight is a Tensor"),
     ("one to stack", lambda: nn.stack(net()), TypeError, "a list of modules, not one Linear"),
@@ -567,6 +573,13 @@ def share(*parts):
     optim.SGD([Tensor(array[part], True) for part in parts])
 
 
+def stepped(kind):
+    x = w(2)
+    optimizer = kind([x], lr=1.0)
+    x.sum().backward()
+    optimizer.step()
+
+
 def clip(replicas):
     x = w(2, 3)
     optimizer = optim.SGD([x])
@@ -614,6 +627,20 @@ OPTIMIZERS = [
     ),
     ("a rate each", lambda: setattr(adam(), "lr", {"a": 1}), ValueError, "lr must be 0 or above"),
     ("steps below 0", lambda: setattr(adam(), "steps", -5), ValueError, "steps must be a whole"),
+    (
+        "one parameter more",
+        lambda: optim.SGD([w(2)]).parameters.append(w(2)),
+        AttributeError,
+        "appe",
+    ),
+    ("other parameters", lambda: setattr(adam(), "parameters", []), AttributeError, "make another"),
+    (
+        "other values",
+        lambda: setattr(adam(), "values", np.ones(6)),
+        AttributeError,
+        "the values of",
+    ),
+    ("no update", lambda: stepped(optim.Optimizer), NotImplementedError, "defines no update"),
     ("a number of replicas", lambda: clip(2), ValueError, "replicas=2: it is the tuple of axes"),
     ("rows for replicas", lambda: clip((4,)), ValueError, r"shapes .* begin, as \(2, 3\)"),
     ("masked", lambda: loaded(net(), weight=masked(2, 2)), TypeError, "a masked array"),
@@ -651,6 +678,10 @@ def ebm():
 
 def sample(**options):
     ebm().sample(3, **{"steps": 1, "rng": 0, **options})
+
+
+def spiking_input(x):
+    build("snn", 2, constant_input=False)(x)
 
 
 def features(x):
@@ -711,6 +742,13 @@ ARCHITECTURES = [
         lambda: PersistentChains(2, box=(0, np.nan)),
         ValueError,
         "high must be a fin",
+    ),
+    ("a truth value", lambda: ebm().sample(1, label=True), ValueError, "label must .* not True"),
+    (
+        "points for spikes",
+        lambda: spiking_input(w(3, 2)),
+        ValueError,
+        r"spikes \(\.\.\., T, B, D\)",
     ),
     ("half a label", lambda: ebm().sample(1, label=1.0), ValueError, "label must be in 0 ... 1"),
     ("no activations", lambda: finish(np.ones((0, 2))), ValueError, "no rows to measure"),
@@ -1092,3 +1130,9 @@ def test_masks_are_joined_as_those_of_arrays():
     assert ((x > 1) & (x < 4)).data.tolist() == [False, True, True, False]
     assert ((x < 2) | (x.data > 3)).data.tolist() == [True, False, False, True]
     assert (~(x > 2)).data.tolist() == [True, True, False, False]
+
+
+def test_an_error_shows_of_a_long_input_its_ends():
+    with pytest.raises(OverflowError) as caught:
+        w(2) * 10**400
+    assert len(caught.value.__notes__[0]) < 80

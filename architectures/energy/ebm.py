@@ -156,6 +156,7 @@ class JEM(EnergyModel, Classifier):
         """Points of all classes, by E(x), or of the class with that number, by E(x, label)."""
         if label is None:
             return super().sample(count, **options)
-        if not isinstance(label, Integral) or label not in range(self.num_classes):
+        is_number = isinstance(label, Integral) and not isinstance(label, bool)
+        if not is_number or label not in range(self.num_classes):
             raise ValueError(f"label must be in 0 ... {self.num_classes - 1}, not {label!r}")
         return super().sample(count, energy=lambda x: -self(x)[..., label], **options)

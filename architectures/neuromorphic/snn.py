@@ -172,6 +172,8 @@ def synaptic_current(linear, x, spikes):
         current = linear(x)
         *lead, batch, width = current.shape
         return current.reshape(*lead, 1, batch, width)
+    if spikes.ndim < 3:
+        raise ValueError(f"what changes in time is spikes (..., T, B, D), not {spikes.shape}")
     *lead, steps, batch, width = spikes.shape
     current = linear(spikes.reshape(*lead, steps * batch, width))
     return current.reshape(*lead, steps, batch, current.shape[-1])

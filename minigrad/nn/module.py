@@ -29,6 +29,8 @@ class Module(Exchangeable):
                 f"{name} is a Tensor: in place of it an array would be a buffer, which nothing "
                 f"trains. Write {name}.data[...] = values, or give a new Tensor"
             )
+        if name == "training":
+            check_flags(training=value)
         super().__setattr__(name, value)
 
     def __call__(self, x, *others):
