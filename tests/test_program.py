@@ -653,6 +653,14 @@ def test_arrays_wherever_they_lie():
     assert type(frozen.number) is type(pair.a) is np.ndarray and type(pair) is Pair
 
 
+def test_an_index_of_nothing():
+    compiled = minigrad.compile(lambda x: Tensor(x).sum()[()] * 2)
+    for k in range(4):
+        x = batch(seed=k)[0]
+        assert bits(compiled(x).data) == bits(Tensor(x).sum().data * 2)
+    assert "[()]" in compiled.source
+
+
 def test_an_input_that_the_step_has_as_a_variable_too():
     known = batch()[0]
     compiled = minigrad.compile(lambda x: Tensor(x) + known)

@@ -236,7 +236,7 @@ def _is_atom(expression):
 
 def index_text(index, inside=None):
     parts = index if type(index) is tuple else (index,)
-    return ", ".join(_slice_text(p) if type(p) is slice else text(p, inside) for p in parts)
+    return ", ".join(_slice_text(p) if type(p) is slice else text(p, inside) for p in parts) or "()"
 
 
 def _slice_text(part):
