@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from minigrad import Tensor, backend, functional, ops
+from minigrad.functional import losses
 
 EXTREME = np.array([-1e4, -104, -88.8, -88, -1e-4, 0, 1e-4, 88, 88.8, 104, 1e4], "float32")
 
@@ -139,6 +140,36 @@ def test_labels_of_any_integer_dtype(dtype):
     expected = functional.cross_entropy(Tensor(LOGITS), LABELS).numpy()
     for labels in (LABELS.astype(dtype), Tensor(LABELS.astype(dtype))):
         assert (functional.cross_entropy(Tensor(LOGITS), labels).numpy() == expected).all()
+
+
+@pytest.mark.parametrize("classes", [5, 150])  # with a table of all classes, and without
+@pytest.mark.parametrize("dtype", ["int8", "int64", "uint8", "uint64"])
+def test_labels_out_of_range_are_refused_however_far(classes, dtype):
+    logits = Tensor(np.zeros((3, classes), "float32"))
+    limits = np.iinfo(dtype)
+    others = [-1, -classes, -2 * classes, -2 * classes - 1, classes, 2 * classes - 1, 2 * classes]
+    for label in {limits.min, limits.max, *others}:
+        if label in range(classes) or not limits.min <= label <= limits.max:
+            continue
+        with pytest.raises(ValueError, match=f"labels from .* for {classes} classes"):
+            functional.cross_entropy(logits, np.array([0, label, 1], dtype))
+
+
+def test_targets_are_the_same_with_a_table_of_all_classes_and_without(monkeypatch):
+    labels = np.random.default_rng(0).integers(5, size=(2, 7))
+    expected = losses.one_hot(LOGITS, labels, 5)
+    monkeypatch.setattr(losses, "FEW_CLASSES", 0)
+    for target in (expected, losses.one_hot(LOGITS, labels, 5)):
+        assert target.dtype == LOGITS.dtype
+        np.testing.assert_array_equal(target, np.arange(5) == labels[..., None])
+
+
+def test_the_table_of_all_classes_is_kept():
+    first = losses.one_hot(LOGITS, LABELS, 5)
+    first[...] = 7
+    assert losses.one_hot(LOGITS, LABELS, 5).max() == 1
+    all_labels = np.arange(losses.FEW_CLASSES, dtype="int8")
+    np.testing.assert_array_equal(losses.one_hot(LOGITS, all_labels, 100), np.eye(100))
 
 
 def test_a_confidently_wrong_answer_costs_its_margin():
