@@ -3,10 +3,13 @@
 Each function that refuses raises an error that says what happened and what to do.
 """
 
+import functools
 import inspect
 import math
 import reprlib
 from numbers import Number
+
+import numpy
 
 import numpy
 
@@ -86,9 +89,11 @@ def _is_real(x):
     return getattr(getattr(x, "dtype", None), "kind", "O") in "biuf"
 
 
-def refuse_by_name(name, key):
+def check_options(name, options):
     """Raise TypeError for a Tensor among the options of an op."""
-    raise TypeError(f"op {name} takes the Tensor {key!r} by position, not by name")
+    for key, value in options.items():
+        if hasattr(value, "requires_grad"):
+            raise TypeError(f"op {name} takes the Tensor {key!r} by position, not by name")
 
 
 def describe(inputs):
@@ -115,12 +120,22 @@ def start_of(root, grad):
                 f"backward() of a Tensor of shape {root.shape} needs to know where to start: "
                 "call .sum().backward() or .backward(grad=...)"
             )
+        if type(array) is numpy.ndarray:  # neither on a GPU nor while a step is compiled
+            return _one(array.shape, array.dtype)
         grad = xp.ones(array.shape, array.dtype)
         return grad
     grad = grad.data if isinstance(grad, type(root)) else backend.asarray(grad)
     if grad.shape != root.shape:
         raise ValueError(f"grad has shape {grad.shape}, but the Tensor has shape {root.shape}")
     return grad.astype(root.dtype, copy=False)
+
+
+@functools.cache
+def _one(shape, dtype):
+    """1 in an array of one element, which nobody writes into: so one will do for all steps."""
+    one = numpy.ones(shape, dtype)
+    one.flags.writeable = False
+    return one
 
 
 def refuse_freed(op):

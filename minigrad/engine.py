@@ -141,9 +141,8 @@ def op(rule: Callable[P, tuple]) -> Callable[P, Tensor]:
                 if isinstance(x, backend.NUMPY_SCALARS):
                     x = x.item()
             arrays.append(x)
-        for key in options:
-            if isinstance(options[key], Tensor):
-                contract.refuse_by_name(name, key)
+        if options:
+            contract.check_options(name, options)
         try:
             outputs = rule(*arrays, **options)  # type: ignore[call-arg]
             if type(outputs) is not tuple or len(outputs) > most:
@@ -163,7 +162,9 @@ def op(rule: Callable[P, tuple]) -> Callable[P, Tensor]:
         result.grad = None
         result.edges = edges = []
         if is_recording():
-            for i, x in enumerate(inputs, 1):
+            i = 0
+            for x in inputs:
+                i += 1  # noqa: SIM113 (`enumerate` takes as long as making the Tensor)
                 if isinstance(x, Tensor) and x._requires_grad:
                     if i >= len(outputs):
                         raise TypeError(f"op {name} has no gradient for argument {i}: detach() it")
