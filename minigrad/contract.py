@@ -11,8 +11,6 @@ from numbers import Number
 
 import numpy
 
-import numpy
-
 from . import backend
 from .backend import xp
 
