@@ -21,7 +21,7 @@ import minigrad
 from architectures import classifier
 from minigrad import Tensor, backend, detect_nan, fit, functional, nn, no_grad, optim, strict
 from minigrad.backend import Noise, xp
-from minigrad.program import CannotRecord, memory, passes, replay
+from minigrad.program import CannotRecord, memory, passes, recording, replay
 from minigrad.program.calls import Call, Value, carry_out
 from minigrad.program.check import same_noise
 from minigrad.program.graph import Graphs
@@ -308,6 +308,19 @@ def test_the_source_is_readable():
     ):
         assert expected in lines, expected
     assert "# 6, 4" in compiled.source
+
+
+def test_a_parameter_is_called_after_its_place_in_the_model():
+    model = small_net()
+    adam = optim.Adam(model.parameters())
+
+    def step(x, y):
+        training_step(model, loss_of, adam)(x, y)  # a variable of the step before `model`
+        return model(x)
+
+    step = minigrad.compile(step)
+    step(*batch())
+    assert "layers_0_weight" in step.source
 
 
 def run_alone(source, state, inputs):
@@ -627,6 +640,52 @@ def test_wherever_a_number_lies(change, monkeypatch):
     assert len(compiled.programs) == 2
 
 
+def scaled(x):
+    return x * FACTOR
+
+
+def scaling_rule(x):
+    return x * FACTOR, lambda g: g * FACTOR
+
+
+WRAPPED = {
+    "a partial": lambda: functools.partial(scaled),
+    "an argument of a partial": lambda: functools.partial(lambda f, x: f(x), scaled),
+    "a static method": lambda: staticmethod(scaled),
+    "the rule of an op": lambda: minigrad.op(scaling_rule),
+}
+
+
+@pytest.mark.parametrize("wrapped", WRAPPED.values(), ids=WRAPPED)
+def test_a_global_that_is_named_inside_of(wrapped, monkeypatch):
+    monkeypatch.setitem(globals(), "FACTOR", 2.0)
+    inside, x = SimpleNamespace(scale=wrapped()), batch()[0]
+    compiled = minigrad.compile(lambda x: inside.scale(Tensor(x)))
+    for factor in (2.0, 2.0, 2.0, 3.0, 3.0, 3.0):
+        monkeypatch.setitem(globals(), "FACTOR", factor)
+        assert np.array_equal(compiled(x).data, x * np.float32(factor))
+    assert len(compiled.programs) == 2
+
+
+def test_a_global_that_is_called_like_an_attribute_may_appear(monkeypatch):
+    scale, x = SimpleNamespace(result=2.0), batch()[0]
+    compiled = minigrad.compile(lambda x: Tensor(x) * scale.result)
+    for _ in range(4):
+        monkeypatch.setitem(globals(), "result", compiled(x))
+    assert len(compiled.programs) == 1
+
+
+def test_an_equal_number_is_no_change():
+    model, x = nn.Sequential(nn.Linear(3, 4, rng=0), nn.Dropout(0.5, rng=1)), batch()[0]
+    scale = SimpleNamespace(factor=2.5)
+    compiled = minigrad.compile(lambda x: model(x) * scale.factor)
+    for _ in range(4):
+        model.layers[1].rate, scale.factor = float("0.5"), float("2.5")  # other objects
+        compiled(x)
+        assert len(compiled.programs) == 1
+    assert compiled.replay(x) is not replay.MISS  # it has been told which they are now
+
+
 def test_an_attribute_whose_name_is_computed():
     slots, names = Slots(), ("num", "ber")
     compiled, x = minigrad.compile(lambda x: Tensor(x) * getattr(slots, "".join(names))), batch()[0]
@@ -740,6 +799,16 @@ def test_states_that_are_views_of_one_another():
         whole[...] = before
         assert bits(*compiled(x)) == expected == bits(*alone)
         assert np.array_equal(whole, after)
+
+
+def test_a_state_whose_rows_run_backwards():
+    whole = np.arange(12, dtype="float32").reshape(4, 3)
+    reverse, x = whole[::-1], batch(4)[0]
+    assert recording.extent(reverse) == recording.extent(whole)
+    compiled = minigrad.compile(lambda x: (reverse.__iadd__(x), Tensor(whole) * 2)[1])
+    for _ in range(4):
+        expected = 2 * (whole + x[::-1])
+        assert np.array_equal(compiled(x).data, expected)
 
 
 def test_states_that_overlap_in_part_are_refused():

@@ -117,8 +117,7 @@ class Program:
 
     def changes(self):
         """The places, gradients apart, that hold something else now than at the recording."""
-        watched = [place for place in self.recording.places if place.is_guarded]
-        return [held for held in self.recording.holders + watched if not held.is_as_it_was()]
+        return [place for holder in self.recording.holders if (place := holder.change())]
 
     def renew_guards(self):
         """Let the replay pass over what is in all places: `changes` has found that it may."""

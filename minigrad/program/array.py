@@ -33,7 +33,7 @@ _COMPARISONS = {"lt", "le", "gt", "ge", "eq", "ne"}
 
 
 class Array:
-    """An array, or a changing number, while it is being recorded. See the tables further down."""
+    """An array, changing number or generator while it is being recorded. See the tables below."""
 
     __slots__ = ("real", "value")
 
@@ -120,11 +120,13 @@ def noted_kernel(name, kernel):
     return call
 
 
-def _method(name):
+def _method(name, form="method"):
+    def method(a, *args, **options):
+        return getattr(a, name)(*args, **options)
+
     def call(self, *args, **options):
-        method = getattr(type(self.real), name)
         out = self if name == "fill" else options.get("out")
-        return recorder.call("method", name, method, (self, *args), options, out)
+        return recorder.call(form, name, method, (self, *args), options, out)
 
     return call
 
@@ -157,10 +159,6 @@ def _in_place(name):
     return call
 
 
-def _property(name):
-    return property(lambda self: getattr(self.real, name))
-
-
 def _view(name):
     function = operator.attrgetter(name)
     return property(lambda self: recorder.call("property", name, function, (self,), {}))
@@ -187,28 +185,11 @@ for _name in UNARY:
 for _name in strict.METHODS.split():
     if not _name.startswith("__") and _name not in {"sort", *strict.SHAPED_BY_VALUES}:
         setattr(Array, _name, _method(_name))
+for _name in ("random", "standard_normal"):
+    setattr(Array, _name, _method(_name, "draw"))
 for _name in [*strict.CONVERSIONS.split(), "__index__"]:
     setattr(Array, _name, _refused(_name))
 for _name in strict.PROPERTIES.split():
-    setattr(Array, _name, _property(_name))
+    setattr(Array, _name, property(operator.attrgetter(f"real.{_name}")))
 for _name in strict.VIEWS.split():
     setattr(Array, _name, _view(_name))
-
-
-class Draws:
-    """A generator's place while it is being recorded."""
-
-    def __init__(self, real, value):
-        self.real, self.value = real, value
-
-    def random(self, shape, dtype):
-        return self._draw("random", shape, dtype)
-
-    def standard_normal(self, shape, dtype):
-        return self._draw("standard_normal", shape, dtype)
-
-    def _draw(self, name, shape, dtype):
-        def draw(generator, shape, dtype):
-            return getattr(generator, name)(shape, dtype=dtype)
-
-        return recorder.call("draw", name, draw, (self, shape), {"dtype": dtype})

@@ -29,7 +29,6 @@ from . import array as arrays
 from .array import (
     Array,
     CannotRecord,
-    Draws,
     noted_function,
     noted_kernel,
     variable,
@@ -98,12 +97,11 @@ class Recorder:
             )
         real, noted = [], []
         for a in args:
-            is_ours = type(a) is Array or type(a) is Draws
-            real.append(a.real if is_ours else self.open(a))
-            noted.append(a.value if is_ours else self.noted(a))
+            is_array = type(a) is Array
+            real.append(a.real if is_array else self.open(a))
+            noted.append(a.value if is_array else self.noted(a))
         if options:
-            real_options = {key: self.open(a) for key, a in options.items()}
-            content = function(*real, **real_options)
+            content = function(*real, **{key: self.open(a) for key, a in options.items()})
             options = {key: self.noted(a) for key, a in options.items() if key != "out"}
         else:
             content = function(*real)
@@ -148,7 +146,7 @@ class Recorder:
     def open(self, a):
         """What the library is to compute with: what is inside of Arrays."""
         kind = type(a)
-        if kind is Array or kind is Draws:
+        if kind is Array:
             return a.real
         if kind is tuple or kind is list:
             return kind([self.open(b) for b in a])
@@ -162,7 +160,7 @@ class Recorder:
     def noted(self, a):
         """The same for the list of calls: Values in the place of Arrays."""
         kind = type(a)
-        if kind is Array or kind is Draws:
+        if kind is Array:
             return a.value
         if kind is tuple or kind is list:
             return tuple([self.noted(b) for b in a])

@@ -8,14 +8,14 @@ from typing import Any
 import numpy
 
 from .. import backend
-from ..backend import xp
+from ..backend import Noise, xp
 from ..engine import Tensor
 from ..modes import is_recording, watched
 from ..optim import Optimizer
-from .array import Array, CannotRecord, Draws, open_
+from .array import Array, CannotRecord, open_
 from .calls import Value
 from .listing import state_names
-from .places import LEAVES, equal
+from .places import Place
 from .recorder import Recorder
 from .search import Search, is_library
 
@@ -32,8 +32,8 @@ class Recording:
     grads_before: (leaf, its gradient or None) of those whose gradient the step looks at before it
         gives them one: a step that adds to them is another program than one that finds none.
     moved: the leaves whose data the step has changed.
-    places, holders, names: what the step can reach, with what was there before, and what names its
-        functions use; `watched` are the places that each replay looks at.
+    reached: all that the step can reach, a Search.
+    holders, places: its own.
     graph: whether a graph was to be built when the step began, outside of no_grad().
     """
 
@@ -41,9 +41,8 @@ class Recording:
         self.calls, self.inputs, self.outputs, self.single = [], [], [], True
         self.states, self.numbers, self.moved = {}, [], []
         self.grads, self.grads_before = [], []
-        reached = Search(step)
-        self.places, self.holders, self.names = reached.places, reached.holders, reached.names
-        self.watched = [place for place in self.places if place.role in ("watched", "noise")]
+        self.reached = Search(step)
+        self.holders, self.places = self.reached.holders, self.reached.places
         self.graph = is_recording()
 
 
@@ -60,9 +59,9 @@ def record(step, inputs, names, keep=None):
     recorder = Recorder(library, recording.calls, keep)
     arguments = [_argument(recorder, recording, *pair) for pair in zip(names, inputs)]
     inside = _wrap_states(recorder, recording)
-    drawn = [(name, state, state()) for name, state in _sources(recording).items()]
+    drawn = [(name, state, state()) for name, state in _sources(recording.reached).items()]
     before = [(p.owner, p.owner.order, p.content) for p in recording.places if p.role == "gradient"]
-    optimizers = {o for p in recording.places if isinstance(o := p.content, Optimizer)}
+    optimizers = [o for o, _ in recording.reached.opened if isinstance(o, Optimizer)]
     try:
         for place, new in inside.items():
             place.put(new)
@@ -72,7 +71,7 @@ def record(step, inputs, names, keep=None):
             result = step(*arguments)
         recorder.mark("")
         _note_outputs(recording, result)
-        _note_changes(recording, inside)
+        _note_exchanges(recording, inside)
         for source, state, then in drawn:
             if state() != then:
                 raise CannotRecord(
@@ -80,7 +79,6 @@ def record(step, inputs, names, keep=None):
                     "minigrad.backend.Noise draw arrays"
                 )
         _note_leaves(recording, recorder, before)
-        return _opened(result, library), recording
     finally:
         for optimizer in optimizers:
             del vars(optimizer)["step"]
@@ -90,9 +88,13 @@ def record(step, inputs, names, keep=None):
         for place in recording.places:
             if place.role in ("number", "gradient"):
                 place.put(open_(place.get()))
+    for holder in recording.holders:
+        if place := holder.change():
+            _refuse_exchange(place)
+    return _opened(result, library), recording
 
 
-def _sources(recording):
+def _sources(reached):
     """{name: function that gives its state} of all that the step can draw from unseen.
 
     Raises:
@@ -100,28 +102,30 @@ def _sources(recording):
     """
     sources: dict[str, Any] = {}
     # A thread that is not the first, such as that of a worker of Dask, shares these with others.
-    if "random" in recording.names and current_thread() is main_thread():
+    if "random" in reached.names and current_thread() is main_thread():
         sources["the module random"] = random.getstate
         sources["numpy.random"] = lambda: str(numpy.random.get_state())
-    for place in recording.places:
-        content = place.content
-        if type(content) in LEAVES:
-            continue
-        if isinstance(content, numpy.random.Generator) and place.role != "noise":
-            sources[str(place)] = lambda generator=content: str(generator.bit_generator.state)
-        elif isinstance(content, numpy.random.RandomState):
-            sources[str(place)] = lambda old=content: str(old.get_state())
-        elif isinstance(content, random.Random):
-            sources[str(place)] = content.getstate
+    for content, path in reached.opened:
+        if isinstance(content, GENERATORS):
+            sources[".".join(map(str, path))] = lambda generator=content: state_of(generator)
         source = content.__self__ if isinstance(content, BOUND) else content
         if hasattr(type(source), "__next__") and is_library(type(source).__module__):
             raise CannotRecord(
-                f"{place} is an iterator, which may give something else each time: call the step "
-                "with what it gives, as an array"
+                f"{'.'.join(map(str, path))} is an iterator, which may give something else each "
+                "time: call the step with what it gives, as an array"
             )
     return sources
 
 
+def state_of(generator):
+    if isinstance(generator, random.Random):
+        return generator.getstate()
+    if isinstance(generator, numpy.random.RandomState):
+        return str(generator.get_state())
+    return str(generator.bit_generator.state)
+
+
+GENERATORS = (numpy.random.Generator, numpy.random.RandomState, random.Random)
 BOUND = (BuiltinMethodType, MethodWrapperType)
 
 
@@ -149,12 +153,11 @@ def _wrap_states(recorder, recording):
     In the order of addresses, since one may be a view of another, as a parameter is of its
     optimizer's flat array.
     """
-    kept: dict[int, Any] = {}  # the places of what is wrapped, each array once
+    kept: dict[int, Place] = {}  # where all that is wrapped is, each array once
     for place in recording.places:
-        content = place.content
-        if type(content) is recorder.raw:
-            kept.setdefault(id(content), place)
-        elif place.role in ("number", "noise"):
+        if type(place.content) is recorder.raw:
+            kept.setdefault(id(place.content), place)
+        elif place.role == "number" or type(place.owner) is Noise:
             kept[id(place)] = place
     names = state_names([place.path for place in kept.values()])
     arrays: list[tuple] = []
@@ -162,30 +165,28 @@ def _wrap_states(recorder, recording):
     for place in kept.values():
         content, name = place.content, names[place.path]
         if type(content) is recorder.raw:
-            begin, end = extent(content)
-            arrays.append((begin, -end, content, name))
-        elif place.role == "number":
-            wrapped[place] = Array(content, Value(content, "state", name))
+            arrays.append((*extent(content), content, name))
         else:
             value = Value(content, "state", name)
-            recording.states[value] = content
-            wrapped[place] = Draws(content, value)
+            wrapped[place] = Array(content, value)
+            if place.role != "number":
+                recording.states[value] = content
     root, last = None, 0  # the first Value at these addresses, and where it ends
-    for begin, end, array, name in sorted(arrays, key=lambda item: item[:2]):
+    for begin, end, array, name in sorted(arrays, key=lambda item: (item[0], -item[1])):
         if begin >= last:
             root = None
-        elif -end > last:
+        elif end > last:
             raise CannotRecord(
                 f"{name} and {root} overlap in memory: give the step the whole array of which both "
                 "are parts as a variable, too"
             )
         value = Value(array, "state", name, root)
         if root is None:
-            root, last = value, -end
+            root, last = value, end
         recorder.known[id(array)] = Array(array, value)
         recording.states[value] = array
     for place in recording.places:
-        if place.role != "fixed" and place not in wrapped:
+        if place.owner is not None and place not in wrapped:
             new = _with_arrays(place.content, recorder.known)
             if new is not place.content:
                 wrapped[place] = new
@@ -194,9 +195,14 @@ def _wrap_states(recorder, recording):
 
 def extent(array):
     """The addresses of its first byte and of the one after its last."""
-    steps = [max(n - 1, 0) * stride for n, stride in zip(array.shape, array.strides)]
-    begin = backend.address(array) + sum(step for step in steps if step < 0)
-    return begin, begin + sum(map(abs, steps)) + array.itemsize
+    begin = backend.address(array)
+    end = begin + array.itemsize
+    for n, stride in zip(array.shape, array.strides):
+        if stride < 0:
+            begin += (n - 1) * stride
+        elif n:
+            end += (n - 1) * stride
+    return begin, end
 
 
 def _with_arrays(content: Any, known):
@@ -233,22 +239,23 @@ def _note_outputs(recording, result):
         recording.outputs.append((array.value, isinstance(output, Tensor)))
 
 
-def _note_changes(recording, inside):
-    """Compare all that the step can reach with what was there before."""
-    for holder in recording.holders:
-        if not holder.is_as_it_was():
-            raise CannotRecord(f"the step changes what is in {holder}, which a replay would not")
-    for place in recording.places:
-        if place.role in ("fixed", "gradient"):
-            continue
-        now, expected = place.get(), inside.get(place, place.content)
+def _note_exchanges(recording, inside):
+    """Look what has become of what was put inside."""
+    for place, new in inside.items():
+        now = place.get()
         if place.role == "number":
-            recording.numbers.append((place, expected.value, now.value))
-        elif now is not expected and not equal(now, expected):
-            raise CannotRecord(
-                f"the step gives {place} another value: write into arrays (a[...] = values), and "
-                "keep counts in arrays, too"
-            )
+            recording.numbers.append((place, new.value, now.value))
+        elif now is not new and place.role != "gradient":
+            _refuse_exchange(place)
+
+
+def _refuse_exchange(place):
+    if place.owner is None:
+        raise CannotRecord(f"the step changes what is in {place}, which a replay would not")
+    raise CannotRecord(
+        f"the step gives {place} another value: write into arrays (a[...] = values), and "
+        "keep counts in arrays, too"
+    )
 
 
 def _note_leaves(recording, recorder, before):

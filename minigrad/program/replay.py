@@ -5,17 +5,18 @@ needs, and nothing else. Before it touches anything it looks whether this is the
 recorded, and returns MISS if it is not.
 """
 
+from types import MappingProxyType
 from typing import Any
 
 from .. import backend
 from ..backend import xp
 from ..engine import Tensor, next_order
-from ..exchanges import Exchangeable, exchanges
+from ..exchanges import exchanges
 from ..modes import is_recording, who_watches
 from .graph import Graphs
 from .memory import share_buffers
 from .passes import cast_apart, constants_once, views_once
-from .places import CONTAINERS, ENTRIES, leaves
+from .places import leaves
 from .spelling import Spelling, upright_factors
 
 MISS = object()
@@ -106,13 +107,13 @@ def guards(recording):
     (To look at each would cost a cache miss each time, 200 us in TabNet's 1,500.)
     """
     expected: dict[str, Any] = {"_exchanges_then": exchanges[0]}
-    expected |= {f"_content_{i}": place.content for i, place in enumerate(recording.watched)}
     for i, holder in enumerate(recording.holders):
-        if isinstance(holder.content, CONTAINERS):
-            expected[f"_entries_{i}"] = holder.content.copy()
-            expected[f"_leaves_{i}"] = leaves(holder.content)
-        elif hasattr(holder.content, "__dict__"):
-            expected[f"_count_{i}"] = len(vars(holder.content))
+        if holder.guard == "whole":
+            expected[f"_entries_{i}"] = holder.owner.copy()
+        elif holder.guard == "each":
+            expected |= {f"_content_{i}_{k}": c for k, c in enumerate(holder.then.values())}
+            if counts(holder):
+                expected[f"_count_{i}"] = len(vars(holder.owner))
     return expected
 
 
@@ -120,27 +121,33 @@ def place_checks(recording, bound):
     bound["_exchanges"] = exchanges
     yield "_exchanges[0] != _exchanges_then"
     for i, holder in enumerate(recording.holders):
-        if isinstance(holder.content, CONTAINERS):
-            bound[f"_holder_{i}"] = holder.content
+        owner = holder.owner
+        if holder.guard == "whole":
+            bound[f"_holder_{i}"] = owner
             yield f"_holder_{i} != _entries_{i}"
-            if any(bound[f"_leaves_{i}"]):
-                bound["_leaves"] = leaves
+            if any(holder.texts):
+                bound |= {"_leaves": leaves, f"_leaves_{i}": holder.texts}
                 yield f"_leaves(_holder_{i}) != _leaves_{i}"
-        elif not isinstance(holder.content, Exchangeable) and f"_count_{i}" in bound:
-            bound[f"_holder_{i}"] = vars(holder.content)
-            yield f"len(_holder_{i}) != _count_{i}"
-    for i, place in enumerate(recording.watched):
-        owner = vars(place.owner) if isinstance(place.owner, type) else place.owner
-        bound[f"_owner_{i}"] = owner
-        key = (
-            f".{place.key}"
-            if owner is place.owner and not isinstance(owner, ENTRIES)
-            else f"[{place.key!r}]"
-        )
-        yield f"_owner_{i}{key} is not _content_{i}"
+        elif holder.guard == "each":
+            if counts(holder):
+                bound[f"_variables_{i}"] = vars(owner)
+                yield f"len(_variables_{i}) != _count_{i}"
+            if isinstance(owner, type):
+                owner = vars(owner)
+            bound[f"_holder_{i}"] = owner
+            is_dict = isinstance(owner, (dict, MappingProxyType))
+            for k, key in enumerate(holder.then):
+                entry = f"[{key!r}]" if is_dict else f".{key}"
+                yield f"_holder_{i}{entry} is not _content_{i}_{k}"
     for i, (leaf, grad) in enumerate(recording.grads_before):
         bound |= {f"_used_{i}": leaf, f"_grad_{i}": grad}
         yield f"_used_{i}.grad is not _grad_{i}"
+
+
+def counts(holder):
+    """Whether an attribute may come to it that counts."""
+    is_object = holder.names is not None and not holder.may_grow
+    return is_object and hasattr(holder.owner, "__dict__")
 
 
 def output(value, is_tensor):

@@ -1,14 +1,11 @@
-"""What a step can reach: its Places and Holders, through variables, objects and functions.
+"""What a step can reach: its Holders and Places, through variables, objects and functions.
 
 Functions are read for the names that they use. So of a module of Python, a class or an object
 nothing counts but what some function names: a list of losses beside the step may grow.
 """
 
 import sys
-from collections import deque
-from collections.abc import Iterator
-from contextlib import suppress
-from functools import cache, cached_property, partial
+from functools import cache, partial
 from types import CodeType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
 
@@ -16,179 +13,123 @@ from ..backend import Noise, xp
 from ..engine import Tensor
 from ..exchanges import Exchangeable
 from ..nn import Module
-from ..optim import Optimizer
-from .places import CONTAINERS, LEAVES, Holder, Place, attributes
+from .places import CONTAINERS, LEAVES, Holder, Place
 
 LIBRARIES = {*sys.stdlib_module_names, "minigrad"}
-# A function that names one of these may use any attribute, whatever it is called.
-REFLECTIVE = {"vars", "getattr", "attrgetter", "asdict", "astuple", "__dict__", "__getattribute__"}
 CALLED = {"forward", "update"}  # by Module and Optimizer
+# What is in these, where nothing else can be put.
+FIXED: dict[Any, tuple] = {
+    MethodType: ("__self__", "__func__"),
+    partial: ("func", "args", "keywords"),
+    property: ("fget",),
+    staticmethod: ("__func__",),
+    classmethod: ("__func__",),
+}
 
 
 class Search:
-    """Every Place and Holder that a step can reach: through its closure and the globals that it
+    """Every Holder and Place that a step can reach: through its closure and the globals that it
     names, the objects, containers and functions there, and what they hold themselves.
 
     What is in a module comes first: so a parameter is called after its place there.
     """
 
     def __init__(self, step):
-        self.places: list[Place] = []
         self.holders: list[Holder] = []
+        self.places: list[Place] = []
+        self.opened: list[tuple] = []  # (object, path) of all that were looked into
         self.names = set(CALLED)  # that functions use
-        self.parked: dict[Any, list] = {}  # {name: attributes} that no function has named so far
-        self.reflects = False  # whether any attribute of an object may be in use
-        self.seen: set[int] = set()
-        self.known: set[tuple] = set()
-        self.modules: list[tuple] = []
-        self.others: list[tuple] = [(step, ())]
-        while self.modules or self.others:
-            owner, path = (self.modules or self.others).pop()
+        self.seen: set[Any] = set()
+        self.found: list[tuple] = [(step, ())]  # what is to be opened, with its path
+        waiting: list[tuple] = []
+        while self.found or waiting:
+            # What was found first is opened first, but modules before all others.
+            self.found.sort(key=lambda pair: not isinstance(pair[0], Module))
+            waiting += reversed(self.found)
+            self.found = []
+            owner, path = waiting.pop()
             if id(owner) not in self.seen:
                 self.seen.add(id(owner))
+                self.opened.append((owner, path))
                 self.open(owner, path)
-        for holder in self.holders:
-            holder.then = holder.entries()
+            if not (self.found or waiting):  # more names may be known than when these were opened
+                for holder in self.holders:
+                    if holder.names is self.names:
+                        self.fill(holder)
 
     def open(self, owner, path):
-        """Note what is in an object; it is opened itself later."""
-        inside: list[tuple] = []
-        if isinstance(owner, CONTAINERS):
-            self.holders.append(Holder(owner, path))
-        elif isinstance(owner, Module):
-            vars(owner).setdefault("training", owner.training)
-            self.holders.append(Holder(owner, path))
-        elif is_plain(owner):
-            self.holders.append(Holder(owner, path, None if self.reflects else self.names))
-        for holder, key, content, name, in_use in members(owner):
-            here = (*path, name) if name != "" else path
-            if in_use or key in self.names or (self.reflects and type(holder) is not dict):
-                self.note(holder, key, content, here, inside)
-            else:
-                self.parked.setdefault(key, []).append((holder, key, content, here))
-        if type(owner) is FunctionType and not is_ours(owner):
-            self.learn(names_in(owner.__code__), inside)
-        for content, here in reversed(inside):
-            (self.modules if isinstance(content, Module) else self.others).append((content, here))
+        """Note what is in it; that is opened itself later."""
+        kind = type(owner)
+        if kind is FunctionType:
+            self.open_function(owner, path)
+        elif isinstance(owner, (Tensor, *CONTAINERS)):
+            self.hold(owner, path)
+        elif isinstance(owner, (Exchangeable, Noise)):
+            if isinstance(owner, Module):
+                vars(owner).setdefault("training", owner.training)
+            elif isinstance(owner, Noise):
+                _ = owner.generator  # which is made when it is first asked for
+            self.open_class(kind, path)
+            self.hold(owner, path)
+        elif isinstance(owner, type):
+            self.open_class(owner, path)
+        elif kind is ModuleType:
+            if not is_library(owner.__name__):
+                self.hold(vars(owner), path, self.names)
+        elif isinstance(owner, (tuple, frozenset)):
+            for key, content in enumerate(owner):
+                self.note(None, key, content, (*path, key))
+        elif kind in FIXED or "__wrapped__" in getattr(owner, "__dict__", ()):
+            for key in FIXED.get(kind, ("__wrapped__",)):  # that of another compiled step
+                self.note(None, key, getattr(owner, key), path)
+        elif isinstance(owner, SimpleNamespace) or not is_library(kind.__module__):
+            self.open_class(kind, path)
+            self.hold(owner, path, self.names)
 
-    def learn(self, names, inside):
-        """Attributes of these names are in use."""
-        if REFLECTIVE & names:
-            self.reflects, names = True, {*names, *self.parked}
-        for name in sorted(names - self.names):
-            for holder, key, content, path in self.parked.pop(name, ()):
-                self.note(holder, key, content, path, inside)
-        self.names |= names
-
-    def note(self, owner, key, content, path, inside):
-        if owner is not None:
-            if (id(owner), key) in self.known:  # a global of two functions
+    def open_function(self, function, path):
+        """Note the variables around it that it uses: in its closure, and global ones."""
+        if hasattr(function, "__wrapped__"):
+            self.note(None, "", function.__wrapped__, path)
+            if is_ours(function):  # an op: its rule may be anybody's
                 return
-            self.known.add((id(owner), key))
-        self.places.append(Place(owner, key, content, path))
-        if type(content) not in LEAVES and type(content) is not xp.ndarray:
-            inside.append((content, path))
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
+            self.hold(cell, (*path, name))
+        if not is_ours(function):
+            names = names_in(function.__code__)
+            if function.__defaults__ or function.__kwdefaults__:
+                self.hold(function, path)
+            if vars(function):
+                self.hold(vars(function), path, self.names)
+            self.hold(function.__globals__, path, names)
+            self.names |= names
 
+    def open_class(self, kind, path):
+        """Note its functions, and what its attributes are by default."""
+        for part in kind.__mro__:
+            if not is_library(part.__module__) and (id(part), "class") not in self.seen:
+                self.seen.add((id(part), "class"))
+                self.hold(part, path, self.names)
 
-def members(owner) -> Iterator[tuple]:
-    """(who holds it, by which key, what, its name for the reader, whether it is in use even if no
-    function names it) of all that an object holds."""
-    kind: Any = type(owner)
-    key: Any
-    if kind is Tensor:
-        for key in ("_data", "grad", "grad_home", "_requires_grad"):
-            yield owner, key, getattr(owner, key), "" if key == "_data" else key, True
-    elif isinstance(owner, (Exchangeable, Noise)):
-        yield from of_class(kind)
-        if isinstance(owner, Noise):
-            _ = owner.generator  # which is made when it is first asked for
-        prefix = f"{kind.__name__.lower()}_" if isinstance(owner, Optimizer) else ""
-        for key, content in vars(owner).items():
-            yield owner, key, content, "" if key == "generator" else prefix + key, True
-    elif isinstance(owner, (list, deque)):
-        for key, content in enumerate(owner):
-            if type(content) not in LEAVES:  # which the Holder compares
-                yield owner, key, content, key, True
-    elif isinstance(owner, (tuple, set, frozenset)):
-        for key, content in enumerate(owner):
-            yield None, key, content, key, True
-    elif isinstance(owner, dict):
-        for key, content in owner.items():
-            if type(content) not in LEAVES:
-                yield owner, key, content, key, True
-    elif kind is FunctionType:
-        yield from of_function(owner)
-    elif kind is MethodType:
-        yield from alone(owner.__self__, owner.__func__)
-    elif kind is partial:
-        yield from alone(owner.func, owner.args, owner.keywords)
-    elif kind is property:
-        yield from alone(owner.fget)
-    elif kind in (staticmethod, classmethod):
-        yield from alone(owner.__func__)
-    elif kind is cached_property:
-        yield from alone(owner.func)
-    elif isinstance(owner, type):
-        yield from of_class(owner)
-    elif kind is ModuleType:
-        if not is_library(owner.__name__):
-            for key, content in vars(owner).items():
-                yield vars(owner), key, content, key, False
-    elif "__wrapped__" in getattr(owner, "__dict__", ()):  # another compiled step
-        yield from alone(owner.__wrapped__)
-    elif is_plain(owner):
-        yield from of_class(kind)
-        for key, content in attributes(owner):
-            yield owner, key, content, key, False
+    def hold(self, owner, path, names=None):
+        holder = Holder(owner, path, names)
+        self.holders.append(holder)
+        self.fill(holder)
 
+    def fill(self, holder):
+        """Note what counts in it and has not been noted."""
+        then, free = holder.then, holder.free
+        for key, content in holder.now().items():
+            if key not in then:
+                then[key] = content
+                if key in free or type(content) not in LEAVES:
+                    self.note(holder.owner, key, content, holder.path_of(key), free.get(key, ""))
 
-def alone(*contents):
-    """What is held where nothing else can be put."""
-    return ((None, "", content, "", True) for content in contents)
-
-
-def of_function(function):
-    """The same of the variables around a function that it uses: in its closure, and global ones."""
-    if hasattr(function, "__wrapped__"):
-        yield from alone(function.__wrapped__)
-        if is_ours(function):  # an op: its rule may be anybody's
-            return
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
-        with suppress(ValueError):  # the cell is empty: the variable has no value yet
-            yield cell, "cell_contents", cell.cell_contents, name, True
-    if not is_ours(function):
-        for key in ("__defaults__", "__kwdefaults__"):
-            if getattr(function, key) is not None:
-                yield function, key, getattr(function, key), "", True
-        for key, content in vars(function).items():
-            yield function, key, content, key, False
-        known = function.__globals__
-        for name in sorted(names_in(function.__code__)):
-            if name in known and not name.startswith("__"):
-                yield known, name, known[name], name, True
-
-
-def of_class(kind):
-    """The same of a class: its functions, and what its attributes are by default."""
-    for part in kind.__mro__:
-        if not is_library(part.__module__):
-            for key, content in vars(part).items():
-                if type(content) is not xp.ndarray and key not in OF_OBJECT:
-                    # Python calls methods like __getitem__ without their being named.
-                    special = key.startswith("__") and type(content) is FunctionType
-                    yield part, key, content, key, special
-
-
-OF_OBJECT = set(dir(object)) | {"__dict__", "__weakref__", "__annotations__", "__slots__"}
-OF_OBJECT |= {"__replace__"}  # that of all dataclasses, since Python 3.13, which reads every field
-
-
-def is_plain(owner):
-    """Whether it is an object of a class of the user's, of which anything may be exchanged."""
-    return isinstance(owner, SimpleNamespace) or not (
-        isinstance(owner, (type, *CONTAINERS, tuple, frozenset, Tensor, Exchangeable))
-        or is_library(type(owner).__module__)
-    )
+    def note(self, owner, key, content, path, role=""):
+        is_seen = type(content) is xp.ndarray or type(owner) is Noise
+        if is_seen or role or isinstance(content, tuple):
+            self.places.append(Place(owner, key, content, path, role))
+        if not is_seen and type(content) not in LEAVES:
+            self.found.append((content, path))
 
 
 @cache
