@@ -41,6 +41,16 @@ def train_test_split(x, y, test_share=0.2, *, rng=None):
     return x[train], y[train], x[test], y[test]
 
 
+class LazyRows:
+    """Stands for an array x (..., N, D) that would take too much memory: `fit` takes it as x, and
+    asks for the numbers of a minibatch when it is their turn.
+
+    A subclass has ``shape``, ``ndim`` and ``dtype``, gives other LazyRows when it is indexed along
+    its leading axes, as an array would be, and the array when NumPy asks for it (``__array__``).
+    Whether its numbers are finite is not checked.
+    """
+
+
 def even_parts(rows, count):
     """Slices that cut `rows` rows into `count` parts, of lengths that differ by one at most.
 

@@ -18,7 +18,7 @@ from .checks import (
     check_positive,
     check_sizes,
 )
-from .data import minibatches
+from .data import LazyRows, minibatches
 from .engine import Tensor
 from .modes import no_grad
 from .nn import Module
@@ -102,7 +102,8 @@ def fit(
     Args:
         model: a Module; it is in training mode during the epochs and in evaluation mode after.
         x, y: NumPy arrays, arrays of the backend, Tensors or lists. They are checked, moved, and
-            floating-point numbers converted to the parameters' dtype, once.
+            floating-point numbers converted to the parameters' dtype, once. For data that take too
+            much memory x may be LazyRows (see data), which are asked for batch by batch.
         loss: loss(model, x, y) of the Tensors of a minibatch: a Tensor of shape ``model.replicas``,
             one number for each.
         optimizer: an Optimizer of the model's parameters.
@@ -160,6 +161,8 @@ def fit(
         for x_batch, y_batch in batches:
             if schedule is not None:
                 optimizer.lr = schedule(steps)
+            if isinstance(x_batch, LazyRows):
+                x_batch = Tensor(x_batch)
             total = total + step(x_batch, y_batch) * (x_batch.shape[axis] / rows)
             steps += 1
         history.losses.append(backend.to_numpy(total))
@@ -231,9 +234,12 @@ def _prepare(x, y, model, optimizer):
 
 def _array(name, data, dtype):
     """Numbers as an array of the backend; floating-point ones, and all of x, in the given dtype.
+    LazyRows of that dtype stay what they are.
 
     What lies on a GPU already is not searched for NaN: it would have to be waited for.
     """
+    if isinstance(data, LazyRows) and data.dtype == dtype:
+        return data
     if isinstance(data, Tensor):
         data = data.data
     backend.refuse_masked(data)
@@ -250,7 +256,8 @@ def _array(name, data, dtype):
 
 def _tensors(x, y, batch_size, axis, order=None):
     batches = minibatches(x, y, batch_size, axis=axis, order=order)
-    return [(Tensor(x_batch), Tensor(y_batch)) for x_batch, y_batch in batches]
+    lazy = isinstance(x, LazyRows)
+    return [(x_batch if lazy else Tensor(x_batch), Tensor(y_batch)) for x_batch, y_batch in batches]
 
 
 # --- validation ------------------------------------------------------------------------------
@@ -270,6 +277,7 @@ class _Validation:
         total = 0.0
         with no_grad():
             for x, y in self.batches:
+                x = Tensor(x) if isinstance(x, LazyRows) else x
                 value = one_for_each_replica(self.loss, self.model, x, y, self.model.replicas)
                 total = total + value.data * (x.shape[self.axis] / self.rows)
         return backend.to_numpy(total)

@@ -14,7 +14,7 @@ import pytest
 import minigrad
 from architectures import list_architectures
 from demos import benchmark, compare, curvature, predict, regression, signatures, sweep
-from demos.comparison import contest
+from demos.comparison import contest, keeping, own_data
 from demos.comparison.options import recipe_of
 from demos.comparison.rings_and_clusters import rings_and_clusters
 from demos.comparison.training import Recipe
@@ -102,6 +102,25 @@ def test_your_own_data(tmp_path, capsys):
     assert "over 2 splits of the same rows (corrected by Nadeau & Bengio 2003)" in " ".join(
         said.split()
     )
+
+
+def test_data_that_are_made_when_they_are_used_give_the_same_bits(tmp_path, monkeypatch):
+    """Of a large file no replica has a copy: whatever reads a Task gets the same numbers."""
+    x = np.random.default_rng(0).normal(size=(90, 2))
+    np.savez(tmp_path / "own.npz", x=x, y=(x[:, 0] > x[:, 1]) * 1)
+    own = ["--data", str(tmp_path / "own.npz")]
+
+    def found(out):
+        names = ["--only", "mlp,tabnet,ann2snn,mc_dropout", "--reshuffle", "--save"]
+        results = without_times(run(tmp_path / out, *own, *names)[1])
+        kept = [keeping.read(path) for path in sorted((tmp_path / out / "models").glob("*.npz"))]
+        return results, [one.extras["rows"] for one in kept], [one.state for one in kept]
+
+    whole = found("whole")
+    monkeypatch.setattr(own_data, "LITTLE", 0)
+    np.testing.assert_equal(found("lazy"), whole)
+    with_pictures = [*QUICK[:-1], *own, "--out", str(tmp_path / "drawn"), "--animate"]
+    assert compare.main(with_pictures) == 0
 
 
 def test_what_is_missing_is_never_filled_silently(tmp_path, capsys):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minigrad import fit, functional, nn, optim, schedules, training
-from minigrad.data import minibatches, train_test_split
+from minigrad.data import LazyRows, minibatches, train_test_split
 from minigrad.engine import Tensor
 from minigrad.training import History
 
@@ -151,6 +151,36 @@ def test_replicas_with_data_of_their_own():
         np.testing.assert_allclose(
             together.layers[0].weight.data[k], alone.layers[0].weight.data, atol=1e-5
         )
+
+
+class Doubled(LazyRows):
+    """Twice some rows; remembers how many were asked for at once."""
+
+    dtype, asked = np.dtype("float32"), []
+
+    def __init__(self, half):
+        self.half, self.shape, self.ndim = half, half.shape, half.ndim
+
+    def __getitem__(self, index):
+        return Doubled(self.half[index])
+
+    def __array__(self, dtype=None, copy=None):
+        self.asked.append(self.shape[-2])
+        return 2 * self.half
+
+
+@pytest.mark.parametrize("options", [{}, {"shuffle": 1}, {"compiled": True}], ids=str)
+def test_lazy_rows_are_made_batch_by_batch(options):
+    half = np.stack([X, -2 * X])
+    plain, lazy = (nn.stack([network(0), network(1)]) for _ in range(2))
+    y = np.stack([Y, Y])
+    before = train(plain, 2 * half, y, validation=(2 * X, Y), **options)
+    after = train(lazy, Doubled(half), y, validation=(Doubled(X), Y), **options)
+    np.testing.assert_array_equal(before.losses, after.losses)
+    np.testing.assert_array_equal(before.validation, after.validation)
+    assert {*Doubled.asked} == {23, 24, 70}
+    with pytest.raises(ValueError, match="do not fit"):
+        train(lazy, Doubled(half[:, 1:]), y)
 
 
 class Recorder(nn.Module):

@@ -21,6 +21,7 @@ from demos.comparison.rings_and_clusters import rings_and_clusters
 from demos.comparison.sequences import adding
 from demos.comparison.training import Entry, Recipe, train
 from demos.page import build
+from demos.pictures import data
 from demos.pictures.data import projection
 
 SEEDS = (3, 4, 5)
@@ -197,6 +198,20 @@ def test_more_features_than_two_are_projected_and_masks_are_shown(tmp_path):
             scale = np.polyfit(x[-len(points) :, k], points[:, k], 1)
             middle = np.polyval(scale, np.percentile(x[:, k], [0.5, 99.5]))
             np.testing.assert_allclose(middle, [1000 / 12, 11000 / 12], atol=2)
+
+
+def test_of_many_rows_the_first_are_shown(tmp_path, monkeypatch):
+    _, task, _ = hostile(tmp_path, 4, names=("mlp",))
+    rows = task.y_train.shape[1]
+    whole, y_whole, _ = projection(task)
+    for module in (build, data):
+        monkeypatch.setattr(module, "MOST_ROWS", rows)
+    np.testing.assert_array_equal(projection(task)[0], whole)  # fewer for testing than for training
+    for module in (build, data):
+        monkeypatch.setattr(module, "MOST_ROWS", 5)
+    x, y, _ = projection(task)
+    assert len(x) == 10 and [*y] == [*y_whole[:5], *y_whole[rows : rows + 5]]
+    assert [label for *_, label in build.points(task, 0)] == [*y_whole[rows : rows + 5]]
 
 
 def test_no_finite_or_other_number_breaks_a_map():

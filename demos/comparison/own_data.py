@@ -1,10 +1,11 @@
 """Your own data: a Task from a CSV file, or from an .npz file with arrays x and y.
 
-A number takes eight bytes while the file is read, and four in each replica: 200 MB of text about
-half a gigabyte.
+A number takes eight bytes, however many replicas there are: 200 MB of text about half a gigabyte
+while it is read.
 """
 
 import contextlib
+import math
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +23,13 @@ from demos.comparison.data_files import (
 )
 from demos.comparison.task import TRAIN_SHARE, Task
 from demos.shell.ending import printable
-from minigrad.data import train_test_split
+from minigrad.data import LazyRows, even_parts, train_test_split
 
 FILLS_IT = "--impute mean or --impute median would fill it"
 SMALLEST = np.finfo(np.float64).smallest_subnormal
 FAR = 1e6  # deviations from the mean, beyond which float32 might overflow in a network
+LITTLE = 1 << 27  # bytes: data of all replicas that take no more are held as they are used
+COLUMNS = 16  # so many are looked at together: a copy of all would take as much as the table
 
 
 def task_from_file(path, target, seeds, impute=None):
@@ -72,41 +75,75 @@ def split_and_standardised(x, y, seeds, impute, names, path):
     exponent = np.frexp(np.fmax(np.fmax.reduce(x), -np.fmin.reduce(x)))[1].clip(-1000)
     np.ldexp(x, -exponent, out=x)
     one = np.ldexp(1.0, -exponent)
-    rows = np.arange(len(y))[:, None]
-    for k, seed in enumerate(seeds):
+    splits, scales = [], []
+    for seed in seeds:
         train, y_train, test, y_test = train_test_split(
-            rows, y, 1 - TRAIN_SHARE, rng=streams.data(seed)
+            np.arange(len(y)), y, 1 - TRAIN_SHARE, rng=streams.data(seed)
         )
-        train, test = train[:, 0], test[:, 0]
-        if k == 0:  # filled replica by replica: to stack them afterwards would take twice as much
-            replicas, features = len(seeds), x.shape[1]
-            arrays = {
-                "x_train": np.empty((replicas, len(train), features), np.float32),
-                "y_train": np.empty((replicas, len(train)), np.int32),
-                "x_test": np.empty((replicas, len(test), features), np.float32),
-                "y_test": np.empty((replicas, len(test)), np.int32),
-                "mean": np.empty((replicas, features)),
-                "deviation": np.empty((replicas, features)),
-            }
-            if impute:
-                arrays["fill"] = np.empty((replicas, features))
-        fill = fill_of(x[train], impute, names, f"{path}, split of seed {seed}")
-        mean, deviation = mean_and_deviation(filled(x[train], fill))
+        fill, mean, deviation = scale = np.empty((3, x.shape[1]))
+        for some in even_parts(len(fill), math.ceil(len(fill) / COLUMNS)):
+            known = x[train, some]
+            fill[some] = fill_of(known, impute, names[some], f"{path}, split of seed {seed}")
+            mean[some], deviation[some] = mean_and_deviation(filled(known, fill[some]))
         # Rounding leaves a constant column a deviation that is tiny, but not 0.
         constant = deviation <= 1e-12 * np.abs(mean)
         deviation[constant] = one[constant]
-        arrays["x_train"][k] = standardised(filled(x[train], fill), mean, deviation)
-        arrays["y_train"][k] = y_train
-        arrays["x_test"][k] = standardised(filled(x[test], fill), mean, deviation)
-        arrays["y_test"][k] = y_test
-        arrays["mean"][k] = np.ldexp(mean, exponent)
-        arrays["deviation"][k] = np.maximum(np.ldexp(deviation, exponent), SMALLEST)
-        if impute:
-            arrays["fill"][k] = np.ldexp(fill, exponent)
-        if k == 0:
-            plane = filled(x[:, :2].copy(), fill[:2])
-            around = extent(standardised(plane, mean[:2], deviation[:2]))
-    return {**arrays, "extent": around}
+        splits.append((train, y_train.astype(np.int32), test, y_test.astype(np.int32)))
+        scales.append(scale)
+    train, y_train, test, y_test = map(np.stack, zip(*splits))
+    fill, mean, deviation = scale = np.stack(scales, axis=1)  # (3, R, D)
+    x_train, x_test = SplitRows(x, train, scale), SplitRows(x, test, scale)
+    if len(seeds) * x.size * SplitRows.dtype.itemsize <= LITTLE:  # an array is faster
+        x_train, x_test = np.asarray(x_train), np.asarray(x_test)
+    plane = SplitRows(x[:, :2], np.arange(len(y)), scale[:, 0, :2])
+    return {
+        "x_train": x_train,
+        "y_train": y_train,
+        "x_test": x_test,
+        "y_test": y_test,
+        "fill": np.ldexp(fill, exponent) if impute else None,
+        "mean": np.ldexp(mean, exponent),
+        "deviation": np.maximum(np.ldexp(deviation, exponent), SMALLEST),
+        "extent": extent(plane.standardised()),
+    }
+
+
+class SplitRows(LazyRows):
+    """x (R, N, D), float32, of replicas that take the same table of rows each in its own order.
+
+    Ten replicas are the table and ten orders of it, where copies would be ten tables.
+
+    Args:
+        table: all rows (M, D), float64.
+        order: (R, N), which of them a replica has.
+        scale: (3, R, D), what stands for missing values, the mean and the deviation.
+
+    Without the axis R, `order` (N,) and `scale` (3, D), it is one replica.
+    """
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, table, order, scale):
+        self.table, self.order, self.scale = table, order, scale
+        self.shape = (*order.shape, table.shape[1])
+        self.ndim = len(self.shape)
+
+    def __len__(self):
+        return len(self.order)
+
+    def __getitem__(self, index):
+        """Those of some replicas, or of some of their rows: other SplitRows of the same table."""
+        index = index if isinstance(index, tuple) else (index,)
+        replicas = index[: self.order.ndim - 1]
+        return SplitRows(self.table, self.order[index], self.scale[:, *replicas])
+
+    def __array__(self, dtype=None, copy=None):
+        return self.standardised().astype(dtype or self.dtype)
+
+    def standardised(self):
+        """The numbers, float64."""
+        fill, mean, deviation = self.scale[..., None, :]
+        return standardised(filled(self.table[self.order], fill), mean, deviation)
 
 
 def fill_of(x, impute, names, where):

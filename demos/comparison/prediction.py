@@ -56,8 +56,10 @@ def predict_with_parts(network, x, seed):
 
 def in_passes(function, x):
     """function(rows), for some rows of x (..., N, D) after the other; the results in one array."""
-    rows = max(ROWS_PER_PASS // math.prod(x.shape[:-2]), 32)
-    parts = [function(x[..., k : k + rows, :]) for k in range(0, x.shape[-2], rows)]
+    *before, n, _ = x.shape
+    rows = max(ROWS_PER_PASS // math.prod(before), 32)
+    all_of_them = (slice(None),) * len(before)
+    parts = [function(x[*all_of_them, k : k + rows]) for k in range(0, n, rows)]
     return np.concatenate(parts, axis=-2)
 
 

@@ -17,6 +17,7 @@ from demos.comparison.progress import title
 from demos.comparison.training import WATCHED, fresh, median
 from demos.shell.ending import Refusal, printable
 from demos.shell.output import RUNS
+from minigrad.data import LazyRows
 
 
 @dataclass
@@ -148,7 +149,9 @@ def some(entry, replicas):
     begin with the replicas' axis."""
     arrays = {part.name: getattr(entry.task, part.name) for part in fields(entry.task)}
     task = {
-        name: array[replicas] for name, array in arrays.items() if isinstance(array, np.ndarray)
+        name: array[replicas]
+        for name, array in arrays.items()
+        if isinstance(array, (np.ndarray, LazyRows))
     }
     return replace(
         entry,

@@ -12,7 +12,7 @@ TRAIN_SHARE = 0.8
 class Task:
     """R data sets of the same kind, one for each replica.
 
-    x_train, x_test: (R, N, D), float32.
+    x_train, x_test: (R, N, D), float32; of a large file LazyRows (see minigrad.data).
     imputed: "mean" or "median", which of their column's training rows stands for missing values;
         None: nothing may be missing.
     fill: (R, D), what that is, in the data's own units.

@@ -152,7 +152,9 @@ def _train(entry, on_epoch):
     arrive(entry)
     task, recipe, known = entry.task, entry.recipe, lookup(entry.name)
     model = replicas(entry)
-    x_train, x_test = backend.asarray(task.x_train), backend.asarray(task.x_test)
+    x_train, x_test = task.x_train, task.x_test
+    if recipe.device != "cpu":  # there all rows are at hand; here they may be LazyRows
+        x_train, x_test = backend.asarray(x_train), backend.asarray(x_test)
     watch = Watch(entry, model, x_train, x_test, on_epoch)
     # A loss that diverges is a result, and the report says so: no need for NumPy to warn, too.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):

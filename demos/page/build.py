@@ -24,7 +24,7 @@ from demos.comparison.table import footnotes
 from demos.comparison.takeaways import takeaways
 from demos.comparison.training import GRID
 from demos.pictures.boundaries import bayes_probabilities
-from demos.pictures.data import projection, reach
+from demos.pictures.data import MOST_ROWS, projection, reach
 from demos.pictures.palette import class_colours, colour, marker, member
 
 FOLDER = Path(__file__).parent
@@ -177,7 +177,7 @@ def points(task, replica):
     pictures, as far as nearly all points lie.
     """
     x, y, _ = projection(task, replica)
-    test = slice(-task.x_test.shape[1], None)
+    test = slice(-min(task.x_test.shape[1], MOST_ROWS), None)
     if len(task.feature_names) == 2:
         left, right, bottom, top = task.extent
         low, high = np.array([left, bottom]), np.array([right, top])

@@ -27,7 +27,8 @@ def write_gif(ranked, task, path):
         axes.set_title(outcome.label)
         regions(axes, outcome.grid, task.extent, lines=False)
         shown = outcome.shown
-        scatter(axes, task.x_test[shown], task.y_test[shown], len(task.class_names), size=6)
+        points = np.asarray(task.x_test[shown])
+        scatter(axes, points, task.y_test[shown], len(task.class_names), size=6)
         axes.set(xlim=task.extent[:2], ylim=task.extent[2:])
     frames = []
     for epoch in outcomes[0].frames:

@@ -46,7 +46,7 @@ def boundary(axes, probabilities, task, replica=0):
     """The regions of a classifier, the test points of a replica on top, in its data's own units."""
     extent = reach(task, replica)
     regions(axes, probabilities, extent)
-    points = in_own_units(task.x_test[replica], task, replica)
+    points = in_own_units(np.asarray(task.x_test[replica]), task, replica)
     scatter(axes, points, task.y_test[replica], len(task.class_names), size=16, edge=INK)
     axes.set_xlim(extent[:2])
     axes.set_ylim(extent[2:])

@@ -1,4 +1,4 @@
-"""The data: all points of the first replica, each class in its colour and with its marker."""
+"""The data: the points of the first replica, each class in its colour and with its marker."""
 
 import numpy as np
 
@@ -6,6 +6,8 @@ from demos.comparison.drawn import DrawnTask
 from demos.pictures import drawn
 from demos.pictures.layout import shorten, square
 from demos.pictures.palette import class_colours, class_legend, marker
+
+MOST_ROWS = 10_000  # of those to train on, and of those to test on: they are in random order
 
 
 def picture(task):
@@ -19,7 +21,7 @@ def picture(task):
 
 
 def cloud(axes, task):
-    """All points of the first replica, but for a few that lie far from all others; of a task that
+    """The points of the first replica, but for a few that lie far from all others; of a task that
     is drawn, some rows."""
     if isinstance(task, DrawnTask):
         drawn.rows(axes, task)
@@ -61,21 +63,24 @@ def in_own_units(points, task, replica):
 
 
 def projection(task, replica=0):
-    """(points of a replica in the plane, their labels, axis names): train, then test rows.
+    """(points of a replica in the plane, their labels, axis names): train, then test rows, at most
+    `MOST_ROWS` of each.
 
     More than two features are projected onto the first two principal components of the training
     rows, the directions in which these are spread out most.
     """
-    x = np.concatenate([task.x_train[replica], task.x_test[replica]])
-    y = np.concatenate([task.y_train[replica], task.y_test[replica]])
+    some = slice(MOST_ROWS)
+    x_train = np.asarray(task.x_train[replica, some])
+    x = np.concatenate([x_train, task.x_test[replica, some]])
+    y = np.concatenate([task.y_train[replica, some], task.y_test[replica, some]])
     if x.shape[1] == 1:
         return np.stack([x[:, 0], y], axis=-1), y, (task.feature_names[0], "class")
     if x.shape[1] == 2:
         return x, y, task.feature_names
-    centred = x - task.x_train[replica].mean(axis=0)
+    centred = x - x_train.mean(axis=0)
     # The rows of `directions` are the principal components: the eigenvectors of the covariance. Its
     # eigenvalues, the variances along them, are in proportion to the squares of `sizes`.
-    _, sizes, directions = np.linalg.svd(centred[: -task.x_test.shape[1]], full_matrices=False)
+    _, sizes, directions = np.linalg.svd(centred[: len(x_train)], full_matrices=False)
     shares = 100 * sizes**2 / max((sizes**2).sum(), np.finfo(sizes.dtype).tiny)
     names = (f"component {k + 1}: {shares[k]:.0f} % of the variance" for k in range(2))
     return centred @ directions[:2].T, y, tuple(names)
