@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -33,10 +34,16 @@ def test_an_example_prints_what_it_says(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # for the files that it writes
     printed, text = io.StringIO(), path.read_text()
     with contextlib.redirect_stdout(printed):
-        runpy.run_path(str(path), run_name="__main__")
+        scope = runpy.run_path(str(path), run_name="__main__")
     expected = "".join(f"{line[4:]}\n" for line in text.splitlines() if line.startswith("# >"))
     found = printed.getvalue()
     assert expected and same_words(found, expected) and same_numbers(found, expected), found
+    if "axes" in scope:  # its bands of two standard deviations leave a few points on both sides
+        mean, points = (line.get_xydata() for line in scope["axes"].lines)
+        above = points[:, 1] > np.interp(points[:, 0], *mean.T)
+        for band in scope["axes"].collections:
+            outside = ~band.get_paths()[0].contains_points(points)
+            assert 0 < (outside & above).mean() < 0.06 and 0 < (outside & ~above).mean() < 0.06
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

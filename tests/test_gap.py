@@ -125,6 +125,9 @@ def test_the_picture_shows_the_first_replica_and_says_how_all_did():
         np.testing.assert_array_equal(mean.get_ydata(), parts["mean"][0, :, 0])
         assert {place for edge in edges for place in edge.get_xdata()} == {-curve.GAP, curve.GAP}
         assert axes.get_xlim() == (x[0], x[-1]) and x[0] < -curve.REACH
+        edges = [curve.GAP, curve.REACH]  # of where there are data
+        np.testing.assert_array_equal(np.abs(axes.get_xticks()), [*edges[::-1], *edges])
+        assert (np.diff(axes.get_xticks()) > 0).all() and np.ptp(axes.get_ylim()) > 4
         for fill, kind in zip(axes.collections, ("total", "epistemic"), strict=True):
             outline = fill.get_paths()[0].vertices
             for at in range(0, len(x), 50):
