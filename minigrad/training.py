@@ -103,7 +103,9 @@ def fit(
         model: a Module; it is in training mode during the epochs and in evaluation mode after.
         x, y: NumPy arrays, arrays of the backend, Tensors or lists. They are checked, moved, and
             floating-point numbers converted to the parameters' dtype, once. For data that take too
-            much memory x may be LazyRows (see data), which are asked for batch by batch.
+            much memory x may be LazyRows (see data), which are asked for batch by batch. Of a model
+            that has `num_classes` integers in y are labels, 0 ... num_classes - 1. (Of another, a
+            compiled step takes others without a word: see `functional.cross_entropy`.)
         loss: loss(model, x, y) of the Tensors of a minibatch: a Tensor of shape ``model.replicas``,
             one number for each.
         optimizer: an Optimizer of the model's parameters.
@@ -175,6 +177,7 @@ def fit(
                 best.compare(history.validation[-1])
             if on_epoch is not None and on_epoch(epoch, history):
                 break
+            _require_own_parameters(model, optimizer)  # still
             model.train()
     model.eval()
     if best is not None:
@@ -217,7 +220,8 @@ def _require_own_parameters(model, optimizer):
 def _prepare(x, y, model, optimizer):
     """x and y as checked arrays of the backend, and the axis of their rows."""
     dtype, replicas = optimizer.values.dtype, model.replicas
-    x, y = _array("x", x, dtype), _array("y", y, dtype)
+    x = _array("x", x, dtype)
+    y = _array("y", y, dtype, classes=getattr(model, "num_classes", None))
     lead = len(replicas)
     # x has at least one axis behind the rows, which y need not have.
     x_leads = x.shape[:lead] == replicas and x.ndim > lead + 1
@@ -232,11 +236,12 @@ def _prepare(x, y, model, optimizer):
     return x, y, axis
 
 
-def _array(name, data, dtype):
+def _array(name, data, dtype, classes=None):
     """Numbers as an array of the backend; floating-point ones, and all of x, in the given dtype.
     LazyRows of that dtype stay what they are.
 
-    What lies on a GPU already is not searched for NaN: it would have to be waited for.
+    What lies on a GPU already is not searched for NaN, nor for labels that are none of `classes`:
+    it would have to be waited for.
     """
     if isinstance(data, LazyRows) and data.dtype == dtype:
         return data
@@ -251,6 +256,12 @@ def _array(name, data, dtype):
         data = data.astype(dtype, copy=False)
     if isinstance(data, numpy.ndarray) and not numpy.isfinite(data).all():
         raise ValueError(f"{name} holds NaN or infinity, as {dtype}")
+    is_labels = classes and isinstance(data, numpy.ndarray) and data.dtype.kind in "iu"
+    if is_labels and data.size and not 0 <= data.min() <= data.max() < classes:
+        raise ValueError(
+            f"labels from {data.min()} to {data.max()} for the model's {classes} classes: they are "
+            f"numbered from 0 to {classes - 1}"
+        )
     return xp.asarray(data)
 
 

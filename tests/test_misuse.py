@@ -350,6 +350,24 @@ def fit_to(x, y):
     fit(net, x, y, cross_entropy_of, optim.SGD(net.parameters()), epochs=1)
 
 
+def fit_labels(last, compiled):
+    """The last batch of five has a label that none of the others has."""
+    model = classifier("mlp", 2, 2, train_rows=9, hidden_sizes=(4,), rng=0)
+    x, y = np.ones((20, 2)), np.array([*[0, 1] * 9, 0, last])
+    adam = optim.Adam(model.parameters())
+    fit(model, x, y, type(model).loss, adam, epochs=1, batch_size=4, compiled=compiled)
+
+
+def fit_exchanging():
+    model = nn.Linear(2, 2, rng=0)
+    x, y, optimizer = np.ones((4, 2)), np.zeros(4, int), optim.SGD(model.parameters())
+
+    def exchange(*_):
+        model.weight = w(2, 2)
+
+    fit(model, x, y, cross_entropy_of, optimizer, epochs=2, on_epoch=exchange)
+
+
 def cross_entropy(labels, *shape):
     functional.cross_entropy(w(*shape), np.array(labels))
 
@@ -379,6 +397,19 @@ FITTING = [
     ("three to validate", lambda: fit_with(validation=(1, 2, 3)), ValueError, r"pair, \(a, b\)"),
     ("x to validate", lambda: fit_with(validation=np.ones((2, 2))), ValueError, "must be a pair"),
     ("compiled", lambda: fit_with(compiled="no"), TypeError, "compiled must be True or False"),
+    (
+        "another class",
+        lambda: fit_labels(2, True),
+        ValueError,
+        "from 0 to 2 for the model's 2 class",
+    ),
+    (
+        "a class below 0",
+        lambda: fit_labels(-1, False),
+        ValueError,
+        "from -1 to 1 for the model's 2",
+    ),
+    ("a parameter exchanged", lambda: fit_exchanging(), ValueError, "replaced since it was made"),
     ("masked rows", lambda: fit_to(masked(4, 2), np.zeros(4, int)), TypeError, "a masked array"),
     ("masked labels", lambda: fit_to(np.ones((4, 2)), masked(4)), TypeError, "a masked array"),
     ("keep_best", lambda: fit_with(keep_best="no"), TypeError, "keep_best must be True or False"),
@@ -498,6 +529,12 @@ MODULES = [
         lambda: setattr(net(), "training", "no"),
         TypeError,
         "training must be True",
+    ),
+    (
+        "no module",
+        lambda: nn.frozen(w(2)).__enter__(),
+        TypeError,
+        "module must be of the class Mod",
     ),
     ("an array for a weight", lambda: assign_weight(np.ones((2, 2))), TypeError, "weight.data\\["),
     ("a number for a weight", lambda: assign_weight(1.0), TypeError, "weight is a Tensor"),
@@ -1130,6 +1167,8 @@ def test_masks_are_joined_as_those_of_arrays():
     assert ((x > 1) & (x < 4)).data.tolist() == [False, True, True, False]
     assert ((x < 2) | (x.data > 3)).data.tolist() == [True, False, False, True]
     assert (~(x > 2)).data.tolist() == [True, True, False, False]
+    slope = grad(lambda x: ops.where((x > 1) & ~(x > 3), x * x, 0).sum())(x)
+    assert slope.data.tolist() == [0, 4, 6, 0]
 
 
 def test_an_error_shows_of_a_long_input_its_ends():

@@ -214,9 +214,9 @@ FUNCTIONS = {name: getattr(ops, name) for name in SAME_AS_OPS.split()} | {
 # Methods and properties of arrays that are those of Tensor, and those that only look at numbers.
 METHODS = "cumsum max mean min reshape squeeze __abs__ __neg__"
 PROPERTIES = "shape dtype ndim size"
-LOOKS = "argmax argmin item __bool__ __float__ __int__ __len__"
+LOOKS = "argmax argmin item __bool__ __float__ __int__ __invert__ __len__"
 OPERATORS = "add sub mul truediv pow matmul"
-COMPARISONS = "eq ne lt le gt ge"
+COMPARISONS = "eq ne lt le gt ge and or"
 # Functions that see their arguments' memory, functions without a derivative, and new arrays.
 VIEWS = "T broadcast_to expand_dims flip mT moveaxis reshape squeeze swapaxes transpose"
 CONSTANT = """
@@ -237,7 +237,7 @@ for _name in OPERATORS.split():
     setattr(Box, f"__r{_name}__", lifted(getattr(Tensor, f"__r{_name}__")))
     setattr(Box, f"__i{_name}__", lambda x, y, function=_forward: function(x, y, out=x))
 for _name in COMPARISONS.split():
-    _plain = getattr(operator, _name)
+    _plain = getattr(operator, f"__{_name}__")
     setattr(Box, f"__{_name}__", lambda x, y, plain=_plain: plain(numbers(x), numbers(y)))
 Box.swapaxes = lifted(_swapaxes, view=True)
 Box.T, Box.mT = (property(lifted(operator.attrgetter(name), view=True)) for name in ("T", "mT"))

@@ -10,7 +10,7 @@ import numpy
 
 from .. import backend
 from ..backend import xp
-from ..checks import check_flags, check_state
+from ..checks import check_flags, check_kind, check_state
 from ..engine import Tensor
 from ..exchanges import Exchangeable, touch
 
@@ -184,6 +184,7 @@ def _holds_parts(container: Any):
 @contextmanager
 def evaluating(module):
     """Inside, the module is in evaluation mode; afterwards each part of it is in its own again."""
+    check_kind(Module, module=module)
     modes = [(part, part.training) for part in module.modules()]
     module.eval()
     try:
@@ -200,6 +201,7 @@ def noise_from(module, rng):
 
     rng: a seed (a number, or a sequence of them) or a Generator; with None nothing changes.
     """
+    check_kind(Module, module=module)
     if rng is None:
         yield module
         return
@@ -218,6 +220,7 @@ def noise_from(module, rng):
 @contextmanager
 def frozen(module):
     """Inside, the parameters are constants: no vjp of theirs is recorded, no gradient computed."""
+    check_kind(Module, module=module)
     thawed = [parameter for parameter in module.parameters() if parameter.requires_grad]
     for parameter in thawed:
         parameter.requires_grad = False
