@@ -22,6 +22,7 @@ from architectures import classifier
 from minigrad import Tensor, backend, detect_nan, fit, functional, nn, no_grad, optim, strict
 from minigrad.backend import Noise, xp
 from minigrad.program import CannotRecord, memory, passes, recording, replay
+from minigrad.program.binding import Binding
 from minigrad.program.calls import Call, Value, carry_out
 from minigrad.program.check import same_noise
 from minigrad.program.graph import Graphs
@@ -817,6 +818,59 @@ def test_states_that_overlap_in_part_are_refused():
     assert "overlap in memory" in refused(minigrad.compile(lambda x: first + second + x), whole[2:])
 
 
+def test_an_input_that_shares_memory_with_what_the_step_writes_into_is_refused():
+    """A replay works on copies of the inputs, so it would not see what becomes of them."""
+    total = np.zeros((6, 3), np.float32)
+
+    def step(x):
+        total[...] += 1
+        return Tensor(x) * 2
+
+    compiled = minigrad.compile(step)
+    for _ in range(3):
+        compiled(total.copy())
+    for x in (total, total[::2].T, total.view()):
+        assert "shares memory" in refused(compiled, x, calls=3)
+    assert np.array_equal(compiled(total.copy()).data, 2 * total - 2)
+
+    both = minigrad.compile(lambda x, y: (x.__imul__(2), Tensor(y) + 1)[1])
+    a = np.ones(3, np.float32)
+    both(a, a.copy())
+    assert "shares memory" in refused(both, a, a)
+
+
+def test_an_array_of_one_number_in_a_list_that_was_exchanged():
+    """It is equal to the one before: a list of it is, too."""
+    scales = [np.ones(1, np.float32)]
+    step = minigrad.compile(lambda x: Tensor(x) * scales[0])
+    for _ in range(3):
+        step(batch()[0])
+    scales[0] = scales[0].copy()
+    assert "has got another array" in refused(step, batch()[0])
+
+
+def test_numbers_that_change_are_arrays_to_whoever_takes_them():
+    """To functions that are no universal ones, too, and as what the step returns."""
+    optimizer = optim.Adam([Tensor([1.0], requires_grad=True)])
+
+    def step(x):
+        y = xp.where(x > 0, optimizer.lr, 0) + xp.full((3,), optimizer.lr, "float32")
+        return y * optimizer.steps, xp.asarray(optimizer.lr * 2)
+
+    def plain(x):
+        lr = optimizer.lr
+        y = np.where(x > 0, lr, 0) + np.full((3,), lr, "float32")
+        return y * optimizer.steps, lr * 2
+
+    compiled, x = minigrad.compile(step), batch()[0]
+    for k in range(6):
+        optimizer.lr, optimizer.steps = 1 / (k + 1), k
+        expected = plain(x)
+        for result, right in zip(compiled(x), expected):
+            assert np.array_equal(result, right) and result.dtype == np.asarray(right).dtype
+    assert len(compiled.programs) == 1
+
+
 ITERATOR, ONES = itertools.count(), itertools.repeat(1.0).__next__
 GENERATOR, DICE = np.random.default_rng(0), random.Random(0)
 UNSEEN = {
@@ -1285,11 +1339,12 @@ def test_on_the_stand_in_for_a_gpu(device):
         runs.append([backend.to_numpy(a).tobytes() for a in (optimizer.values, *losses)])
     assert runs[0] == runs[1]
     eager, replayed = counts
-    parts = step.last.replay.__globals__["_graphs"].parts
+    ((graphs,),) = step.last.replay.scope["rows"]
+    parts = graphs.parts
     products = [part for part in parts if getattr(part, "func", None) is xp.matmul]
     assert len(products) == 5  # two forward, for the gradients of h, and of both matrices
     for product in products:  # not into the gradients, which may begin anywhere
-        assert not strict.may_share_memory(product.keywords["out"], optimizer.gradients)
+        assert not strict.may_share_memory(product.args[-1], optimizer.gradients)
     assert replayed.launches == len(parts) + 2 + 2 + 1 < eager.launches
     assert 0 < replayed.graphed < eager.launches - len(products)
     assert replayed.synchronisations == replayed.transfers == 0
@@ -1345,20 +1400,22 @@ def test_graphs_of_an_architecture_are_its_eager_step(device, name, options):
 
 
 def test_a_capture_that_fails_has_an_end(device):
-    def function():
-        graphs.begin()
-        y = xp.ones(3) + 1
-        if graphs.is_capturing:
-            raise RuntimeError("not in a graph")
-        graphs.end()
-        return [y]
+    class Failing(Binding):
+        def make(self, call):
+            super().make(call)
+            if strict.captured is not None:
+                raise RuntimeError("not in a graph")
 
-    graphs = Graphs(function, [])
-    assert graphs()[0].get().tolist() == [2, 2, 2]
+    x, y = (Value(xp.ones(3), "made", name) for name in "xy")
+    contents = {x: xp.ones(3), y: xp.empty(3)}
+    calls = [Call("operator", "add", (x, 1), {}, y)]
+    graphs = Graphs(calls, Failing(calls, contents, []))
+    graphs()
+    assert contents[y].get().tolist() == [2, 2, 2]
     with pytest.raises(RuntimeError, match="not in a graph") as caught:
         graphs()
     assert caught.value.__notes__ == ["while a compiled step was captured as a CUDA graph"]
-    assert strict.captured is None and not graphs.is_capturing
+    assert strict.captured is None and not graphs.parts
     assert float(xp.ones(3).sum()) == 3
 
 

@@ -45,11 +45,11 @@ from ..checks import check_functions
 from ..engine import Tensor
 from ..modes import is_recording, who_watches
 from .array import CannotRecord
-from .check import array_of, check
+from .check import check
 from .listing import listing, name_values
 from .passes import drop_dead, write_in_place
 from .recording import record
-from .replay import MISS, guards, make_replay
+from .replay import MISS, Replay, array_of
 
 MOST_PROGRAMS = 32
 # Threads take turns: all calls share a program's buffers, and one `xp` is there for all recordings.
@@ -84,17 +84,18 @@ class Program:
         outlive += [after for _, after in recording.grads if after is not None]
         self.recording, self.name = recording, name
         self.calls = write_in_place(drop_dead(recording.calls, outlive), outlive)
-        name_values(recording, self.calls)
-        self.replay, self.bytes, self.lines = make_replay(recording, self.calls, outlive)
-        self.is_checked = False
+        self.replay = Replay(recording, self.calls, outlive)
+        self.bytes, self.is_checked = self.replay.bytes, False
 
     @property
     def source(self):
+        name_values(self.recording, self.calls)
         return listing(self.recording, self.calls, self.name)
 
     @property
     def state(self):
         """{name: array, number or generator} of what its text takes besides the inputs."""
+        name_values(self.recording, self.calls)
         used = {v.root for call in self.calls for v in (*call.reads, call.result)}
         contents = dict(self.recording.states)
         contents |= {before: place.get() for place, before, _ in self.recording.numbers}
@@ -118,10 +119,6 @@ class Program:
     def changes(self):
         """The places, gradients apart, that hold something else now than at the recording."""
         return [place for holder in self.recording.holders if (place := holder.change())]
-
-    def renew_guards(self):
-        """Let the replay pass over what is in all places: `changes` has found that it may."""
-        self.replay.__globals__.update(guards(self.recording))
 
 
 class Compiled:
@@ -193,6 +190,6 @@ class Compiled:
                 raise
             program.is_checked = True
             return result
-        program.renew_guards()
-        self.replay = program.replay
-        return program.replay(*inputs)
+        program.replay.renew()
+        self.replay = program.replay.run
+        return self.replay(*inputs)

@@ -152,6 +152,12 @@ def can_write(call):
 
 def carry_out(call, content_of):
     """Do what a call says; ``content_of[value]`` is the content of a Value."""
+    function, args, options = looked_up(call, content_of)
+    return function(*args, **options)
+
+
+def looked_up(call, content_of):
+    """(function, arguments, options): what a call says, as Python's objects."""
 
     def content(a):
         if type(a) is Value:
@@ -159,16 +165,19 @@ def carry_out(call, content_of):
         return tuple([content(b) for b in a]) if type(a) is tuple else a
 
     args: list[Any] = [content(a) for a in call.args]
-    options = {key: content(a) for key, a in call.options.items()}
     if call.form == "function":
-        return getattr(xp, call.name)(*args, **options)
-    if call.form == "operator":
-        return getattr(operator, f"__{call.name}__")(*args)
-    if call.form == "getitem":
-        return args[0][args[1]]
-    if call.form == "property":
-        return getattr(args[0], call.name)
-    return getattr(args[0], call.name)(*args[1:], **options)
+        function: Any = operator.attrgetter(call.name)(xp)
+    elif call.form == "property":
+        function = operator.attrgetter(call.name)
+    elif call.form in ("getitem", "setitem"):
+        function = getattr(operator, call.form)
+    elif call.form == "operator":
+        function = getattr(operator, f"__{call.name}__")
+    elif call.form == "draw":
+        function = getattr(args.pop(0), call.name)
+    else:
+        function = getattr(type(args[0]), call.name)
+    return function, args, {key: content(a) for key, a in call.options.items()}
 
 
 # --- as text ---------------------------------------------------------------------------------

@@ -9,7 +9,9 @@ from .. import backend
 from ..engine import Tensor
 from .array import CannotRecord
 from .calls import Value
+from .listing import name_values
 from .recording import record
+from .replay import array_of
 
 
 def check(program, step, names, inputs):
@@ -22,14 +24,15 @@ def check(program, step, names, inputs):
     result = without_graph(step(*inputs))
     after = Moment(program.recording, inputs)
     before.restore()
-    program.renew_guards()
-    replayed = program.replay(*inputs)
-    if not same_outputs(result, replayed) or after.differs_from_now():
-        before.restore()
-        try:
+    program.replay.renew()
+    try:
+        replayed = program.replay.run(*inputs)
+        if not same_outputs(result, replayed) or after.differs_from_now():
+            before.restore()
             explain(program, step, names, inputs, before)
-        finally:
-            after.restore()
+    except CannotRecord:
+        after.restore()
+        raise
     return result
 
 
@@ -37,11 +40,13 @@ def explain(program, step, names, inputs, before):
     """Say why a replay is not what the eager step was: record the step again."""
     kept: list = []
     _, recording = record(step, inputs, names, kept)
+    name_values(program.recording, program.calls)
+    name_values(recording, recording.calls)
     difference = first_difference(program.recording, recording)
     before.restore()
     if difference is None:
-        line = first_wrong_line(program, inputs, kept)
-        raise CannotRecord(f"the replay differs from the eager step in {line}")
+        call = first_wrong_call(program, inputs, kept)
+        raise CannotRecord(f"the replay differs from the eager step in {call}")
     then, now = difference
     raise CannotRecord(
         "the step did something else than at the last call, and nothing that the recorder can see "
@@ -83,10 +88,6 @@ class Moment:
         )
 
 
-def array_of(given):
-    return given.data if isinstance(given, Tensor) else given
-
-
 def without_graph(result):
     if type(result) is tuple:
         return tuple(map(without_graph, result))
@@ -116,22 +117,23 @@ def same_outputs(a, b):
 # --- where the difference is ---
 
 
-def first_wrong_line(program, inputs, kept):
-    """Carry a replay out line by line; the first line after which a result is not what the eager
+def first_wrong_call(program, inputs, kept):
+    """Make a replay's calls one by one; the first after which a result is not what the eager
     step had there (`kept`, a copy of the result of each recorded call)."""
-    scope = dict(program.replay.__globals__)
-    for (value, _), given in zip(program.recording.inputs, inputs):
-        scope[value.name] = array_of(given)
-    for place, before, _ in program.recording.numbers:
-        scope[before.name] = place.get()
-    following = [call for _, call in program.lines[1:]] + [None]
-    for (line, call), after in zip(program.lines, following):
-        exec(line, scope)
-        if call is after or call.place is None:  # it goes on, or a pass has added it
-            continue
-        if not same(scope[call.result.name], kept[call.place]):
-            return f"`{line}` (of {call.section or 'the step'}: {call})"
-    return None
+    replay, wrong = program.replay, []
+
+    def one_by_one():
+        for call in replay.calls:
+            replay.binding.make(call)
+            # A call without a place has been added by a pass.
+            if call.place is not None and not same(replay.contents[call.result], kept[call.place]):
+                wrong.append(f"`{call}` (of {call.section or 'the step'})")
+                return
+            yield (int,)
+
+    replay.scope["rows"] = one_by_one()
+    replay.run(*inputs)
+    return wrong[0] if wrong else None
 
 
 def first_difference(recording, other) -> Any:

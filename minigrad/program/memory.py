@@ -3,8 +3,10 @@
 import math
 from bisect import insort
 
+from .. import backend
 from ..backend import address, xp
 from .calls import ALLOCATIONS, COPIES, Value, can_write, ufunc_of
+from .graph import NOT_CAPTURED
 from .passes import touches
 
 
@@ -19,16 +21,19 @@ def share_buffers(calls, contents, outlive):
     lent: dict[Value, Loan] = {}
     last_needed: dict[int, list[Value]] = {}  # {index of a call: roots that nobody needs after it}
     for root, indices in touches(calls).items():
-        last_needed.setdefault(indices[-1], []).append(root)
+        if root not in kept:
+            last_needed.setdefault(indices[-1], []).append(root)
     for i, call in enumerate(calls):
         value, done = call.result, last_needed.get(i, ())
-        if has_home(call) and value not in kept:
+        if has_home(call):
             free = (root for root in done if root in lent and may_write_over(call, root))
             over = next(free, None)
             lent[value] = homes[value] = lent.pop(over) if over else Loan(value, i)
         for root in done:
             if root in lent:
                 lent.pop(root).end = i
+    for loan in lent.values():
+        loan.end = len(calls)
     size = lay_out(dict.fromkeys(homes.values()))
     whole = xp.empty(size + LINE, "uint8")
     whole = whole[-address(whole) % LINE :]
@@ -67,11 +72,13 @@ def lay_out(loans):
 
 
 def has_home(call):
-    """Whether the result of a call can be put into a buffer."""
-    filled = call.form in ("function", "method") and call.name in ALLOCATIONS | COPIES
-    if call.writes or call.is_view or call.result.is_number or 0 in (call.result.strides or ()):
+    """Whether the result of a call is put into a buffer. On a GPU a graph has memory for what
+    cannot be told where to go."""
+    if call.writes or call.is_view or call.result.shape is None:
         return False
-    return filled or can_write(call)
+    name = ufunc_of(call) or call.name
+    filled = name in ALLOCATIONS | COPIES | NOT_CAPTURED
+    return backend.device() == "cpu" or filled or can_write(call)
 
 
 def may_write_over(call, root):
