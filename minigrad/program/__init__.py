@@ -25,9 +25,9 @@ the list is carried out and nothing else, faster than NumPy written by hand. In 
                 passes.py     what is not needed is left out, what can be done once is done once
                 listing.py    the text to be read
     the replay  memory.py     where each array lies, and for how long
-                spelling.py   each call in its fastest form
-                replay.py     the function that does the step, and first looks whether it may
+                binding.py    each call as a function and its arguments, in its fastest form
                 graph.py      on a GPU: one launch in place of one for each call
+                replay.py     the function that does the step, and first looks whether it may
                 check.py      the first replay against the eager step
 
 What changes between calls may change: the inputs, the content of arrays, the numbers that an

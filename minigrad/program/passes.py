@@ -2,8 +2,8 @@
 
 Two make the list shorter, for the reader as well: `drop_dead` and `write_in_place`. The others
 prepare the replay: what need not be done at every step (`constants_once`, `views_once`), a form in
-which a call is faster (`cast_apart`), a place for each array (memory.py), and the spelling of each
-call that takes the least time (spelling.py).
+which a call is faster (`cast_apart`), a place for each array (memory.py), and the form of each call
+that takes the least time (binding.py).
 
 Each must leave every bit of every result as it is (but the sign of a zero: see `sum_by_product`).
 So no sum is reordered, and a buffer has the order of axes that the array had in the recorded step,
