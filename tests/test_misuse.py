@@ -610,9 +610,10 @@ def share(*parts):
     optim.SGD([Tensor(array[part], True) for part in parts])
 
 
-def stepped(kind):
+def stepped(kind, *others):
     x = w(2)
     optimizer = kind([x], lr=1.0)
+    optimizer.parameters.extend(others)
     x.sum().backward()
     optimizer.step()
 
