@@ -63,7 +63,7 @@ class Optimizer(Exchangeable):
     weight_decay: Any = 0.0
 
     def __init__(self, parameters: Iterable[Tensor], lr):
-        self.parameters = [p for p in _tensors(parameters) if p.requires_grad]
+        self.parameters = tuple(p for p in _tensors(parameters) if p.requires_grad)
         if not self.parameters:
             raise ValueError("no parameter requires a gradient: there is nothing to optimize")
         if len({id(p) for p in self.parameters}) < len(self.parameters):
@@ -180,8 +180,6 @@ class Optimizer(Exchangeable):
     def _complete_gradients(self):
         """See to it that the flat gradients are those of the parameters."""
         missing = 0
-        if len(self.parameters) != len(self.views):
-            raise RuntimeError("the parameters of an optimizer stay what they are: make another")
         for p, data, grad in self.views:
             if p._data is not data or not p._requires_grad:
                 what = "been frozen" if p.data is data else "got another array"

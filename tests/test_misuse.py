@@ -610,10 +610,9 @@ def share(*parts):
     optim.SGD([Tensor(array[part], True) for part in parts])
 
 
-def stepped(kind, *others):
+def stepped(kind):
     x = w(2)
     optimizer = kind([x], lr=1.0)
-    optimizer.parameters.extend(others)
     x.sum().backward()
     optimizer.step()
 
