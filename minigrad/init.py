@@ -12,8 +12,8 @@ from .checks import check_sizes
 
 def fans(shape):
     """(fan_in, fan_out): how many numbers come into a unit, and how many units one goes to."""
-    if len(shape) < 2:
-        raise ValueError(f"a weight has the shape (..., fan_in, fan_out), not {tuple(shape)}")
+    if not isinstance(shape, (tuple, list)) or len(shape) < 2:
+        raise ValueError(f"a weight has the shape (..., fan_in, fan_out), not {shape}")
     fan_in, fan_out = shape[-2:]
     check_sizes(fan_in=fan_in, fan_out=fan_out)
     return fan_in, fan_out

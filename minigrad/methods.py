@@ -276,6 +276,11 @@ class Methods:
 
     def item(self) -> Any:
         """The only element, as a Python number."""
+        if self.size != 1:
+            raise ValueError(
+                f"a Tensor of shape {self.shape} is not one number: x.numpy() has all of them, and "
+                "functions of each are in ops and functional"
+            )
         return self.data.item()
 
     def numpy(self) -> numpy.ndarray:

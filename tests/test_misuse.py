@@ -7,6 +7,7 @@ extend it, add a row to the list of the room that it belongs to, or a list of yo
 import asyncio
 import collections
 import copy
+import math
 import pickle
 import warnings
 from inspect import signature
@@ -118,7 +119,9 @@ CONVERSIONS = [
     ("length of a number", lambda: len(Tensor(1.0)), TypeError, "unsized"),
     ("truth of many", lambda: bool(w(2) > 1), ValueError, r"shape \(2,\)"),
     ("truth of none", lambda: bool(Tensor([])), ValueError, r"shape \(0,\)"),
-    ("number of many", lambda: float(w(2)), ValueError, "size 1"),
+    ("number of many", lambda: float(w(2)), ValueError, r"shape \(2,\) is not one number"),
+    ("many in a text", lambda: f"{w(2):.2f}", ValueError, r"\(2,\) is not one number"),
+    ("math.exp", lambda: math.exp(w(2)), ValueError, "functions of each are in ops"),
     ("numpy.sum", lambda: np.sum(w(2)), TypeError, r"numpy\.sum of a Tensor"),
     ("numpy.stack", lambda: np.stack([w(2), w(2)]), TypeError, r"numpy\.stack of a Tensor"),
     ("numpy.where", lambda: np.where(w(2) > 1, w(2), 0), TypeError, r"numpy\.where of a Tensor"),
@@ -556,6 +559,7 @@ MODULES = [
     ("a number", lambda: nn.LayerNorm(2)(w()), ValueError, r"not x \(\)"),
     ("a list of names", lambda: functional.activation(["relu"]), ValueError, "unknown activation"),
     ("no fan in", lambda: glorot_uniform((3,), 0), ValueError, r"fan_out\), not \(3,\)"),
+    ("a fan in alone", lambda: glorot_uniform(3, 0), ValueError, r"fan_out\), not 3"),
     ("a fan in of 0", lambda: he_normal((0, 2), 0), ValueError, "fan_in must"),
 ]
 SCHEDULES = [
