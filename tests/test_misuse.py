@@ -22,7 +22,19 @@ from architectures.energy.hopfield import energy
 from architectures.energy.langevin import PersistentChains
 from architectures.regression import decompose as mix
 from architectures.uncertainty import decompose, expected_calibration_error
-from minigrad import Tensor, detect_nan, fit, functional, nn, no_grad, op, ops, optim, schedules
+from minigrad import (
+    Tensor,
+    detect_nan,
+    fit,
+    functional,
+    methods,
+    nn,
+    no_grad,
+    op,
+    ops,
+    optim,
+    schedules,
+)
 from minigrad.backend import host_rng
 from minigrad.data import minibatches, train_test_split
 from minigrad.gradcheck import gradcheck
@@ -76,12 +88,8 @@ TENSORS = [
     ("a wrong name", lambda: w(2).grads, AttributeError, "grads"),
     ("a view", lambda: w(2).view(2, 1), AttributeError, r"no 'view': it is x\.reshape\(shape\)"),
     ("another device", lambda: w(2).to("cuda"), AttributeError, "no 'to': it is backend.use"),
-    (
-        "a function",
-        lambda: w(2).relu(),
-        AttributeError,
-        r"it is the function functional\.relu\(x\)",
-    ),
+    ("a function", lambda: w(2).relu(), AttributeError, r"it is functional\.relu\(x\)"),
+    ("an op", lambda: w(2).maximum(0), AttributeError, r"'maximum': it is ops\.maximum\(x\)"),
     ("a huge number", lambda: Tensor([1e300, 1.0]), ValueError, r"beyond float32: .* float64"),
 ]
 
@@ -1164,6 +1172,15 @@ def test_the_data_of_a_leaf_may_be_those_of_another():
     x, y = w(2), w(2)
     x.data = y * 2
     assert x.data.tolist() == [2, 4]
+
+
+def test_what_a_tensor_does_not_have_costs_nothing():
+    assert not hasattr(Tensor, "__getattr__")  # with one, Python looks up slots as it does names
+    for names in methods.ELSEWHERE:
+        for name in names.split():
+            assert not hasattr(w(2), name)
+            if "functional" in methods.ELSEWHERE[names]:
+                assert callable(getattr(functional, name))
 
 
 def test_masks_are_joined_as_those_of_arrays():
