@@ -13,7 +13,7 @@ from . import backend, ops
 from .engine import OPS, Tensor
 from .exchanges import exchanges, touch
 
-# What other libraries call otherwise. (Of ops.py, more is found at the end of this file.)
+# What other libraries call otherwise. (Ops are added at the end of this file.)
 ELSEWHERE = {
     "clone copy": "x * 1, or Tensor(x.data.copy()) without a graph",
     "cpu cuda to": "backend.use(device), before the first Tensor is made",
@@ -344,4 +344,5 @@ for _names, _here in ELSEWHERE.items():
         setattr(Tensor, _name, Elsewhere(_name, _here.format(name=_name)))
 for _name in OPS:
     if _name not in vars(Tensor):
-        setattr(Tensor, _name, Elsewhere(_name, f"ops.{_name}(x)"))
+        _room = OPS[_name].__module__.removeprefix("minigrad.").partition(".")[0]
+        setattr(Tensor, _name, Elsewhere(_name, f"{_room}.{_name}(x)"))

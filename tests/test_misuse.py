@@ -1181,6 +1181,8 @@ def test_what_a_tensor_does_not_have_costs_nothing():
             assert not hasattr(w(2), name)
             if "functional" in methods.ELSEWHERE[names]:
                 assert callable(getattr(functional, name))
+    with pytest.raises(AttributeError, match=r"'linear': it is functional\.linear\(x\)"):
+        w(2).linear  # noqa: B018
 
 
 def test_masks_are_joined_as_those_of_arrays():
