@@ -60,10 +60,11 @@ class Holder:
         names, found = self.names, held_by(self.owner)
         if names is None or (type(self.owner) is not dict and not REFLECTIVE.isdisjoint(names)):
             return found
-        # Python calls methods like __getitem__ without their being named.
+        # In the order of names: the text of a program does not depend on which variable was made
+        # first. Python calls methods like __getitem__ without their being named.
         return {
             key: content
-            for key, content in found.items()
+            for key, content in sorted(found.items(), key=lambda item: item[0])
             if key in names or (type(content) is FunctionType and key.startswith("__"))
         }
 
