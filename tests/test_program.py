@@ -26,6 +26,7 @@ from minigrad.program.binding import Binding
 from minigrad.program.calls import Call, Value, carry_out
 from minigrad.program.check import same_noise
 from minigrad.program.graph import Graphs
+from minigrad.program.places import leaves
 from minigrad.training import training_step
 
 
@@ -1490,3 +1491,10 @@ def test_what_is_compiled_is_a_function_or_a_module_of_arrays():
         assert bits(compiled(x).data) == bits(layer(x).data)
     with pytest.raises(CannotRecord, match="the input x is a list"):
         compiled(x.tolist())
+
+
+def test_what_holds_no_leaf_is_not_read_at_every_replay():
+    model = small_net()
+    optimizer = optim.Adam(model.parameters())
+    assert not any(leaves(optimizer.views))  # tuples of Tensors and arrays
+    assert leaves([(1, ("a", None))]) != leaves([(1.0, ("a", None))])

@@ -165,12 +165,13 @@ def equal(now, then):
 
 def leaves(container):
     """The leaves in a container, and in tuples there, as texts: unlike == they tell 1 from 1.0 and
-    True, 0.0 from -0.0, and one order of a dict from another; and NaN is itself."""
+    True, 0.0 from -0.0, and one order of a dict from another; and NaN is itself. What holds no leaf
+    has no text: == tells the others, and a replay that finds nothing to read does not come here."""
     parts = [*container, *container.values()] if isinstance(container, dict) else container
-    texts = [
-        repr(part) if type(part) in LEAVES else str(leaves(part)) if type(part) is tuple else ""
-        for part in parts
-    ]
+    texts = []
+    for part in parts:
+        inside = leaves(part) if type(part) is tuple else ()
+        texts.append(repr(part) if type(part) in LEAVES else str(inside) if any(inside) else "")
     return sorted(texts) if isinstance(container, set) else texts
 
 
