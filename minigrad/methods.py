@@ -44,6 +44,8 @@ class Elsewhere:
         self.name, self.here = name, here
 
     def __get__(self, tensor, kind):
+        if tensor is None:  # asked of the class, as help() does
+            return self
         why = f"a Tensor has no {self.name!r}: it is {self.here}"
         raise AttributeError(why, name=self.name, obj=tensor)
 
