@@ -43,8 +43,11 @@ class Elsewhere:
     def __init__(self, name, here):
         self.name, self.here = name, here
 
+    def __repr__(self):  # what help(Tensor) shows
+        return self.here
+
     def __get__(self, tensor, kind):
-        if tensor is None:  # asked of the class, as help() does
+        if tensor is None:
             return self
         why = f"a Tensor has no {self.name!r}: it is {self.here}"
         raise AttributeError(why, name=self.name, obj=tensor)
