@@ -143,6 +143,8 @@ def asarray(data):
         TypeError: what is no real number (text, None, complex numbers), or a masked array.
         ValueError: a list of lists of different lengths, or a number beyond float32.
     """
+    if isinstance(data, NUMPY_SCALARS) and data.dtype.kind in "biuf":  # as a sum of all is
+        return xp.asarray(data)
     refuse_masked(data)
     is_array = isinstance(data, (xp.ndarray, numpy.ndarray, NUMPY_SCALARS))
     array = data if is_array else numpy.asarray(data)

@@ -106,8 +106,8 @@ def describe(inputs):
 
 def start_of(root, grad):
     """The gradient from which backward starts: `grad` as an array, or 1 for a single number."""
-    array = root.data
-    if not root.requires_grad:
+    array = root._data
+    if not root._requires_grad:
         raise RuntimeError(
             "nothing to differentiate: this Tensor does not depend on any that requires a gradient"
             " (or was computed under no_grad())"
