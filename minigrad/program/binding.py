@@ -5,7 +5,6 @@ A call has several forms, and gets the one that takes the least time. The times 
 numbers are touched, is half of its time.
 """
 
-import math
 import operator
 from functools import cache, partial
 from typing import Any
@@ -89,12 +88,9 @@ class Binding:
         if not any(isinstance(kind, numpy.dtype) for kind in kinds):
             return a
         dtype = dtypes(ufunc, kinds)[i]
-        # Maximum and minimum of many numbers are faster with a row than with a number: of 25 x 32 x
-        # 64 in 13 us, not 20.
-        many = ufunc in ("maximum", "minimum") and math.prod(call.result.shape) > 1 << 12
-        key = (repr(a), dtype, call.result.shape[-1:] if many else ())
+        key = repr(a), dtype
         if key not in self.constants:
-            self.constants[key] = self.array(key[2], dtype)
+            self.constants[key] = self.array((), dtype)
             self.constants[key][...] = a
         return self.constants[key]
 
@@ -174,8 +170,7 @@ def upright_factors(calls):
     for call in calls:
         if xp.ndarray is numpy.ndarray and ufunc_of(call) == "matmul" and is_plain_product(call):
             x, y = call.args
-            size = math.prod(y.shape) * y.dtype.itemsize
-            if y.strides[0] == y.dtype.itemsize and size <= 1 << 16:
+            if y.strides[0] == y.dtype.itemsize and y.nbytes <= 1 << 16:
                 a, b = (array_of(v) for v in (x, y))
                 upright, out = (numpy.empty(v.shape, v.dtype) for v in (y, call.result))
                 one, other = ways(a, b, upright, out)
@@ -189,7 +184,7 @@ def upright_factors(calls):
 
 def array_of(value):
     """Any array of the shape, the dtype and the order of axes of a Value."""
-    return array_in(numpy.empty(math.prod(value.shape) * value.dtype.itemsize, "uint8"), value)
+    return array_in(numpy.empty(value.nbytes, "uint8"), value)
 
 
 def ways(x, y, copy, out):

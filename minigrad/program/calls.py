@@ -33,6 +33,10 @@ class Value:
         return self.dtype is int or self.dtype is float
 
     @property
+    def nbytes(self):
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
     def is_in_order(self):
         """Whether it lies in memory without gaps, the last axis first."""
         step = self.dtype.itemsize

@@ -1,6 +1,5 @@
 """Where the arrays of a program lie: parts of one stretch of memory, each for a time."""
 
-import math
 from bisect import insort
 
 from .. import backend
@@ -41,6 +40,7 @@ def share_buffers(calls, contents, outlive):
     return size
 
 
+LARGE = 1 << 15
 LINE = 64  # bytes of the cache: an array that begins with a line takes 10 % less in many calls
 
 
@@ -49,10 +49,7 @@ class Loan:
     `at` on, needed by the calls from `begin` to `end`."""
 
     def __init__(self, value, begin):
-        self.size = -(-max(math.prod(value.shape) * value.dtype.itemsize, 1) // LINE) * LINE
-        # A line of distance: neighbours that begin at multiples of the same power of two would push
-        # each other out of the cache (3 % of Hopfield's step).
-        self.size += LINE * (self.size <= 1 << 15)
+        self.size = -(-max(value.nbytes, 1) // LINE) * LINE
         self.begin = self.end = begin
         self.at = 0
 
@@ -82,10 +79,13 @@ def has_home(call):
 
 
 def may_write_over(call, root):
-    """Whether a call may put its result into the memory of an argument."""
+    """Whether a call may put its result into the memory of an argument. Where that is small there
+    is little to save, and NumPy asks at each call whether the two overlap in a way that does harm:
+    5 % of a step of the MLP or of TabNet."""
     value = call.result
     return (
-        ufunc_of(call) not in (None, "matmul")
+        root.nbytes >= LARGE
+        and ufunc_of(call) not in (None, "matmul")
         and (root.shape, root.dtype, root.strides) == (value.shape, value.dtype, value.strides)
         and all(v is root for v in call.reads if v.root is root)
     )
@@ -93,10 +93,9 @@ def may_write_over(call, root):
 
 def array_in(block, value):
     """An array where a block begins, of the shape, the dtype and the order of axes of a Value."""
-    size = math.prod(value.shape) * value.dtype.itemsize
     if value.is_in_order:
-        return block[:size].view(value.dtype).reshape(value.shape)
+        return block[: value.nbytes].view(value.dtype).reshape(value.shape)
     axes = sorted(range(len(value.shape)), key=lambda i: -value.strides[i])
     shape = [value.shape[i] for i in axes]
-    whole = block[:size].view(value.dtype).reshape(shape)
+    whole = block[: value.nbytes].view(value.dtype).reshape(shape)
     return whole.transpose([axes.index(i) for i in range(len(axes))])
