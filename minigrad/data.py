@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 import numpy
 
@@ -45,10 +46,14 @@ class LazyRows:
     """Stands for an array x (..., N, D) that would take too much memory: `fit` takes it as x, and
     asks for the numbers of a minibatch when it is their turn.
 
-    A subclass has ``shape``, ``ndim`` and ``dtype``, gives other LazyRows when it is indexed along
-    its leading axes, as an array would be, and the array when NumPy asks for it (``__array__``).
-    Whether its numbers are finite is not checked.
+    A subclass has these attributes, gives other LazyRows when it is indexed along its leading axes,
+    as an array would be, and the array when NumPy asks for it (``__array__``). Whether its numbers
+    are finite is not checked.
     """
+
+    shape: tuple
+    ndim: int
+    dtype: Any
 
 
 def even_parts(rows, count):

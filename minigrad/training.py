@@ -236,15 +236,17 @@ def _prepare(x, y, model, optimizer):
     return x, y, axis
 
 
-def _array(name, data, dtype, classes=None):
+def _array(name, data: Any, dtype, classes=None) -> Any:
     """Numbers as an array of the backend; floating-point ones, and all of x, in the given dtype.
     LazyRows of that dtype stay what they are.
 
     What lies on a GPU already is not searched for NaN, nor for labels that are none of `classes`:
     it would have to be waited for.
     """
-    if isinstance(data, LazyRows) and data.dtype == dtype:
-        return data
+    if isinstance(data, LazyRows):
+        if data.dtype == dtype:
+            return data
+        data = numpy.asarray(data)
     if isinstance(data, Tensor):
         data = data.data
     backend.refuse_masked(data)
@@ -256,8 +258,8 @@ def _array(name, data, dtype, classes=None):
         data = data.astype(dtype, copy=False)
     if isinstance(data, numpy.ndarray) and not numpy.isfinite(data).all():
         raise ValueError(f"{name} holds NaN or infinity, as {dtype}")
-    is_labels = classes and isinstance(data, numpy.ndarray) and data.dtype.kind in "iu"
-    if is_labels and data.size and not 0 <= data.min() <= data.max() < classes:
+    are_labels = isinstance(data, numpy.ndarray) and data.dtype.kind in "iu" and data.size > 0
+    if classes and are_labels and not 0 <= data.min() <= data.max() < classes:
         raise ValueError(
             f"labels from {data.min()} to {data.max()} for the model's {classes} classes: they are "
             f"numbered from 0 to {classes - 1}"
