@@ -63,6 +63,9 @@ class Array:
                 return
         recorder.call("setitem", "", operator.setitem, (self, index, new), {}, self)
 
+    def fill(self, number):
+        recorder.call("method", "fill", by_name("fill"), (self, number), {}, self)
+
     def __array__(self, *args, **options):
         raise CannotRecord(f"{where()}: an array leaves the program for NumPy")
 
@@ -101,16 +104,18 @@ def same_place(a, b):
     )
 
 
-def noted_function(name, xp_function):
+def noted(form, name, function):
+    """The same function of Arrays, of which each call is written down: see Call."""
+
     def call(*args, **options):
-        return recorder.call("function", name, xp_function, args, options, options.get("out"))
+        return recorder.call(form, name, function, args, options, options.get("out"))
 
     return call
 
 
 def noted_kernel(name, kernel):
     """One call on a GPU, where it is worth a launch; otherwise the calls of its loop."""
-    launch = noted_function(name, kernel.launch)
+    launch = noted("function", name, kernel.launch)
 
     def call(*inputs, **options):
         if backend.device() == "cpu" or not kernel.is_for([open_(a) for a in inputs]):
@@ -120,15 +125,9 @@ def noted_kernel(name, kernel):
     return call
 
 
-def _method(name, form="method"):
-    def method(a, *args, **options):
-        return getattr(a, name)(*args, **options)
-
-    def call(self, *args, **options):
-        out = self if name == "fill" else options.get("out")
-        return recorder.call(form, name, method, (self, *args), options, out)
-
-    return call
+def by_name(name):
+    """The method of this name, as a function."""
+    return lambda a, *args, **options: getattr(a, name)(*args, **options)
 
 
 def _binary(name, swapped=False):
@@ -143,11 +142,6 @@ def _binary(name, swapped=False):
     return call
 
 
-def _unary(name):
-    function = getattr(operator, f"__{name}__")
-    return lambda self: recorder.call("operator", name, function, (self,), {})
-
-
 def _in_place(name):
     function = getattr(operator, f"__i{name}__")
 
@@ -157,11 +151,6 @@ def _in_place(name):
         return recorder.call("operator", name, function, (self, other), {}, self)
 
     return call
-
-
-def _view(name):
-    function = operator.attrgetter(name)
-    return property(lambda self: recorder.call("property", name, function, (self,), {}))
 
 
 def _refused(name):
@@ -181,15 +170,15 @@ for _name in BINARY:
         if _name != "matmul":
             setattr(Array, f"__i{_name}__", _in_place(_name))
 for _name in UNARY:
-    setattr(Array, f"__{_name}__", _unary(_name))
+    setattr(Array, f"__{_name}__", noted("operator", _name, getattr(operator, f"__{_name}__")))
 for _name in strict.METHODS.split():
-    if not _name.startswith("__") and _name not in {"sort", *strict.SHAPED_BY_VALUES}:
-        setattr(Array, _name, _method(_name))
+    if not _name.startswith("__") and _name not in {"fill", "sort", *strict.SHAPED_BY_VALUES}:
+        setattr(Array, _name, noted("method", _name, by_name(_name)))
 for _name in ("random", "standard_normal"):
-    setattr(Array, _name, _method(_name, "draw"))
+    setattr(Array, _name, noted("draw", _name, by_name(_name)))
 for _name in [*strict.CONVERSIONS.split(), "__index__"]:
     setattr(Array, _name, _refused(_name))
 for _name in strict.PROPERTIES.split():
     setattr(Array, _name, property(operator.attrgetter(f"real.{_name}")))
 for _name in strict.VIEWS.split():
-    setattr(Array, _name, _view(_name))
+    setattr(Array, _name, property(noted("property", _name, operator.attrgetter(_name))))

@@ -22,11 +22,9 @@ class Value:
 
     def __init__(self, content, kind, name="", root=None):
         self.kind, self.name, self.root = kind, name, root or self
-        self.shape: Any = None
-        self.strides: Any = None
-        self.dtype: Any = type(content)
-        if hasattr(content, "strides"):
-            self.shape, self.strides, self.dtype = content.shape, content.strides, content.dtype
+        self.shape: Any = getattr(content, "shape", None)
+        self.strides: Any = getattr(content, "strides", None)
+        self.dtype: Any = getattr(content, "dtype", type(content))
 
     @property
     def is_number(self):

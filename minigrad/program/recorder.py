@@ -29,7 +29,7 @@ from . import array as arrays
 from .array import (
     Array,
     CannotRecord,
-    noted_function,
+    noted,
     noted_kernel,
     variable,
     where,
@@ -97,16 +97,17 @@ class Recorder:
             )
         real, noted = [], []
         for a in args:
-            is_array = type(a) is Array
-            real.append(a.real if is_array else self.open(a))
-            noted.append(a.value if is_array else self.noted(a))
+            inner, value = (a.real, a.value) if type(a) is Array else self.split(a)
+            real.append(inner)
+            noted.append(value)
         if options:
-            content = function(*real, **{key: self.open(a) for key, a in options.items()})
-            options = {key: self.noted(a) for key, a in options.items() if key != "out"}
+            parts = {key: self.split(a) for key, a in options.items()}
+            content = function(*real, **{key: a for key, (a, _) in parts.items()})
+            options = {key: value for key, (_, value) in parts.items() if key != "out"}
         else:
             content = function(*real)
         if type(out) is tuple:  # of a kernel that writes into several arrays
-            options["out"] = self.noted(out)
+            options["out"] = tuple([a.value for a in out])
             result, value = out[0], out[0].value
         elif out is not None:
             result, value = out, out.value
@@ -143,30 +144,23 @@ class Recorder:
             self.keep += [None] * (1 + len(parts))
         return tuple(parts)
 
-    def open(self, a):
-        """What the library is to compute with: what is inside of Arrays."""
+    def split(self, a):
+        """(what the library is to compute with, the same for the list of calls): the array that is
+        inside of an Array, and its Value."""
         kind = type(a)
         if kind is Array:
-            return a.real
+            return a.real, a.value
         if kind is tuple or kind is list:
-            return kind([self.open(b) for b in a])
-        if kind is self.raw and id(a) not in self.known:
-            raise CannotRecord(
-                f"{where()}: an array of shape {a.shape} that was neither made by xp in this step "
-                "nor is an input of it, in a module or a variable that the step uses"
-            )
-        return a
-
-    def noted(self, a):
-        """The same for the list of calls: Values in the place of Arrays."""
-        kind = type(a)
-        if kind is Array:
-            return a.value
-        if kind is tuple or kind is list:
-            return tuple([self.noted(b) for b in a])
+            parts = [self.split(b) for b in a]
+            return kind([real for real, _ in parts]), tuple([noted for _, noted in parts])
         if kind is self.raw:
-            return self.known[id(a)].value
-        return a
+            if id(a) not in self.known:
+                raise CannotRecord(
+                    f"{where()}: an array of shape {a.shape} that was neither made by xp in this "
+                    "step nor is an input of it, in a module or a variable that the step uses"
+                )
+            return a, self.known[id(a)].value
+        return a, a
 
     def watch(self, value, kind, name, about):
         """Called by the engine after each op and vjp: the end of a section, a name for a value."""
@@ -203,7 +197,7 @@ class Door:
     def __init__(self, library):
         for name in [*strict.FUNCTIONS.split(), "array", "asarray"]:
             if name not in strict.SHAPED_BY_VALUES:
-                setattr(self, name, noted_function(name, getattr(library, name)))
+                setattr(self, name, noted("function", name, getattr(library, name)))
         for name in strict.CONSTANTS.split():
             setattr(self, name, getattr(library, name))
         self.add.at = self._add_at
