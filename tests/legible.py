@@ -4,7 +4,6 @@ from collections import defaultdict
 from itertools import combinations
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -26,7 +25,7 @@ def drawn_texts(figure):
     figure.draw_without_rendering()  # as album.py does
     Text.draw = watched
     try:
-        FigureCanvasAgg(figure).draw()
+        figure.draw_without_rendering()
     finally:
         Text.draw = draw
     return found

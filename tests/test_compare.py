@@ -104,6 +104,7 @@ def test_your_own_data(tmp_path, capsys):
     )
 
 
+@pytest.mark.slow
 def test_data_that_are_made_when_they_are_used_give_the_same_bits(tmp_path, monkeypatch):
     """Of a large file no replica has a copy: whatever reads a Task gets the same numbers."""
     x = np.random.default_rng(0).normal(size=(90, 2))

@@ -164,6 +164,7 @@ def test_boundaries_are_in_the_datas_own_units(tmp_path):
         assert 1.99 < axes.get_xlim()[0] < axes.get_xlim()[1] < 2.01
 
 
+@pytest.mark.slow
 def test_units_that_no_axis_can_show_are_left_out(tmp_path):
     rng = np.random.default_rng(0)
     for k, (scale, centre) in enumerate([(1e300, 0), (1e-300, 0), (1, 1e12)]):

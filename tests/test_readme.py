@@ -67,6 +67,7 @@ def test_a_csv_is_learnt_kept_and_predicted_in_another_process(tmp_path, monkeyp
     assert (first[0], second[0]) == ("rose", "tulip")
 
 
+@pytest.mark.slow
 def test_its_guest_competes(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(STYLE, "savefig.dpi", 30)
     monkeypatch.setattr(training, "GRID", 12)

@@ -60,6 +60,7 @@ def notebook():
     return json.loads(PATH.read_text())
 
 
+@pytest.mark.slow
 def test_the_cells_give_the_outputs_that_are_kept(notebook):
     kept = [cell["outputs"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
     for found, expected in zip(run(notebook), kept, strict=True):
