@@ -232,7 +232,7 @@ FOREIGN = [
     ("a matrix, whose * is @", lambda: w(2, 2) * matrix(), TypeError, r"matrix, for which \* is @"),
     ("its left side", lambda: matrix() * w(2, 2), TypeError, r"numpy\.asarray"),
     ("a masked choice", lambda: ops.where(w(2) > 0, masked(2), 0), TypeError, "a masked array"),
-    ("a span of time", lambda: w(2) * np.timedelta64(1), TypeError, "not timedelta64"),
+    ("a span of time", lambda: w(2) * np.timedelta64(1, "s"), TypeError, "not timedelta64"),
     ("None", lambda: w(2) + None, TypeError, "op add takes .* numbers, not None"),
     ("text", lambda: w(2) * "a", TypeError, "op multiply takes .* not 'a'"),
     ("an array of text", lambda: w(2) * np.array(["a"]), TypeError, "op multiply takes .* not arr"),
