@@ -5,6 +5,7 @@ A call has several forms, and gets the one that takes the least time. The times 
 numbers are touched, is half of its time.
 """
 
+import math
 import operator
 from functools import cache, partial
 from typing import Any
@@ -88,9 +89,12 @@ class Binding:
         if not any(isinstance(kind, numpy.dtype) for kind in kinds):
             return a
         dtype = dtypes(ufunc, kinds)[i]
-        key = repr(a), dtype
+        # Maximum and minimum of many numbers are faster with a row than with a number: of 25 x 32 x
+        # 64 in 13 us, not 20. (3 % of a step of 16 replicas of the MLP.)
+        many = ufunc in ("maximum", "minimum") and math.prod(call.result.shape) > 1 << 12
+        key = repr(a), dtype, call.result.shape[-1:] if many else ()
         if key not in self.constants:
-            self.constants[key] = self.array((), dtype)
+            self.constants[key] = self.array(key[2], dtype)
             self.constants[key][...] = a
         return self.constants[key]
 
