@@ -36,7 +36,7 @@ from demos.bench import scaling, tables
 from demos.bench.duel import NETWORKS, Disagreement, duel
 from demos.bench.peers import missing, peers
 from demos.bench.process import fresh_process
-from demos.shell.arguments import Parser, add_out, positive_integer, some_of
+from demos.shell.arguments import Parser, add_out, file_name, positive_integer, some_of
 from demos.shell.output import Output, replace_file, require_replaceable
 from minigrad import backend
 
@@ -189,7 +189,7 @@ def parse(arguments):
     group = parser.add_argument_group("output")
     add_out(group, "out/benchmark", "for the pictures")
     group.add_argument("--no-plots", action="store_true", help="no pictures")
-    group.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    group.add_argument("--json", type=file_name, metavar="FILE", help="write all figures there")
     return parser.parse_args(arguments)
 
 

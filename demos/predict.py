@@ -30,7 +30,7 @@ from demos.comparison.data_files import new_rows
 from demos.comparison.guests import guest
 from demos.comparison.own_data import filled, standardised_as
 from demos.comparison.prediction import predict_with_parts
-from demos.shell.arguments import Parser, add_with, natural_number
+from demos.shell.arguments import Parser, add_with, file_name, natural_number
 from demos.shell.output import replace_file, require_replaceable
 
 
@@ -65,10 +65,12 @@ def parse(arguments):
         description="Predict new rows with a network that compare.py --save has kept: class, "
         "probabilities, and of a network that samples its uncertainty in nats, as CSV.",
     )
-    parser.add_argument("model", type=Path, metavar="MODEL.npz", help="such as out/models/mlp.npz")
+    parser.add_argument(
+        "model", type=file_name, metavar="MODEL.npz", help="such as out/models/mlp.npz"
+    )
     parser.add_argument(
         "rows",
-        type=Path,
+        type=file_name,
         metavar="ROWS",
         help="a .csv file whose header names the features, or an .npz file with an array x (N, D)",
     )
@@ -87,7 +89,7 @@ def parse(arguments):
         "(default: that of the comparison)",
     )
     parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="write there (default: to standard output)"
+        "--out", type=file_name, metavar="FILE", help="write there (default: to standard output)"
     )
     return parser.parse_args(arguments)
 

@@ -18,6 +18,7 @@ from demos.comparison import contest, keeping, own_data
 from demos.comparison.options import recipe_of
 from demos.comparison.rings_and_clusters import rings_and_clusters
 from demos.comparison.training import Recipe
+from demos.exercises import check
 from demos.shell.arguments import Parser
 from demos.shell.ending import Refusal
 from minigrad import backend, strict
@@ -166,12 +167,10 @@ def refused(capsys, *arguments):
         (["--lr", "nan"], "'nan' is not a number above 0"),
         (["--lr", "1_0"], "'1_0' is not a number above 0"),
         (["--only", "mlp,gru"], "gru is for tasks such as copy (compare.py --task copy)"),
-        ([*QUICK, "--scheduler", ""], "scheduler"),  # nobody answers, or Dask is not there
         (["--device", "tpu"], "'auto', 'cpu', 'gpu'"),
         (["--protocol", "own"], "'shared', 'native', 'both'"),
         (["--target", "y"], "--target needs --data"),
         (["--impute", "mean"], "--impute is for missing values of --data FILE"),
-        (["--out", ""], "a folder has a name"),
         (["--animate", "--no-plots"], "leave out --no-plots"),
         (["--scheduler", "tcp://host:1", "--jobs", "2"], "leave it out with --scheduler"),
         (["--fast"], "unrecognized arguments: --fast"),
@@ -204,6 +203,24 @@ def test_a_scheduler_without_dask_is_refused(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "distributed", None)
     says = refused(capsys, *QUICK, "--scheduler", "tcp://127.0.0.1:8786")
     assert says == "compare.py: --scheduler needs Dask: pip install -e '.[distributed]'\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "name"),
+    [
+        *((compare, [name], name) for name in ("--out", "--data", "--target", "--scheduler")),
+        *((compare, ["--with"], "--with"), (sweep, ["mlp", "--with"], "--with")),
+        *((predict, [], "MODEL.npz"), (predict, ["mlp.npz"], "ROWS")),
+        (predict, ["mlp.npz", "rows.csv", "--out"], "--out"),
+        *((benchmark, ["--json"], "--json"), (check, ["1", "--file"], "--file")),
+    ],
+)
+def test_an_empty_name_is_refused_by_the_option_that_got_it(capsys, command, arguments, name):
+    for empty in ("", " "):
+        with pytest.raises(SystemExit) as end:
+            command.main([*arguments, empty])
+        says = f"error: argument {name}: {empty!r} is not the name of a"
+        assert end.value.code == 2 and says in capsys.readouterr().err
 
 
 COMMANDS = [compare, sweep, predict, regression, benchmark, signatures, curvature]

@@ -5,7 +5,6 @@ import os
 import shlex
 import sys
 from functools import partial
-from pathlib import Path
 
 from architectures import list_architectures, list_families, lookup
 from demos.comparison.cluster import cluster
@@ -22,6 +21,8 @@ from demos.shell.arguments import (
     add_out,
     add_seed,
     add_with,
+    file_name,
+    named,
     natural_number,
     number_of_replicas,
     positive_integer,
@@ -195,11 +196,16 @@ def add_data(parser):
     group = parser.add_argument_group("your own data, instead of rings and clusters")
     group.add_argument(
         "--data",
-        type=Path,
+        type=file_name,
         metavar="FILE",
         help="a .csv file with a header, or an .npz file with arrays x (N, D) and y (N,)",
     )
-    group.add_argument("--target", metavar="COLUMN", help="the column of the CSV with the classes")
+    group.add_argument(
+        "--target",
+        type=named("a column", str),
+        metavar="COLUMN",
+        help="the column of the CSV with the classes",
+    )
     group.add_argument(
         "--impute",
         choices=("mean", "median"),
@@ -226,6 +232,7 @@ def add_output(parser):
     )
     group.add_argument(
         "--scheduler",
+        type=named("a scheduler: tcp://10.0.0.5:8786 is one", str),
         metavar="ADDRESS",
         help="train on the workers of a Dask cluster, such as tcp://10.0.0.5:8786; the results are "
         "the same",

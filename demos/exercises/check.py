@@ -20,7 +20,7 @@ if __name__ == "__main__":
 
 from demos.comparison.guests import source
 from demos.exercises.checks import CHECKS, HINTS, Wrong
-from demos.shell.arguments import Parser
+from demos.shell.arguments import Parser, file_name
 
 FOLDER = Path(__file__).resolve().parent
 BLANK = "____"
@@ -31,7 +31,7 @@ def main(arguments=None):
     """Check, and print; return the exit status, 0 if all is right."""
     parser = Parser(prog="check.py", description=__doc__.partition("\n")[0], allow_abbrev=False)
     parser.add_argument("number", type=int, nargs="?", choices=sorted(CHECKS), metavar="NUMBER")
-    parser.add_argument("--file", type=Path, help="the answer, if it is in another file")
+    parser.add_argument("--file", type=file_name, help="the answer, if it is in another file")
     options = parser.parse_args(arguments)
     if options.number is None:
         if options.file:

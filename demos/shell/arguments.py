@@ -38,14 +38,20 @@ def add_seed(group):
 
 def add_with(group, says):
     group.add_argument(
-        "--with", dest="guests", action="append", default=[], metavar="FILE.py", help=says
+        "--with",
+        dest="guests",
+        type=file_name,
+        action="append",
+        default=[],
+        metavar="FILE.py",
+        help=says,
     )
 
 
 def add_out(group, default, says):
     group.add_argument(
         "--out",
-        type=folder,
+        type=folder_name,
         default=Path(default),
         metavar="DIR",
         help=f"{says} (default: {default})",
@@ -127,7 +133,15 @@ def split_names(text):
     return list(dict.fromkeys(name.strip().lower() for name in text.split(",")))
 
 
-def folder(text):
-    if not text.strip():
-        raise argparse.ArgumentTypeError("a folder has a name: '.' is the current one")
-    return Path(text)
+def named(what, kind=Path):
+    """The type of an option: text that is not empty, since no file, column or address is ''."""
+
+    def name(text):
+        if not text.strip():
+            raise argparse.ArgumentTypeError(f"{text!r} is not the name of {what}")
+        return kind(text)
+
+    return name
+
+
+file_name, folder_name = named("a file"), named("a folder: '.' is the current one")

@@ -25,6 +25,7 @@ from demos.shell.ending import Refusal
 from demos.sweeping.grid import OWN, RECIPE, combinations
 from minigrad import backend
 
+USAGE = "sweep.py NAME [--lr X,Y ...] [--OPTION VALUE,VALUE ...] [--replicas R] ..."
 EXAMPLES = """\
 examples:
   python demos/sweep.py mlp --lr 1e-3,1e-2,1e-1 --hidden-sizes 16,64x32
@@ -39,7 +40,7 @@ def parse(arguments):
     """The options, with `axes`, {name: values}; whatever is wrong with them ends the program with
     status 2."""
     given = as_argparse_likes_it(sys.argv[1:] if arguments is None else arguments)
-    guests = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    guests = Parser(prog="sweep.py", usage=USAGE, add_help=False, allow_abbrev=False)
     add_with(guests, None)
     guests = tuple(guest(path) for path in guests.parse_known_args(given)[0].guests)
     for file in guests:
@@ -47,7 +48,7 @@ def parse(arguments):
 
     parser = Parser(
         prog="sweep.py",
-        usage="sweep.py NAME [--lr X,Y ...] [--OPTION VALUE,VALUE ...] [--replicas R] ...",
+        usage=USAGE,
         description="Train one architecture with all combinations of some values, and show which\n"
         "is best. Values of a list are separated by commas, widths by x: 16,64x32.",
         epilog=EXAMPLES,
