@@ -23,7 +23,7 @@ from demos.comparison import contest
 from demos.comparison.rings_and_clusters import rings_and_clusters
 from demos.pictures.palette import STYLE
 from demos.shell.ending import Refusal
-from demos.shell.output import Output, replace_file
+from demos.shell.output import Output, replace_file, require_replaceable
 
 ROOT = Path(__file__).parents[1]
 NAMES = ("results.json", "data.png", "boundaries.png", "shared")
@@ -165,6 +165,11 @@ def test_a_folder_that_takes_no_files_is_found_before(tmp_path, monkeypatch):
         write(tmp_path / ("x" * 300))
     with pytest.raises(Refusal, match=r"cannot write to .*deeper: Not a directory"):
         write(tmp_path / "file" / "deeper")
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(Refusal, match="link: it is a link that leads to nothing"):
+        require_replaceable(tmp_path / "link")
+    with pytest.raises(Refusal, match="it is a folder"):
+        require_replaceable(tmp_path)
 
     def full(self, data):
         raise OSError(28, "No space left on device")

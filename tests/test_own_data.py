@@ -125,6 +125,20 @@ def test_missing_values_in_an_npz_and_a_column_of_nothing_else(tmp_path, write):
         task_from_file(write("a,b,y\n" + rows.replace(",5,", ",,")), "y", (0,), "median")
 
 
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("name", ["", "Unnamed: 0"])
+def test_a_column_that_numbers_the_rows_is_named(write, name, first):
+    rows = [f"{i + first},{i * i},{'u' if i < 10 else 'v'}" for i in range(20)]
+    says = f"The column '{name}' only numbers the rows, as pandas does, and may give away their"
+
+    def notes(rows, name):
+        return task_from_file(write("\n".join([f"{name},a,y", *rows])), "y", (0,)).notes
+
+    assert [note.startswith(says) for note in notes(rows, name)] == [True]
+    assert [note.startswith(says) for note in notes(rows[::-1], name)] == [True]
+    assert notes(["7,0,u", *rows[1:]], name) == notes(rows, "number") == ()
+
+
 def test_labels_that_are_numbers_stand_in_their_order(write):
     rows = "".join(f"{i % 3 * 9 + 2};{i}.5\n" for i in range(12))
     task = task_from_file(write("\ufeffdigit;a\n" + rows + "\n  \n"), "digit", (0,))
@@ -164,7 +178,16 @@ def test_a_constant_feature_becomes_zero(write):
         ("a,y\n1,u\n2\n", "y", "line 3: 1 cells, but the header has 2"),
         ("a,y\n1,u\n2,u\n", "y", "every row is of class u"),
         ("a,y\n1,u\n2,u\n3,v\n", "y", "class v has a single row"),
-        (b"a,y\n\xff\xfe,u\n", "y", "is no UTF-8 text"),
+        ("a;y\n1;u\n-1,50;v\n", "y", "'-1,50' is not a number: write a decimal point, not a"),
+        ('a,y\n"1.234,5",u\n', "y", "'1.234,5' is not a number: write a decimal point, not a"),
+        ("\n \na,y\n1,u\n\n1,z,v\n", "y", "line 6: 3 cells"),
+        (b"a,y\n\xff\xfe,u\n", "y", "is no UTF-8 text: line 2 has the byte 0xff; save it as"),
+        (
+            b"\n\na,y\n" + b"1,\xc3\xbc\n" * 96 + b"1,\xfc\n" * 9000,
+            "y",
+            "line 100 has the byte 0xfc",
+        ),
+        (b"a,y\n1,\xe2\x82", "y", "line 2 has the byte 0xe2"),
         (IRISES.encode("utf-16"), "species", "is no UTF-8 text"),
         (f"a,y\n1,u\n{'1' * 200_000},v\n", "y", "line 3: field larger than field limit"),
         ("a" * (1 << 24), "y", "a line of more than 16,777,216 characters is no table"),

@@ -238,6 +238,7 @@ def refused(capsys, *arguments):
     ("text", "complaint"),
     [
         ("width,c\n1,2\n", "lacks height"),
+        (",width,height,c\n0,1,2,3\n", "does not know: ''"),
         ("width,height,c,kind\n1,2,3,a\n", "has columns that the network does not know: kind"),
         ("wide,height,c\n1,2,3\n", "lacks width, and has columns .* not know: wide"),
         ("width,height,c,c\n1,2,3,3\n", "two columns are called 'c'"),

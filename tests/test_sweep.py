@@ -131,6 +131,7 @@ def test_what_it_prints_and_draws(tmp_path, capsys, monkeypatch):
         "architecture": "mlp",
         "protocol": "shared",
         "data": "rings and clusters",
+        "notes": [],
         "seeds": [42, 43],
         "axes": {
             "lr": [1e-4, 1e-2],
@@ -263,7 +264,7 @@ def test_ctrl_c_while_drawing_keeps_the_numbers(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.glob("[!.]*")] == ["sweep.json"]
 
 
-def test_a_guest_and_own_data_here_and_in_other_processes(tmp_path):
+def test_a_guest_and_own_data_here_and_in_other_processes(tmp_path, capsys):
     file = tmp_path / "wide.py"
     file.write_text(
         "import architectures\n"
@@ -275,9 +276,15 @@ def test_a_guest_and_own_data_here_and_in_other_processes(tmp_path):
     )
     data = tmp_path / "data.npz"
     rng = np.random.default_rng(0)
-    np.savez(data, x=rng.standard_normal((60, 3)), y=rng.integers(2, size=60))
+    x = rng.standard_normal((60, 3))
+    x[7, 2] = np.nan
+    np.savez(data, x=x, y=rng.integers(2, size=60))
     arguments = ["wide", "--with", file, "--data", data, "--width", "2,6", *SMALL, "--no-plots"]
+    arguments += ["--impute", "mean"]
     found = run(tmp_path / "out", *arguments)
+    [note] = found["notes"]
+    assert note.startswith("1 of 180 values are missing")
+    assert note in " ".join(capsys.readouterr().out.split())
     assert {line["setting"]["width"] for line in found["results"]} == {2, 6}
     assert {line["parameters"] for line in found["results"]} == {
         3 * w + w + 2 * w + 2 for w in (2, 6)

@@ -6,6 +6,7 @@ bytes.
 
 import csv
 import math
+import re
 from array import array
 from itertools import chain
 
@@ -59,31 +60,42 @@ def read_csv(path, target, missing):
 
 def read_table(path, read):
     """What `read` makes of the rows, lists of text, that a csv.reader gives: the header first."""
-    reader = None
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            lines = bounded_lines(file, path)
-            first = next((line for line in lines if line.strip()), None)
-            if first is None:
+        with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+            lines = readable_lines(file, path)
+            blank, first = next(
+                ((k, line) for k, line in enumerate(lines) if line.strip()), (0, "")
+            )
+            if not first:
                 raise DataError(f"{path} is empty")
             delimiter = max(",;\t", key=first.count)
-            reader = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
+            lines = chain(["\n"] * blank, [first], lines)
+            reader = csv.reader(lines, delimiter=delimiter, strict=True)
+            for _ in range(blank):  # it counts them
+                next(reader)
             return read(reader)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        near = reader.line_num + 1 if reader else 1
-        raise DataError(f"{path} is no UTF-8 text (near line {near})") from None
     except csv.Error as error:
         raise DataError(
             f"{path}, line {reader.line_num}: {error}: is a quotation mark unbalanced?"
         ) from None
 
 
-def bounded_lines(file, path):
-    while line := file.readline(LONGEST_LINE):
+def readable_lines(file, path):
+    """The lines of a file whose bytes that are no UTF-8 were let through, to be named here."""
+    for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), ""), start=1):
         if len(line) == LONGEST_LINE:
             raise DataError(f"{path}: a line of more than {LONGEST_LINE:,} characters is no table")
+        if not line.isascii():
+            try:
+                line.encode()
+            except UnicodeEncodeError as error:
+                byte = ord(line[error.start]) - 0xDC00  # "surrogateescape" has added that
+                raise DataError(
+                    f"{path} is no UTF-8 text: line {number} has the byte {byte:#x}; save it as "
+                    "UTF-8"
+                ) from None
         yield line
 
 
@@ -164,7 +176,7 @@ def require_different(names, what, path):
 
 def listing(names, most=12):
     more = f", ... ({len(names):,} in all)" * (len(names) > most)
-    return ", ".join(map(shown, names[:most])) + more
+    return ", ".join(shown(name) or "''" for name in names[:most]) + more
 
 
 def number_in(cell, where, missing):
@@ -175,7 +187,9 @@ def number_in(cell, where, missing):
     try:
         value = float(cell.replace("_", "?"))  # Python's float takes 1_0 for 10
     except ValueError:
-        raise DataError(f"{where}: {cell!r} is not a number") from None
+        comma = re.fullmatch(r"[-+]?[\d.]*,\d+", cell.strip())
+        hint = ": write a decimal point, not a comma" if comma else ""
+        raise DataError(f"{where}: {cell!r} is not a number{hint}") from None
     if not math.isfinite(value):
         raise DataError(f"{where}: {cell!r} is not a finite number")
     return value

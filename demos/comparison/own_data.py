@@ -52,20 +52,33 @@ def task_from_file(path, target, seeds, impute=None):
     class_names, y = number(labels, codes, path)
     class_names = [shown(name) for name in class_names]
     require_different(class_names, "classes", path)
-    missing = np.isnan(x).sum()
-    notes = (
-        f"{missing:,} of {x.size:,} values are missing: the {impute} of their column's training "
-        "rows stands for them.",
-    )
+    notes = []
+    if missing := np.isnan(x).sum():
+        notes.append(
+            f"{missing:,} of {x.size:,} values are missing: the {impute} of their column's "
+            "training rows stands for them."
+        )
+    if numbers_the_rows(names[0], x[:, 0]):
+        notes.append(
+            f"The column {names[0]!r} only numbers the rows, as pandas does, and may give away "
+            "their classes: leave it out (DataFrame.to_csv has index=False)."
+        )
     return Task(
         name=printable(path.name),
         class_names=tuple(class_names),
         feature_names=tuple(map(shown, names)),
         resampled=True,
         imputed=impute,
-        notes=notes if missing else (),
+        notes=tuple(notes),
         **split_and_standardised(x, y, seeds, impute, names, path),
     )
+
+
+def numbers_the_rows(name, column):
+    """Whether the first column is what pandas calls the index, counted from 0 or from 1."""
+    first = column.min()
+    counted = first in (0, 1) and np.array_equal(np.sort(column), first + np.arange(len(column)))
+    return name in ("", "Unnamed: 0") and counted
 
 
 def split_and_standardised(x, y, seeds, impute, names, path):

@@ -187,7 +187,9 @@ def sync(path):
 
 def require_replaceable(path):
     """Raise Refusal if `replace_file` could not write `path`."""
-    if os.path.lexists(path) and not path.is_file():
+    if os.path.islink(path) and not os.path.exists(path):
+        raise Refusal(f"cannot write to {path}: it is a link that leads to nothing")
+    if os.path.exists(path) and not os.path.isfile(path):
         raise Refusal(f"cannot write to {path}: it is a folder, a pipe or a device, not a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -83,6 +83,7 @@ def notes(ranked, task):
         yield f"±  95 % confidence interval of the mean over {replicas} replicas{how}"
         if len(ranked) > 1:
             yield "=  cannot be told from the best (paired over replicas, 95 %)"
+    yield from task.notes
     if len(ranked) > 1:
         yield (
             f"The best of {len(ranked)} is chosen by these test rows, so its accuracy flatters: "
@@ -99,6 +100,7 @@ def as_dict(lines, task, recipe, name, axes, *, failed, interrupted):
         "architecture": name,
         "protocol": recipe.protocol,
         "data": task.name,
+        "notes": list(task.notes),
         "seeds": list(recipe.seeds),
         "axes": {key: list(values) for key, values in axes.items()},
         "interrupted": interrupted,
