@@ -170,8 +170,8 @@ class Optimizer(Exchangeable):
         They change in place: backward through a graph recorded before a step is then an error.
 
         Raises:
-            RuntimeError: a parameter that was given another array or frozen since the optimizer was
-                made, or no gradient at all.
+            RuntimeError: a parameter that was given another array, frozen or replaced in its module
+                since the optimizer was made, or no gradient at all.
         """
         self._complete_gradients()
         self.update(self.values, self.gradients)
@@ -188,6 +188,12 @@ class Optimizer(Exchangeable):
                     "a new optimizer (to give it other values write p.data[...] = values)"
                 )
             if p.grad is not grad:  # the loss did not depend on p, or p.grad was set by hand
+                if p.grad is None and p.grad_home is not grad:
+                    raise RuntimeError(
+                        f"a parameter of shape {p.shape} was replaced in its module since the "
+                        "optimizer was made, which would not train the new one: make a new "
+                        "optimizer"
+                    )
                 missing += p.grad is None
                 if p.grad is not None:
                     check_gradient(p)

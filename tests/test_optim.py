@@ -146,6 +146,36 @@ def test_replaced_data_is_an_error_that_says_what_to_do():
         optimizer.step()
 
 
+@pytest.mark.parametrize("what", ["weight", "layer"])
+def test_a_parameter_replaced_in_its_module_is_an_error(what):
+    """In a loop of one's own, too: it would not be trained, whatever the others do."""
+    model = nn.Sequential(nn.Linear(2, 3, rng=0))
+    model.head = nn.Linear(3, 2, rng=1)
+    optimizer = SGD(model.parameters())
+
+    def loss():
+        return model.head(model(Tensor(np.ones((4, 2), "float32")))).sum()
+
+    if what == "layer":
+        model.head = nn.Linear(3, 2, rng=2)
+    else:
+        model.head.weight = Tensor(np.ones((3, 2), "float32"), requires_grad=True)
+    loss().backward()
+    with pytest.raises(
+        RuntimeError, match=r"shape \(3, 2\) was replaced in its module.*make a new"
+    ):
+        optimizer.step()
+    SGD(model.parameters()).step()
+
+
+def test_a_head_that_a_loss_does_not_use_is_no_error():
+    model = nn.Sequential(nn.Linear(2, 3, rng=0))
+    model.head = model.head = nn.Linear(3, 2, rng=1)
+    optimizer = SGD(model.parameters())
+    model(Tensor(np.ones((4, 2), "float32"))).sum().backward()
+    optimizer.step()
+
+
 def test_mixed_dtypes_are_an_error_that_names_them():
     parameters = [Tensor(np.ones(2, dtype), requires_grad=True) for dtype in ("float32", "float64")]
     with pytest.raises(ValueError, match=r"\['float32', 'float64'\]"):

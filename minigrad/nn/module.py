@@ -24,7 +24,8 @@ class Module(Exchangeable):
     stacked: tuple = ()  # see `replicas`
 
     def __setattr__(self, name, value):
-        if isinstance(value, ARRAYS) and isinstance(vars(self).get(name), Tensor):
+        before = vars(self).get(name)
+        if isinstance(value, ARRAYS) and isinstance(before, Tensor):
             raise TypeError(
                 f"{name} is a Tensor: in place of it an array would be a buffer, which nothing "
                 f"trains. Write {name}.data[...] = values, or give a new Tensor"
@@ -32,6 +33,10 @@ class Module(Exchangeable):
         if name == "training":
             check_flags(training=value)
         super().__setattr__(name, value)
+        if before is not value and isinstance(before, (Tensor, Module)):
+            # An optimizer that holds what is replaced would never move what is new: it can tell.
+            for parameter in before.parameters() if isinstance(before, Module) else [before]:
+                parameter.grad_home = None
 
     def __call__(self, x, *others):
         return self.forward(x, *others) if others else self.forward(x)  # faster than with * alone
