@@ -1,7 +1,9 @@
 """What every picture owes its reader, whatever it shows; and reading a picture back."""
 
+import re
 from collections import defaultdict
-from itertools import combinations
+from itertools import combinations, zip_longest
+from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -126,3 +128,51 @@ def ticks(axis):
         label.get_text(): place
         for label, place in zip(axis.get_majorticklabels(), axis.get_majorticklocs(), strict=True)
     }
+
+
+SAID = {
+    name: lines.splitlines()
+    for name, lines in re.findall(
+        r"^== (.+) ==\n((?:.+\n)+)",
+        Path(__file__).with_name("pictures.txt").read_text(encoding="utf-8"),
+        re.M,
+    )
+}
+
+
+def assert_says(figure, name):
+    """It says what stands in pictures.txt under its name, where a "*" is for what was measured."""
+    for found, wanted in zip_longest(described(figure), SAID[name], fillvalue="nothing"):
+        pattern = ".*".join(map(re.escape, wanted.split("*")))
+        assert re.fullmatch(pattern, found), f"{name} says: {found}\nand not: {wanted}"
+
+
+def described(figure):
+    """What a picture says: its title, and a line for each of its axes, "title | x label, its ends
+    where they are set, its scale | y ... | shades, and what the first and the last one mean |
+    the legend | what else is written". Empty parts are left out."""
+    yield figure.get_suptitle()
+    for axes in figure.axes:
+        if axes.get_label() == "<colorbar>":
+            yield f"shades: {axes.get_ylabel()}"
+            continue
+        parts = [axes.get_title() or axes.get_title("left")]
+        for axis, fixed in (
+            (axes.xaxis, not axes.get_autoscalex_on()),
+            (axes.yaxis, not axes.get_autoscaley_on()),
+        ):
+            says = [axis.get_label_text()] if axis.get_label_text() else []
+            says += ["{:.4g} to {:.4g}".format(*axis.get_view_interval())] * fixed
+            says += [axis.get_scale()] * (axis.get_scale() != "linear")
+            parts.append(", ".join(says) and f"{axis.axis_name} {', '.join(says)}")
+        for image in axes.images:
+            mapped = np.ndim(image.get_array()) == 2
+            ends = "{:.4g} to {:.4g}".format(*image.get_clim())
+            parts.append(f"{image.get_cmap().name} {ends}" if mapped else "colours")
+            parts.append("rows upwards" * (image.origin == "lower"))
+        parts.append("square" * (1 in (axes.get_aspect(), axes.get_box_aspect())))
+        for legend in filter(None, [axes.get_legend()]):
+            parts.append(", ".join(text.get_text() for text in legend.get_texts()))
+        if len(axes.texts) <= 3:
+            parts += [text.get_text() for text in axes.texts]
+        yield " | ".join(part.replace("\n", " ") for part in parts if part)

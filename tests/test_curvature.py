@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from legible import faults, lines
+from legible import assert_says, faults, lines
 from matplotlib import rc_context
 from matplotlib.contour import QuadContourSet
 
@@ -171,6 +171,7 @@ def test_picture_is_drawn_and_shows_its_numbers(name, monkeypatch):
     with rc_context(STYLE):
         figure, says = picture(**options.get(name, {"epochs": 4}))
         assert faults(figure) == []
+    assert_says(figure, name)
     assert re.search(r"\d", says) and not re.search(r"\b(nan|inf)\b", says)
     assert all(axes.has_data() for axes in figure.axes)
     SHOWS[name](figure, says)

@@ -6,23 +6,27 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from legible import blank, dots, faults, lines, ticks
+from legible import assert_says, blank, dots, faults, lines, ticks
 from matplotlib import rc_context
+from matplotlib.colors import to_rgb
 from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 
-from architectures import list_architectures
+from architectures import build, list_architectures, lookup
 from demos import signatures
 from demos.comparison import drawn as drawn_tasks
+from demos.comparison.options import DRAWN
 from demos.comparison.prediction import grid_points
+from demos.comparison.rings_and_clusters import rings_and_clusters
 from demos.comparison.sequences import LENGTH
 from demos.curved import scores
-from demos.pictures.palette import STYLE
+from demos.pictures.palette import STYLE, class_colours
 from demos.signature import (
     ann2snn,
     common,
     drawn,
     ebm,
+    gru,
     hopfield,
     mamba,
     mlp,
@@ -34,15 +38,17 @@ from demos.signature import (
     vision,
 )
 from demos.signature.common import entitled, points
-from minigrad import Tensor, backend
+from minigrad import Tensor, backend, nn, no_grad
+from minigrad.backend import to_numpy
 
+MODELS = []  # that pictures have trained
 TINY = {
     ann2snn: {"REPLICAS": 2, "TIMESTEPS": 16, "REPORTED": (1, 16)},
     drawn: {"LENGTHS": (12, 24, 36), "ROWS": 20},
     drawn_tasks: {"steps_of": lambda task, recipe: 2, "TEST_ROWS": 40},
     mamba: {"LENGTHS": (12, 24), "SEQUENCES": 3},
     retnet: {"STEPS": (8, 16)},
-    ebm: {"GRID": 21, "CHAINS": 20, "STEPS": 10, "SAMPLE_STEPS": 10},
+    ebm: {"GRID": 21, "CHAINS": 20, "STEPS": 10, "SAMPLE_STEPS": 10, "FOR_STEPS": 6},
     mlp: {"GRID": 31, "WIDTHS": (3, 2)},
     tabnet: {"ROWS": 200, "TEST_ROWS": 100},
     uncertainty: {"GRID": 11, "SAMPLES": 3},
@@ -54,6 +60,23 @@ def tiny(monkeypatch):
     for module, constants in TINY.items():
         for name, value in constants.items():
             monkeypatch.setattr(module, name, value)
+    MODELS.clear()
+    modules = (ann2snn, ebm, gru, mamba, mlp, retnet, snn, tabnet, transformer, uncertainty, vision)
+    for module in modules:
+        for name in {"train", "trained", "trained_on"} & {*vars(module)}:
+            monkeypatch.setattr(module, name, kept(getattr(module, name)))
+    monkeypatch.setattr(  # 2 us for a timestep of the parallel form, 3 of the other
+        retnet, "seconds_of", lambda net, x: (2e-6 if net.training else 3e-6) * x.shape[1]
+    )
+
+
+def kept(train):
+    def watched(*data, **options):
+        found = train(*data, **options)
+        MODELS.append(found[0] if isinstance(found, tuple) else found)
+        return found
+
+    return watched
 
 
 def test_every_architecture_has_a_picture():
@@ -78,39 +101,66 @@ def curves(axes):
 
 
 def points_of(x):
-    return set(map(tuple, x.astype(float)))
+    return set(map(tuple, np.asarray(x, float)))
+
+
+def in_classes(axes):
+    """{colour: the points that scatter() has drawn in it}."""
+    some = [one for one in axes.collections if not isinstance(one, QuadContourSet)]
+    return {to_rgb(one.get_facecolor()[0]): points_of(one.get_offsets()) for one in some}
+
+
+def classes_of(x, y):
+    """The same of points whose classes are known."""
+    return {colour: points_of(x[y == c]) for c, colour in enumerate(class_colours(5))}
 
 
 def of_mlp(figure, says):
     left, middle, right = figure.axes
     found, pieces, reach = numbers(says)
     assert numbers(right.get_title()) == [pieces, found]
-    assert 0 < curves(left) < curves(middle) == curves(right)
-    x, _, x_test, _ = common.rings_and_clusters()
-    nothing = {(0.0, 0.0)}  # what a set of contours says of itself
-    assert dots(left) - nothing == points_of(x) and dots(right) - nothing == points_of(x_test)
+    assert 0 < curves(left) < curves(middle) == curves(right) <= sum(mlp.WIDTHS)
+    x, y, x_test, y_test = common.rings_and_clusters()
+    assert in_classes(left) == classes_of(x, y)
+    assert in_classes(right) == classes_of(x_test, y_test)
     for axes in figure.axes:
         assert axes.get_xlim() == axes.get_ylim() == (-reach, reach)
         assert [*axes.get_xticks()] == [*axes.get_yticks()] == [-reach, 0, reach]
     assert right.images[0].get_extent() == [-reach, reach, -reach, reach]
-    assert points_of(image(right).reshape(-1, 3)) <= points_of(common.tint(np.arange(5)))
+    # The points whose class is that of the ground around them are those that it gets right.
+    beside = np.abs(grid_points((-reach, reach, -reach, reach), mlp.GRID) - x_test[:, None])
+    ground = image(right).reshape(-1, 3)[beside.max(axis=-1).argmin(axis=1)]
+    shares = np.abs(ground - common.tint(y_test)).max(axis=-1) < 1e-9
+    assert shares.mean() == pytest.approx(found / 100, abs=0.05) and found % 0.5 == 0
 
 
 def of_tabnet(figure, says):
     *maps, averages, _ = figure.axes
-    right, a_off, b_off, a_on, b_on, _ = numbers(re.sub("where switch < 0", "", says))
-    assert numbers(averages.get_title()) == [right]
+    right, a_off, b_off, a_on, b_on, noise = numbers(re.sub("where switch < 0", "", says))
+    assert numbers(averages.get_title()) == [right] and right % 1 == 0  # of 100 rows
+    rng = np.random.default_rng(common.SEED)
+    (_, _), (x, y) = tabnet.table(rng, 200), tabnet.table(rng, 100)
+    assert common.accuracy(MODELS[0].predict_proba(x), y) == right / 100
+    rows = np.argsort(x[:, 0])
+    seen, importance = (found.numpy() for found in MODELS[0].backbone.feature_masks(x))
+    for axes, wanted in zip(maps, (*seen, importance)):
+        np.testing.assert_allclose(image(axes), wanted[rows], atol=1e-6)
+    turn = (x[:, 0] < 0).sum()
+    assert importance[:, 5:].sum(axis=1).mean() == pytest.approx(noise, abs=0.0051)
     for axes in maps:
         attention = image(axes)
         np.testing.assert_allclose(attention.sum(axis=1), 1, atol=1e-5)
         assert len(attention) >= tabnet.SHOWN
         assert [*ticks(axes.xaxis)] == [*tabnet.FEATURES]
-        turns = axes.get_lines()[0].get_ydata()[0] + 0.5
-        below, above = ticks(maps[0].yaxis).values()
-        assert [below, above] == [turns / 2, (turns + len(attention)) / 2]
+        assert {*axes.get_lines()[0].get_ydata()} == {turn - 0.5}
+    assert ticks(maps[0].yaxis) == {"switch < 0": turn / 2, "switch > 0": (turn + 100) / 2}
     assert sum(numbers(axes.get_title())[1] for axes in maps[:2]) == pytest.approx(100, abs=1)
     places = ticks(averages.yaxis)
-    for bars, a, b in zip(averages.containers, (a_off, a_on), (b_off, b_on)):
+    bottom, top = averages.get_ylim()
+    assert bottom > top  # the first feature is the uppermost
+    halves = importance[x[:, 0] < 0].mean(axis=0), importance[x[:, 0] > 0].mean(axis=0)
+    for bars, a, b, mean in zip(averages.containers, (a_off, a_on), (b_off, b_on), halves):
+        np.testing.assert_allclose([bar.get_width() for bar in bars], mean, atol=1e-6)
         middles = {bar.get_y() + bar.get_height() / 2: bar.get_width() for bar in bars}
         share = {
             name: middles[min(middles, key=lambda y: abs(y - places[name]))] for name in places
@@ -126,7 +176,11 @@ def of_uncertainty(figure, says):
     total, aleatoric, epistemic = map(image, maps)
     np.testing.assert_allclose(total, aleatoric + epistemic, atol=1e-5)
     assert [axes.get_title().split(":")[0] for axes in maps] == ["Total", "Aleatoric", "Epistemic"]
+    _, _, x_test, y_test = common.rings_and_clusters()
+    for axes in maps:
+        assert in_classes(axes) == classes_of(x_test, y_test)
     right, *nats = numbers(says)
+    assert nats[3] > nats[0]  # less sure where it is wrong
     lower, upper = (np.array([bar.get_height() for bar in some]) for some in bars.containers)
     assert [bar.get_y() for bar in bars.containers[1]] == [*lower]
     np.testing.assert_allclose(nats, np.ravel([lower + upper, lower, upper], "F"), atol=0.0051)
@@ -150,10 +204,14 @@ def of_ebm(figure, says):
     for path, start, end in zip(chains[::3], chains[1::3], chains[2::3]):
         np.testing.assert_array_equal(start[:, 0], path[:, 0])
         np.testing.assert_array_equal(end[:, 0], path[:, -1])
-        assert path.shape == (2, ebm.STEPS + 1)
+        assert path.shape == (2, ebm.FOR_STEPS + 1)
     hollow, filled = map_.get_lines()[1:3]
     assert hollow.get_markerfacecolor() == "white" and filled.get_markerfacecolor() == common.INK
-    nll, _, kernel, uniform, first, last = numbers(says)
+    nll, truth, kernel, uniform, first, last = numbers(says)
+    _, _, x_test, _ = common.rings_and_clusters()
+    column, row = np.rint((x_test.T + ebm.REACH) / (2 * ebm.REACH / (ebm.GRID - 1))).astype(int)
+    assert image(map_)[row, column].mean() == pytest.approx(nll, abs=0.1)
+    assert truth == 3.36 < kernel < truth + 0.1
     assert uniform == pytest.approx(math.log(144), abs=0.005)
     shown = lines(way)
     time, median = shown["median chain"]
@@ -168,18 +226,45 @@ def of_ebm(figure, says):
         assert low < median[step] < high
     assert dots(data) == points_of(common.rings_and_clusters()[0])
     assert numbers(data.get_title()) == [800] == numbers(samples.get_title())
-    assert len(dots(samples)) == 800 and np.abs(list(dots(samples))).max() <= ebm.REACH
+    drawn = MODELS[0].sample(800, steps=ebm.SAMPLE_STEPS, rng=common.SEED)
+    assert dots(samples) == points_of(drawn.numpy())
 
 
 def of_snn(figure, says):
+    dotted, traces, classes, histogram, _ = figure.axes
+    _, _, x_test, y_test = common.rings_and_clusters()
+    right, *_, in_all = numbers(says)
+    assert common.accuracy(MODELS[0].predict_proba(x_test), y_test) == right / 100
+    (_, first), (membrane, second) = (
+        (u.numpy(), s.numpy()) for u, s in MODELS[0].backbone.record(x_test)
+    )
+    assert in_all == pytest.approx(sum(s.sum() for s in (first, second)) / 200, abs=0.5)
+    one = [*y_test].index(snn.SHOWN_CLASS)
+    rasters = [line.get_xdata() for line in dotted.get_lines() if line.get_marker() == "."]
+    assert [*map(len, rasters)] == [first[:, one].sum(), second[:, one].sum()]
+    [neuron, *_] = (int(name.removeprefix("neuron ")) for name in ticks(traces.yaxis))
+    np.testing.assert_allclose(traces.get_lines()[1].get_ydata(), membrane[:, one, neuron])
     rates, dead = re.search("rates (.*) per.*neurons (.*);", says).groups()
     assert [
         f"layer {k}: mean {rate}, {100 * numbers(some)[0] / numbers(some)[1]:.0f} % dead"
         for k, (rate, some) in enumerate(zip(rates.split(", "), dead.split(", ")), 1)
-    ] == [text.get_text() for text in figure.axes[3].get_legend().get_texts()]
-    cells = image(figure.axes[2])
-    assert cells.shape == (5, 32) and (np.diff(cells.argmax(axis=0)) >= 0).all()
-    assert f"{cells.mean():.1f}" == f"{float(rates.split(', ')[1]):.1f}"
+    ] == [text.get_text() for text in histogram.get_legend().get_texts()]
+    table = np.stack([second[:, y_test == c].mean(axis=(0, 1)) for c in range(5)])
+    cells = image(classes)
+    assert points_of(cells.T) == points_of(table.T)  # the neurons, in another order
+    assert (np.diff(cells.argmax(axis=0)) >= 0).all()
+    heights = cells.max(axis=0)
+    for c in range(5):  # who fires most for a class stands first
+        assert (np.diff(heights[cells.argmax(axis=0) == c]) <= 0).all()
+    assert ticks(classes.yaxis) == {f"class {c}": c for c in range(5)}
+    for bars, spikes, rate, quiet in zip(
+        histogram.containers, (first, second), rates.split(", "), dead.split(", ")
+    ):
+        of_neurons = spikes.mean(axis=(0, 1))
+        assert rate == f"{of_neurons.mean():.2f}"
+        assert quiet == f"{(of_neurons == 0).sum()} of {len(of_neurons)}"
+        assert sum(bar.get_height() for bar in bars) == len(of_neurons)
+    assert histogram.containers[0][0].get_height() >= numbers(dead)[0]
 
 
 def of_ann2snn(figure, says):
@@ -190,6 +275,15 @@ def of_ann2snn(figure, says):
     said = dict(zip(*[iter(numbers(says)[:-1])] * 2))
     assert said == {t: pytest.approx(half[int(t) - 1], abs=0.051) for t in ann2snn.REPORTED}
     assert shown["starting empty"][1][0] == pytest.approx(20, abs=10)  # no spike: no answer
+    task = rings_and_clusters((common.SEED, common.SEED + 1))
+    assert numbers(says)[-1] == numbers(left.get_legend().get_texts()[0].get_text())[0]
+    for start, label in ((0.0, "starting empty"), (0.5, "starting half charged")):
+        MODELS[0].backbone.initial_potential = start
+        proba = MODELS[0].finish(task.x_train).predict_proba(task.x_test).numpy()
+        found = 100 * (proba.argmax(axis=-1) == task.y_test).mean()
+        assert shown[label][1][-1] == pytest.approx(found)
+    x = lines(right)["clipped ReLU"][0]
+    assert [*x] == [right.get_xlim()[0], 0, 1, right.get_xlim()[1]]
     assert list(ticks(left.xaxis)) == [str(t) for t in ann2snn.REPORTED]
     for label, (x, rate) in lines(right).items():
         if label.startswith("T = "):
@@ -212,21 +306,47 @@ def of_gru(figure, says):
     new, seen, histogram, lengths = figure.axes
     at_symbols, at_noise, one, _, other, _ = numbers(says.replace("1 - z", ""))
     of_lengths(lengths, [one, other])
-    for axes in (new, seen):
+    task = DRAWN["copy"]((common.SEED,))
+    x = task.x_test[0]
+    z, r = MODELS[0].backbone.gates(x)[0]
+    letters = ["ABCDEFGH"[int(t) - 2] if t > 1 else "?" if t else "" for t in x[0]]
+    for axes, gate in ((new, 1 - z), (seen, r)):
         cells = image(axes)
+        assert points_of(cells) == points_of(gate[:, 0].T)
+        assert [label.get_text() for label in axes.get_xticklabels()] == letters
         assert 0 <= cells.min() < cells.max() <= 1
         assert (np.diff(cells.argmax(axis=1)) >= 0).all()
-        assert [label.get_text() for label in axes.get_xticklabels()][-4:] == ["?"] * 4
         assert len(axes.get_xticks()) == cells.shape[1] == LENGTH + 4
     assert [text.get_text() for text in histogram.get_legend().get_texts()] == ["symbols", "noise"]
+    told, among = x.T > 1, np.arange(28)[:, None] < LENGTH
+    assert (1 - z)[told].mean() == pytest.approx(at_symbols, abs=0.0051)
+    assert (1 - z)[among & ~told].mean() == pytest.approx(at_noise, abs=0.0051)
     for bars, mean in zip(histogram.containers, (at_symbols, at_noise)):
         parts = [(bar.get_x() + bar.get_width() / 2) * bar.get_height() / 40 for bar in bars]
         assert sum(parts) == pytest.approx(mean, abs=0.013)  # of 40 bins
 
 
+VALUES_AND_KEYS = [(t, t - 1) for t in range(1, 16, 2)]
+
+
+def asked_and_found(tokens):
+    """[(timestep of a question, timestep of its answer)] in a sequence of the recall task."""
+    return [(t, 1 + [*tokens[:16:2]].index(tokens[t]) * 2) for t in range(16, 24)]
+
+
 def of_transformer(figure, says):
     pairs, answers = figure.axes
-    for axes in (pairs, answers):
+    task = DRAWN["recall"]((common.SEED,))
+    maps = MODELS[0].backbone.attention_maps(task.x_test[0])
+    for axes, most in ((answers, numbers(says)[0]), (pairs, numbers(says)[1])):
+        layer, head = (int(number) - 1 for number in numbers(axes.get_title()))
+        np.testing.assert_allclose(image(axes), maps[layer][0, head], atol=1e-6)
+        # Averaged over all sequences: how much of its attention lies where the title says.
+        found = np.zeros(maps[0].shape[1])
+        for sequence, looks in zip(task.x_test[0].astype(int), maps[layer]):
+            places = asked_and_found(sequence) if axes is answers else VALUES_AND_KEYS
+            found += np.mean([looks[:, t, at] for t, at in places], axis=0) / len(maps[layer])
+        assert found.argmax() == head and 100 * found[head] == pytest.approx(most, abs=0.051)
         np.testing.assert_allclose(np.nansum(image(axes), axis=1), 1, atol=1e-5)
         assert np.triu(image(axes), 1).max() < 1e-6  # nobody looks ahead
     [squares] = answers.get_lines()
@@ -241,6 +361,7 @@ def of_retnet(figure, says):
     *masks, difference, times, lengths = figure.axes
     for axes in masks:
         kept = numbers(axes.get_title())[1]
+        assert [*axes.get_xticks()] == [*axes.get_yticks()] == [0, 63]
         here, before = image(axes)[[5, 5], [5, 4]]
         assert here == 1 and before == pytest.approx(kept, abs=5e-5)
         assert np.triu(image(axes), 1).max() == 0
@@ -250,6 +371,9 @@ def of_retnet(figure, says):
     assert list(lines(times)) == ["parallel", "recurrent"]
     for x, y in (line.get_xydata().T, *lines(times).values()):
         assert tuple(x) == retnet.STEPS and (y > 0).all()
+    for axes in (difference, times):
+        assert ticks(axes.xaxis) == {"8": 8, "16": 16} and not [*axes.get_xticks(minor=True)]
+    np.testing.assert_allclose([y for _, y in lines(times).values()], [[2, 2], [3, 3]])
     of_lengths(lengths, [one, other])
 
 
@@ -262,21 +386,67 @@ def of_mamba(figure, says):
     found = lines(lengths)
     assert shares[0] == pytest.approx(found["Mamba"][1][1], abs=0.051)
     assert shares[1] == pytest.approx(found["without selection"][1][1], abs=0.051)
-    for axes in (selective, fixed):
+    x = DRAWN["copy"]((common.SEED,)).x_test[0, : mamba.SEQUENCES].astype(int)
+    told = x.T[:LENGTH] > 1
+    for axes, model, label in zip((selective, fixed), MODELS, ratios, strict=True):
+        parts = np.linalg.norm(model.backbone.contributions(x)[-1][..., 0, :], axis=-1)
         left = image(axes)  # rows: asked at, columns: what is left of
+        np.testing.assert_allclose(left, parts.T / parts.max(), atol=1e-6)
+        sizes = model.backbone.step_sizes(x)[-1][:LENGTH]
+        wanted = np.sort(sizes[told].mean(axis=0) / sizes[~told].mean(axis=0))
+        np.testing.assert_allclose(ratios[label], wanted, rtol=1e-5)
         assert left.max() == 1 and np.triu(left, 1).max() == 0 < np.tril(left, -1).max()
         letters = list(axes.get_xticklabels())
         assert len(letters) == left.shape[1]
 
 
+def blocks(pixels, side):
+    """The pictures of a sheet, which stand in rows with a gap of at least a pixel between them."""
+    step = side + max(side // 8, 1)
+    cells = [
+        np.split(row, range(step, row.shape[1], step), axis=1)
+        for row in np.split(pixels, range(step, len(pixels), step))
+    ]
+    return np.array([[cell[:side, :side] for cell in row] for row in cells])
+
+
 def of_convnet(figure, says):
-    filters, _ = figure.axes
+    filters, found = figure.axes
     [shown] = filters.images
     assert shown.norm.vmax == -shown.norm.vmin == np.nanmax(np.abs(image(filters)))
+    assert not filters.axison and not found.axison
+    task, net = DRAWN["digits"]((common.SEED,)), MODELS[0].backbone
+    x = task.x_test[0, : vision.SHOWN]
+    own = to_numpy(net.filters())[..., 0]
+    np.testing.assert_array_equal(blocks(image(filters), own.shape[1])[0], own)
+    digits = blocks(image(found), 16)
+    np.testing.assert_allclose(digits[:, 0, ::2, ::2].reshape(x.shape), x, atol=1e-6)
+    with no_grad():
+        maps = net.feature_maps(Tensor(x))[0].numpy().transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(digits[:, 1:, ::4, ::4], maps / maps.max(), atol=1e-6)
+    right, edges = numbers(says)
+    guesses = MODELS[0].predict_proba(task.x_test[0]).numpy().argmax(axis=-1)
+    assert right == 100 * (guesses == task.y_test[0]).mean()
+    sums = np.abs(own.sum(axis=(1, 2))) / np.abs(own).sum(axis=(1, 2))
+    assert edges == pytest.approx(100 * np.mean(sums < 0.25), abs=0.51)
 
 
 def of_vit(figure, says):
-    assert -1 <= numbers(says)[1] <= 1
+    task, net = DRAWN["digits"]((common.SEED,)), MODELS[0].backbone
+    x, [axes] = task.x_test[0], figure.axes
+    looks = net.attention_maps(x)[-1][:, :, 0, 1:]  # of the class token, (B, heads, patches)
+    shown = blocks(image(axes), 8)
+    np.testing.assert_allclose(shown[0].reshape(-1, 64), x[: vision.SHOWN], atol=1e-6)
+    some = looks[: vision.SHOWN].swapaxes(0, 1)
+    np.testing.assert_allclose(
+        shown[1:, :, ::2, ::2].reshape(some.shape), some / some.max(), atol=1e-6
+    )
+    right, together = numbers(says)
+    guesses = MODELS[0].predict_proba(x).numpy().argmax(axis=-1)
+    assert right == 100 * (guesses == task.y_test[0]).mean()
+    ink = x.reshape(-1, 4, 2, 4, 2).mean(axis=(2, 4)).reshape(-1, 16)
+    correlations = [np.corrcoef(a, b)[0, 1] for a, b in zip(ink, looks.mean(axis=1))]
+    assert together == pytest.approx(np.mean(correlations), abs=0.0051)
 
 
 SHOWS = {
@@ -301,9 +471,13 @@ def test_picture_is_drawn_and_shows_its_numbers(name, tiny):
     with rc_context(STYLE):
         figure, says = signatures.PICTURES[name](epochs=1)
         assert faults(figure) == []
+    assert_says(figure, name)
     assert re.search(r"\d\.\d", says) and not re.search(r"\b(nan|inf)\b", says)
     for axes in figure.axes:
         assert axes.has_data() or axes.texts, axes.get_title()
+        for one in axes.images:
+            if one.origin == "lower":  # a map of the plane
+                assert one.get_extent() == [*axes.get_xlim(), *axes.get_ylim()]
         for line in axes.get_lines():
             said = re.search(r": (\d+\.\d) %$", line.get_label())
             if said and len(set(line.get_ydata())) == 1:  # a level that its label names
@@ -395,6 +569,56 @@ def test_tokens_are_written_below_the_timesteps():
     assert [*axes.get_xticks()] == [0, 1, 2, 3, 4]
 
 
+class Trained(Exception):
+    """In place of training: what was to be trained, and how."""
+
+
+SHORT, DRAWN_TASK = (10, 32, 1e-2), (10, 32, 3e-3)
+RECIPES = {  # epochs, rows of a minibatch, learning rate
+    "mlp": (40, 32, 1e-2),
+    "tabnet": (20, 128, 2e-2),
+    "bayesian": (20, 32, 1e-2),
+    "mc_dropout": SHORT,
+    "ebm": (68, 100, 1e-2),  # and then 22 more
+    "snn": SHORT,
+    "ann2snn": SHORT,
+    **dict.fromkeys(("gru", "transformer", "retnet", "mamba", "convnet", "vit"), DRAWN_TASK),
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_what_each_picture_trains(name, monkeypatch):
+    def fit(model, x, y, loss, adam, *, epochs, batch_size=32, **options):
+        raise Trained(model, len(x), (epochs, batch_size, adam.lr))
+
+    def learn(model, task, recipe):
+        raise Trained(model, None, (recipe.epochs, recipe.batch_size, recipe.learning_rate))
+
+    for module in (common, tabnet, ebm, ann2snn):
+        monkeypatch.setattr(module, "fit", fit)
+    monkeypatch.setattr(drawn_tasks, "learn", learn)
+    with pytest.raises(Trained) as stop:
+        signatures.PICTURES[name]()
+    model, rows, recipe = stop.value.args
+    assert recipe == RECIPES[name]
+    if name in ("mlp", "tabnet", "bayesian", "mc_dropout", "snn"):  # as in its own paper
+        assert type(model) is lookup(name).native
+        assert (rows, model.train_rows) == ((4000, 4000) if name == "tabnet" else (800, 800))
+    if name == "mlp":
+        assert [p.shape[-1] for p in model.parameters()][::2] == [14, 10, 5]
+    elif name in ("bayesian", "mc_dropout"):
+        assert model.backbone.samples == 100
+    elif name == "tabnet":
+        small = model.backbone
+        assert (small.hidden_size, len(small.attentions), small.sparsity) == (16, 2, 1e-2)
+    elif name == "ebm":
+        plain = build("ebm", 2, hidden_sizes=(64, 64, 64), rng=common.SEED).body.layers[0].weight
+        np.testing.assert_allclose(model.body.layers[0].weight.data, 4 * plain.data)
+        assert model.chains.restart == 0.02
+    elif name == "ann2snn":
+        assert model.head.weight.shape[0] == 5 and model.backbone.num_timesteps == 128
+
+
 def test_the_last_quarter_is_trained_at_a_tenth_of_the_rate(monkeypatch):
     parts = []
 
@@ -441,15 +665,19 @@ def of_hopfield(figure, says):
     assert list(ticks(letters.yaxis))[1] == "query: stored + noise"
     np.testing.assert_allclose(recalled, stored, atol=0.05)
     assert 0.9 < np.std(query - stored) < 1.1 and 0.2 < np.abs(mixture - stored).mean() < 1
+    assert [*letters.get_yticks()] == [3.5, 12.5, 21.5, 30.5]
     told = {int(name.split()[1]): y for name, (_, y) in lines(energies).items()}
     assert list(told) == [8, 4, 2, 1]
     for energy in told.values():
         assert (np.diff(energy) < 1e-9).all() and len(energy) == 6 and energy.min() > 0
+    # At a pattern that stands alone the energy is log(patterns): half the squares cancel.
+    assert told[8][-1] == pytest.approx(math.log(50) / 8**2, rel=0.01)
     for norm, before, _ in zip(*[iter(numbers(says))] * 3):
         assert before == pytest.approx(norm / 2, rel=0.06)
     *ways, before = noise.get_lines()
     assert before.get_label() == "before the update"
     np.testing.assert_array_equal(*before.get_data())
+    np.testing.assert_allclose(before.get_xdata(), np.linspace(0.1, 2, 20))
     for way, other in zip(ways, number.get_lines()):
         assert [*way.get_xdata()] == [*before.get_xdata()]
         assert [*other.get_xdata()] == [10, 100, 1000, 10_000]
@@ -474,6 +702,7 @@ def test_command_writes_what_was_asked_for(tmp_path, capsys, monkeypatch):
     assert float(before) > 3 > 1e-12 > float(after)
     of_hopfield(*kept[0])
     assert faults(kept[0][0]) == []
+    assert_says(kept[0][0], "hopfield")
 
 
 def pictures(folder):
@@ -531,6 +760,49 @@ def test_kernel_estimate_of_a_gaussian():
     found = ebm.kernel_nll(x[:600], x[600:])
     assert truth - 0.1 < found < truth + 0.15
     assert ebm.kernel_nll(x[:600], x[600:], widths=(0.02,)) > found + 1
+
+
+def test_chains_start_anywhere_and_take_steps_of_their_size(monkeypatch):
+    """Where no force pulls a step is noise alone, whose variance is the step's size."""
+    monkeypatch.setattr(ebm, "CHAINS", 400)
+    monkeypatch.setattr(ebm, "STEPS", 5)
+
+    class Flat(nn.Module):
+        def energy(self, x):
+            return 0 * x.sum(axis=-1)
+
+    ways = ebm.fall(Flat())
+    assert ways.shape == (6, 400, 2) and ways.dtype == np.float32
+    assert ways[0].min() < -5.9 and ways[0].max() > 5.9 and abs(ways[0].mean()) < 0.3
+    inside = np.abs(ways).max(axis=(0, 2)) < 5
+    assert np.diff(ways[:, inside], axis=0).var() == pytest.approx(0.02, rel=0.1)
+    assert np.abs(ways).max() <= 6
+
+
+def test_four_fifths_of_the_chains_are_in_the_band(monkeypatch):
+    monkeypatch.setattr(ebm, "STEPS", 2)
+    energy = np.linspace(0, 100, 11) + np.array([[5], [3], [1]])
+    axes = blank()
+    ebm.descent(axes, energy, 3.0, 2.0)
+    band = axes.collections[0].get_paths()[0].vertices
+    for step, least in enumerate((5, 3, 1)):
+        assert {*band[band[:, 0] == step, 1]} == {10 + least, 90 + least}
+    np.testing.assert_array_equal(lines(axes)["median chain"], [[0, 1, 2], [55, 53, 51]])
+    assert axes.get_legend().get_texts()[0].get_text() == "80 % of 500 chains"
+
+
+def test_points_far_away_are_on_a_circle():
+    found = uncertainty.circle(3.0, count=8)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=-1), 3, rtol=1e-6)
+    np.testing.assert_allclose(found.sum(axis=0), 0, atol=1e-5)
+    assert found.dtype == np.float32 and len(np.unique(found.round(3), axis=0)) == 8
+    assert len(uncertainty.circle(1.0)) == 360
+
+
+def test_a_steps_share_is_what_it_adds_to_the_output():
+    decisions = [Tensor(np.array(d, "float32")) for d in ([[1, 2], [0, 0]], [[4, 0], [5, 0]])]
+    net = SimpleNamespace(steps=lambda x: (None, decisions))
+    np.testing.assert_allclose(tabnet.step_shares(net, [[0.0]]), [3 / 12, 9 / 12])
 
 
 def test_log_partition_of_a_gaussian():
