@@ -176,3 +176,8 @@ def described(figure):
         if len(axes.texts) <= 3:
             parts += [text.get_text() for text in axes.texts]
         yield " | ".join(part.replace("\n", " ") for part in parts if part)
+    for part in figure.subfigs:
+        if part._supxlabel:
+            yield f"below: {part.get_supxlabel()}"
+    for legend in figure.legends:
+        yield f"legend: {', '.join(text.get_text() for text in legend.get_texts())}"

@@ -12,8 +12,11 @@ from matplotlib.contour import QuadContourSet
 from architectures import list_architectures
 from architectures.energy.score import sliced_score_matching
 from demos import curvature
+from demos.comparison.prediction import grid_points
 from demos.curved import lanczos, landscape, scores, sharpness, valley
 from demos.pictures.palette import STYLE
+from demos.signature.common import rings_and_clusters
+from demos.signature.ebm import energies
 from minigrad import Tensor, functional, nn
 from minigrad.backend import Noise
 from minigrad.higher import hessian
@@ -81,11 +84,19 @@ def test_newton_needs_few_steps():
     assert (np.diff(valley.heights(way)) < 0).all()
 
 
+MODELS = []  # that the picture of scores has trained
+
+
+def kept(found):
+    MODELS.append(found[0])
+    return found
+
+
 TINY = {
     valley: {"STEPS": 30},
     landscape: {"GRID": 5, "STEPS": 3, "SHOWN": 3, "LOOKS": (0, 1)},
     scores: {"GRID": 21},
-    sharpness: {"SEEDS": (42, 43), "STEPS": 2, "ROWS": 20, "LOOKS": (0,)},
+    sharpness: {"SEEDS": (42, 43, 44), "STEPS": 2, "ROWS": 20, "LOOKS": (0,)},
 }
 
 
@@ -105,6 +116,15 @@ def of_valley(figure, says):
         assert left.get_xlim()[0] < x.min() and x.max() < left.get_xlim()[1]
         assert left.get_ylim()[0] < y.min() and y.max() < left.get_ylim()[1]
     assert heights["Newton"][1][-1] > right.get_ylim()[0]
+    # The first steps: down the slope, one of Adam's length along each axis, and Newton's.
+    np.testing.assert_allclose(
+        [(x[1], y[1]) for x, y in ways.values()],
+        [(-0.9844, 1.088), (-1.15, 1.05), (-1.175281, 1.380674)],
+        rtol=1e-5,
+    )
+    [ground] = (one for one in left.collections if isinstance(one, QuadContourSet))
+    steepest = 2.7**2 + 100 * (0.7 + 1.7**2) ** 2
+    assert [ground.zmin, ground.zmax] == pytest.approx([-3, math.log10(steepest)], abs=1e-3)
     start, goal = (tuple(line.get_xydata()[0]) for line in left.get_lines()[-2:])
     assert start == (-1.2, 1) and goal == (1, 1)
 
@@ -131,7 +151,22 @@ def of_sharpness(figure, says):
         assert label == cloud.get_label() and [*epochs] == [0, 1]
         assert curve[-1] == pytest.approx(np.median(ends))
         assert f"{label} {curve[-1]:.1f}" in says
-        assert len(ends) == 2 and right_answers.min() > 20 and right_answers.max() <= 100
+        assert len(ends) == 3 and right_answers.min() > 20 and right_answers.max() <= 100
+    between, within = (float(said) for said in re.findall(r"([+-]\d\.\d\d) (?:bet|with)", says))
+    ends = [np.asarray(cloud.get_offsets()).T for cloud in clouds]
+    assert within == pytest.approx(np.mean([spearman(*e) for e in ends]), abs=0.006)
+    assert between == pytest.approx(
+        spearman([np.median(e[0]) for e in ends], [e[1].mean() for e in ends])
+    )
+
+
+def spearman(a, b):
+    """The correlation of the ranks, in a sorted list the mean of the first and the last place."""
+    ranks = []
+    for values in (sorted(a), sorted(b)):
+        last = len(values) - 1
+        ranks.append({v: values.index(v) + last - values[::-1].index(v) for v in values})
+    return np.corrcoef([ranks[0][v] for v in a], [ranks[1][v] for v in b])[0, 1]
 
 
 def of_scores(figure, says):
@@ -146,6 +181,11 @@ def of_scores(figure, says):
         assert title == f"{name.capitalize()}: {nll[-1]:.2f}"
         assert f"{name} {nll[-1]:.2f} nats after {seconds[-1]:.1f} s" in says
         assert len(nll) == 4 and (np.diff(seconds) > 0).all()
+    _, _, x_test, _ = rings_and_clusters()
+    for axes, model, (_, nll) in zip(maps[1:], MODELS, shown.values()):
+        energy = energies(model, grid_points((-6, 6, -6, 6), scores.GRID)) + 1
+        np.testing.assert_allclose(axes.images[0].get_array().ravel(), energy, rtol=1e-5)
+        assert nll[-1] == pytest.approx(energies(model, x_test).mean() + 1, rel=1e-5)
     truth = shown["true density"][1][0]
     assert titles[0] == f"True density: {truth:.2f}" and says.endswith(f"density {truth:.2f}")
     assert course.get_ylim()[0] < truth < course.get_ylim()[1]
@@ -166,6 +206,9 @@ def test_picture_is_drawn_and_shows_its_numbers(name, monkeypatch):
             monkeypatch.setattr(module, constant, value)
     if name == "scores":
         monkeypatch.setattr(scores, "log_partition", lambda model: 1.0)
+        train = scores.trained
+        MODELS.clear()
+        monkeypatch.setattr(scores, "trained", lambda *how: kept(train(*how)))
     options = {"valley": {}, "sharpness": {"epochs": 1, "names": ["mlp", "snn", "hopfield"]}}
     _, picture = curvature.PICTURES[name]
     with rc_context(STYLE):
@@ -199,7 +242,13 @@ def test_of_a_parabola_the_hessian_is_right(monkeypatch):
     )
     figure, says = landscape.picture(epochs=4)
     chart, cuts, _ = figure.axes
-    _, white, dashed = (drawn for drawn in chart.collections if isinstance(drawn, QuadContourSet))
+    ground, white, dashed = (
+        drawn for drawn in chart.collections if isinstance(drawn, QuadContourSet)
+    )
+    assert [*white.levels] == [*dashed.levels] == [0.01, 0.03, 0.1, 0.3, 1, 3]
+    assert {text.get_text() for text in chart.texts} >= {"0.1", "0.3", "1"}
+    extremes = np.log10([2 / 37**2, 2])  # beside the minimum, and in the corners
+    assert [ground.zmin, ground.zmax] == pytest.approx([*extremes])
     for drawn in (white, dashed):
         for path, rise in zip(drawn.get_paths()[:4], (0.01, 0.03, 0.1, 0.3)):
             np.testing.assert_allclose(path.vertices**2 @ [25, 4], rise, rtol=0.1)
@@ -214,9 +263,71 @@ def test_of_a_parabola_the_hessian_is_right(monkeypatch):
     assert numbers(says)[-1] == pytest.approx(2 * anywhere[0, 1] / anywhere[0, 0] ** 2, abs=0.006)
 
 
+def test_the_second_half_is_trained_in_smaller_steps_from_more_rows(monkeypatch):
+    parts, looked = [], []
+
+    def fit(model, x, y, loss, adam, *, epochs, batch_size, on_epoch):
+        parts.append((adam.lr, epochs, batch_size, x.shape, y.shape))
+        for epoch in range(1, epochs + 1):
+            on_epoch(epoch, None)
+
+    def eigenvalues(model, loss, steps, rng):
+        assert not model.training and loss(model).shape == (1,)
+        looked.append(model)
+        return np.full((1, 15), len(looked)), None
+
+    monkeypatch.setattr(landscape, "fit", fit)
+    monkeypatch.setattr(landscape, "hessian_eigenvalues", eigenvalues)
+    x, y = np.zeros((20, 2), "float32"), np.arange(20) % 5
+    _, looks = landscape.trained(x, y, 13)
+    data = (1, 20, 2), (1, 20)
+    assert parts == [(1e-2, 6, 32, *data), (2e-3, 7, 200, *data)]
+    assert [*looks] == [0, 1, 2, 3, 5, 7, 10, 13]
+    assert [found[0, 0] for found in looks.values()] == [*range(1, 9)]
+
+
+def test_heights_are_the_loss_of_a_network_whose_parameters_have_moved():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((9, 2)).astype("f"), rng.integers(5, size=9)
+    model = nn.stack([nn.Linear(2, 5, rng=0)])
+    weight, bias = (p.data.copy() for p in model.parameters())
+    directions = rng.standard_normal((2, 15))
+    found = landscape.heights(
+        model, x, y, directions, np.array([[0, 1], [2, 3]]), np.array([[0, 4], [5, 6]])
+    )
+    for value, (a, b) in zip(found.ravel(), [(0, 0), (1, 4), (2, 5), (3, 6)]):
+        move = a * directions[0] + b * directions[1]
+        moved = x @ (weight[0] + move[:10].reshape(2, 5)) + bias[0] + move[10:]
+        loss = (np.log(np.exp(moved).sum(axis=1)) - moved[range(9), y]).mean()
+        assert value == pytest.approx(loss, rel=1e-4)
+    np.testing.assert_array_equal(model.weight.data, weight)
+
+
+def test_a_hessian_of_a_network_with_noise_is_that_of_one_function():
+    """Also if the noise were drawn anew in each product, which mixes Hessians."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((1, 9, 4)).astype("f"), rng.integers(3, size=(1, 9))
+    net = nn.stack([nn.Sequential(nn.Dropout(0.5, rng=3), nn.Linear(4, 3, rng=0))])
+
+    def loss(net):
+        return functional.cross_entropy(net(Tensor(x)), y)
+
+    values, _ = lanczos.hessian_eigenvalues(net, loss, 12, 0)
+
+    def by_the_same_noise(net):
+        with nn.noise_from(net, 0):
+            return loss(net).sum()
+
+    largest = np.linalg.eigvalsh(hessian(by_the_same_noise, net).numpy())[-1]
+    assert values[0, 0] == pytest.approx(largest, rel=1e-4)
+
+
 def test_rank_correlation():
     assert sharpness.rank_correlation([1, 5, 9], [-3, 0, math.inf]) == pytest.approx(1)
     assert sharpness.rank_correlation([1, 5, 9], [2, 1, 0]) == pytest.approx(-1)
+    assert sharpness.rank_correlation([1, 5, 9], [3, 3, 3]) == 0
+    a, b = [3, 1, 4, 1, 5, 9, 2, 6], [2, 7, 1, 8, 2, 8, 1, 8]
+    assert sharpness.rank_correlation(a, b) == pytest.approx(spearman(a, b))
 
 
 def test_command(tmp_path, capsys, monkeypatch):
