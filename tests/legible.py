@@ -151,7 +151,8 @@ def described(figure):
     """What a picture says: its title, and a line for each of its axes, "title | x label, its ends
     where they are set, its scale | y ... | shades, and what the first and the last one mean |
     the legend | what else is written". Empty parts are left out."""
-    yield figure.get_suptitle()
+    if figure.get_suptitle():
+        yield figure.get_suptitle()
     for axes in figure.axes:
         if axes.get_label() == "<colorbar>":
             yield f"shades: {axes.get_ylabel()}"

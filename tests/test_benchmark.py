@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from legible import faults, ticks
+from legible import assert_says, faults, ticks
 
 from architectures import list_architectures
 from demos import benchmark, by_hand
@@ -409,6 +409,7 @@ def test_bars_and_dots_of_the_ratios():
     }
     figure = drawn.ratios(duels)
     assert faults(figure) == []
+    assert_says(figure, "ratios")
     [axes] = figure.axes
     bars, *dots, level = axes.patches, *axes.get_lines()
     assert [*level.get_xdata()] == [1, 1] and len(dots) == len(bars) == 3

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from legible import blank, dots, faults, ticks
+from legible import assert_says, blank, dots, faults, ticks
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -23,13 +23,13 @@ from demos.comparison.results import ANIMATION, PICTURES
 from demos.comparison.rings_and_clusters import rings_and_clusters
 from demos.comparison.task import Task
 from demos.comparison.training import Entry, Recipe, train
-from demos.pictures import boundaries, drawn, scores, summary
+from demos.pictures import boundaries, data, drawn, scores, summary
 from demos.pictures import confusion as confusions
 from demos.pictures.animation import write_gif
 from demos.pictures.boundaries import boundary
 from demos.pictures.comparison import draw_all, pictures
 from demos.pictures.data import cloud, projection, reach
-from demos.pictures.layout import panels, shorten
+from demos.pictures.layout import panels, shorten, square
 from demos.pictures.palette import (
     CLASSES,
     FAMILIES,
@@ -118,6 +118,18 @@ def test_the_animation_shows_every_epoch_and_rests_on_the_last(tmp_path, monkeyp
         np.testing.assert_array_equal(axes.images[0].get_array(), last)
         points = task.x_test[one.outcome.shown]
         assert dots(axes) == {tuple(point) for point in points.astype(float)}
+
+
+def test_what_the_pictures_say():
+    task = rings_and_clusters((0, 1))
+    ranked = compete(task, (0, 1), names=("mlp", "ebm", "hopfield"), boundaries=True)
+    for name, picture in pictures(ranked, task, None):
+        assert_says(picture(), name)
+    shared = compete(task, (0, 1), names=("hopfield", "ebm", "bayesian"))
+    own = compete(task, (0, 1), names=("ebm", "bayesian"), protocol="native")
+    assert_says(scores.protocols(shared, own, 0.0), "protocols")
+    for name in ("adding", "copy", "digits"):
+        assert_says(data.picture(DRAWN[name]((0,))), name)
 
 
 def test_pictures_are_svg_on_request_and_the_same_twice(tmp_path):
@@ -212,6 +224,10 @@ def test_what_the_native_protocol_changes():
     for gain, text in zip(gains, right.texts):
         assert abs(float(text.get_text().split(" ± ")[0]) - gain) < 0.051
     assert right.texts[2].get_text().strip() == "has no other objective"
+    hollow, filled = left.lines[1:3]
+    before, after = left.figure.legends[0].legend_handles
+    assert hollow.get_markerfacecolor() == before.get_markerfacecolor() == "white"
+    assert filled.get_markerfacecolor() == filled.get_color() and after.get_markerfacecolor() == INK
 
 
 @pytest.mark.parametrize(("features", "classes"), [(1, 2), (5, 9)])
@@ -438,6 +454,13 @@ def test_panels_are_squares_of_the_size_asked_for():
         np.testing.assert_allclose(height, inches[0, 1] + side + 0.85)
 
 
+def test_a_square_is_one():
+    figure, axes = square()
+    left, bottom, width, height = np.array(axes.get_window_extent().bounds) / figure.dpi
+    assert width == pytest.approx(5.6) == height and min(left, bottom) > 0.8
+    assert left + width < figure.get_figwidth() and bottom + height < figure.get_figheight()
+
+
 def test_shorten():
     assert shorten("setosa", 6) == "setosa" and shorten("virginica", 6) == "virgi…"
 
@@ -567,3 +590,6 @@ def test_every_class_and_every_family_has_a_colour_of_its_own():
     assert len({*CLASSES, *families}) == len(CLASSES) + len(families)
     for n in (2, 7, 8, 30):
         assert len(set(class_colours(n))) == n
+    assert class_colours(7) == [to_rgb(colour) for colour in CLASSES]
+    low, high = (to_rgb(colour) for colour in ("#440154", "#fde725"))  # the ends of viridis
+    np.testing.assert_allclose(class_colours(9)[::8], [low, high], atol=0.005)
