@@ -1,6 +1,7 @@
 """The benchmark: what it compares is the same, what it measures is what it says."""
 
 import json
+import os
 import re
 import sys
 from dataclasses import replace
@@ -17,7 +18,7 @@ from demos.bench import clock, duel, peers, process, scaling, tables
 from demos.bench.duel import NETWORKS
 from demos.pictures import benchmark as drawn
 from demos.pictures.palette import STYLE
-from minigrad import Tensor, backend, functional, ops, strict
+from minigrad import Tensor, backend, functional, ops, optim, strict
 
 
 @pytest.mark.parametrize("name", ["mlp", "snn", "hopfield", "tabnet", "gru", "mamba"])
@@ -57,9 +58,15 @@ def test_a_run_leaves_table_pictures_and_json(tmp_path, capsys, monkeypatch):
     out, figures = tmp_path / "pictures", tmp_path / "new" / "figures.json"
     arguments = ["--only", "mlp,recorder", "--quick", "--out", str(out), "--json", str(figures)]
     assert benchmark.main(arguments) == 0
-    assert "MLP " in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "MLP " in printed
+    assert f"wrote {out / 'ratios.png'}\nwrote {figures}\n" in printed
     assert [path.name for path in out.glob("[!.]*")] == ["ratios.png"]
     results = json.loads(figures.read_text())
+    machine = results["machine"]
+    assert machine["numpy"] == np.__version__ and machine["cores"] == os.cpu_count()
+    assert machine["python"] in sys.version and machine["blas_threads"] == 1
+    assert machine.keys() == {"minigrad", "numpy", "python", "platform", "cores", "blas_threads"}
     assert results.keys() == {"machine", "duels", "recorder"}
     assert len(results["duels"]["mlp"]["ratios"]) == 3
 
@@ -159,7 +166,7 @@ def test_sides_take_turns_and_every_round_starts_anew():
     assert all(b - a >= 4 for a, b in pairwise([*starts, len(calls)]))  # one pass is not timed
 
 
-def stand_in(name):
+def stand_in():
     """As much of JAX or autograd as a peer's step needs, on minigrad."""
 
     def value_and_grad(loss_of):
@@ -189,16 +196,73 @@ def stand_in(name):
     )
 
 
-@pytest.mark.parametrize("name", ["jax", "autograd"])
+def stand_in_for_torch():
+    """The same of PyTorch, whose linear() takes a transposed matrix."""
+
+    class Leaf(Tensor):
+        def requires_grad_(self):
+            self.requires_grad = True
+
+    threads = []
+    functional_ = SimpleNamespace(
+        relu=functional.relu,
+        linear=lambda x, weight, bias: x @ weight.mT + bias,
+        cross_entropy=lambda logits, y: functional.cross_entropy(logits, y),
+    )
+    torch = SimpleNamespace(
+        tensor=lambda array: Leaf(array.copy()),
+        from_numpy=np.asarray,
+        set_num_threads=threads.append,
+        optim=SimpleNamespace(Adam=lambda parameters, lr: optim.Adam(parameters, lr=lr)),
+        nn=SimpleNamespace(functional=functional_),
+    )
+    modules = {"torch": torch, "torch.nn": torch.nn, "torch.nn.functional": functional_}
+    return modules, lambda: threads == [1]
+
+
+def stand_in_for_mygrad():
+    """The same of MyGrad, whose tensors may share an array, and forget the gradients of before."""
+    leaves = []
+
+    def tensor(array, copy):
+        leaves.append(Tensor(array.copy() if copy else array, requires_grad=True))
+        return leaves[-1]
+
+    def softmax_crossentropy(logits, y):
+        for leaf in leaves:
+            leaf.grad = None
+        return functional.cross_entropy(logits, y)
+
+    modules = {
+        "mygrad": SimpleNamespace(tensor=tensor),
+        "mygrad.nnet": SimpleNamespace(),
+        "mygrad.nnet.activations": SimpleNamespace(relu=functional.relu),
+        "mygrad.nnet.losses": SimpleNamespace(softmax_crossentropy=softmax_crossentropy),
+    }
+    return modules, lambda: True
+
+
+STAND_INS = {
+    "torch": stand_in_for_torch,
+    "jax": lambda: ({"jax": stand_in()}, lambda: "threads=1" in os.environ["XLA_FLAGS"]),
+    "mygrad": stand_in_for_mygrad,
+    "autograd": lambda: ({"autograd": stand_in()}, lambda: True),
+}
+
+
+@pytest.mark.parametrize("name", peers.PEERS)
 def test_a_peer_is_trained_as_the_others_are(name, monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "")
-    monkeypatch.setitem(sys.modules, name, stand_in(name))
+    modules, in_one_thread = STAND_INS[name]()
+    for path, module in modules.items():
+        monkeypatch.setitem(sys.modules, path, module)
     label, make = peers.PEERS[name]
     sides = duel.opponents(replace(NETWORKS["mlp"], batch_size=8), np.float64)[:1]
     hand, batches = sides[0]
     step, own = make([w.copy() for w in hand.__self__.weights])
     sides.append((step, [(own(x), own(y)) for x, y in batches]))
     assert duel.require_agreement("MLP", ("by hand", label), sides) < 1e-12
+    assert in_one_thread()
 
 
 def test_times_of_peers_and_their_ratios(monkeypatch):
@@ -329,26 +393,39 @@ def test_fresh_processes_run_and_by_hand_needs_no_minigrad():
 
 
 def test_tables_say_what_was_measured(capsys, monkeypatch):
+    """And return it, as it goes into the JSON file."""
     monkeypatch.setattr(backend, "device_name", lambda: "the CPU")
     tables.duel_heading(3)
-    result = {
-        **{f"{side}_seconds": t for side, t in zip(("by_hand", "minigrad", "compiled"), (1, 2, 3))},
+    tables.curve_heading()
+    sides = zip(("by_hand", "minigrad", "compiled"), (1, 2, 3))
+    duel = {
+        **{f"{side}_seconds": t for side, t in sides},
         "ratios": [2.5, 1.5, 2.0],
         "compiled_ratios": [3.5, 2.5, 3.0],
         "largest_loss_difference": 2e-12,
     }
-    assert tables.duel("MLP", result) is result
-    tables.peers({"by hand": {"seconds": 2e-3, "ratio": 1.0}}, ["MyGrad"])
-    tables.recorder({"raw_seconds": 1e-6, "recorded_seconds": 3e-6})
     line = {"sizes": [1, 8, 32], "fixed": 1e-3, "each": 2e-6, "deviation": 0.034}
-    tables.curve_heading()
-    tables.curve(scaling.CURVES["depth"], line)
-    tables.memory(
-        {"sizes": [1024], "by_hand_bytes": [2048], "minigrad_bytes": [4096], "compiled_bytes": [0]}
-    )
-    tables.replicas((1, 16), {"mlp": [1e-3, 4e-3], "snn": [1e-3, None]}, compiled=True)
-    tables.training({"mlp": (2.0, 1.0), "snn": (4.0, 3.5)})
-    tables.process({"by hand": 0.25})
+    bytes_ = {"by_hand_bytes": [2048], "minigrad_bytes": [4096], "compiled_bytes": [0]}
+    for table, *what, result in (
+        (tables.duel, "MLP", duel),
+        (tables.recorder, {"raw_seconds": 1e-6, "recorded_seconds": 3e-6}),
+        (tables.curve, scaling.CURVES["depth"], line),
+        (tables.memory, {"sizes": [1024], **bytes_}),
+        (tables.training, {"mlp": (2.0, 1.0), "snn": (4.0, 3.5)}),
+        (tables.process, {"by hand": 0.25}),
+        (tables.pays_off, {"mlp": 64, "snn": None}),
+    ):
+        assert table(*what, result) is result
+    peers = {"by hand": {"seconds": 2e-3, "ratio": 1.0}}
+    assert tables.peers(peers, ["MyGrad"]) is peers
+    times = {"mlp": [1e-3, 4e-3], "snn": [1e-3, None]}
+    assert tables.replicas((1, 16), times, compiled=True) is times
+    assert tables.launches({"mlp": (40, 0, 20, 18)})["mlp"] == {
+        "launches": 40,
+        "synchronisations": 0,
+        "compiled_launches": 20,
+        "graphed_kernels": 18,
+    }
     printed = [re.sub("  +", " | ", line.strip()) for line in capsys.readouterr().out.splitlines()]
     for expected in (
         "One training step (forward, backward, Adam); one BLAS thread, medians of 3",
@@ -369,6 +446,9 @@ def test_tables_say_what_was_measured(capsys, monkeypatch):
         "mlp | 2.00 s | 1.00 s | 0.50",
         "all | 6.00 s | 4.50 s | 0.75",
         "by hand | 250 ms",
+        "mlp | 64",
+        "snn | none of these",
+        "mlp | 40 | 0 | 20 | 18",
     ):
         assert expected in printed
 
@@ -396,6 +476,81 @@ def test_every_part_is_measured_and_kept(monkeypatch, capsys):
     quick = benchmark.measure(benchmark.parse(["--quick", "--only", "mlp,process"]))
     assert quick == {"duels": {"mlp": ("MLP", 3, 0.02)}, "process": {"process of rounds": 3}}
     assert "medians of 3" in capsys.readouterr().out
+    for function in ("peers", "on_devices"):
+        monkeypatch.setattr(benchmark, function, lambda *how, function=function: (function, *how))
+    monkeypatch.setattr(tables, "peers", lambda results, missing: results)
+    for arguments, expected in (
+        (["--peers"], {"peers": ("peers", 9, 0.15)}),
+        (["--launches"], {"launches": ("launches",)}),
+        (["--device", "cpu"], ("on_devices", (1, 10, 64, 256, 1024, 4096), 0.15)),
+        (["--device", "cpu", "--quick"], ("on_devices", (1, 10), 0.02)),
+    ):
+        assert benchmark.measure(benchmark.parse(arguments)) == expected
+
+
+@pytest.mark.parametrize(
+    "arguments, drawn",
+    [
+        ([], True),
+        (["--only", "curves"], True),
+        (["--only", "wide"], True),
+        (["--only", "recorder,process"], False),
+        (["--no-plots"], False),
+        (["--peers"], False),
+        (["--launches"], False),
+        (["--device", "gpu"], False),
+    ],
+)
+def test_pictures_are_drawn_of_networks_and_curves(arguments, drawn):
+    assert benchmark.draws(benchmark.parse(arguments)) == drawn
+
+
+def test_the_medians_of_a_duel(monkeypatch):
+    times = [[1.0, 2.0, 1.5], [2.0, 3.0, 2.0], [4.0, 9.0, 5.0]]
+    monkeypatch.setattr(duel, "require_agreement", lambda label, names, sides: (label, *names))
+    monkeypatch.setattr(duel, "race", lambda start, *how: times if how[:2] == (3, 0.1) else None)
+    assert duel.duel(NETWORKS["mlp"], 3, 0.1) == {
+        "by_hand_seconds": 2.0,
+        "minigrad_seconds": 3.0,
+        "compiled_seconds": 2.0,
+        "ratio": 2.0,
+        "ratios": [2.0, 1.5, 2.25],
+        "compiled_ratio": 1.25,
+        "compiled_ratios": [1.5, 1.0, 1.25],
+        "largest_loss_difference": ("MLP", "by hand", "minigrad", "compiled"),
+    }
+
+
+def test_a_wide_network_sees_clusters_that_overlap():
+    x, y = duel.wide_task()
+    assert x.shape == (2048, 256) and x.dtype == np.float32 and {*y} == {*range(10)}
+    means = np.stack([x[y == c].mean(axis=0) for c in range(10)])
+    # Centres a tenth apart, and the error of a mean of 205 rows.
+    assert means.std() == pytest.approx((0.1**2 + 1 / 205) ** 0.5, rel=0.05)
+    x, y = duel.copying()
+    assert x.shape == (320, 28) and y.shape == (320, 4) and x.dtype == np.float32
+
+
+def test_training_takes_ten_epochs_eager_and_compiled(monkeypatch):
+    recipes = []
+
+    def fit(model, x, y, loss, adam, **recipe):
+        recipes.append(recipe)
+        assert loss is type(model).loss and adam.lr == 1e-2 and x.shape == (800, 2)
+        return SimpleNamespace(seconds=[1.0, 2.0 + recipe["compiled"]])
+
+    monkeypatch.setattr(scaling, "fit", fit)
+    monkeypatch.setattr(scaling, "list_architectures", lambda: ["mlp", "hopfield"])
+    assert scaling.training() == {"mlp": [3.0, 4.0], "hopfield": [3.0, 4.0]}
+    shared = {"epochs": 10, "batch_size": 32}
+    assert recipes == [shared | {"compiled": compiled} for compiled in (False, True)] * 2
+
+
+def test_fresh_processes_take_turns(monkeypatch):
+    seconds, programs = iter([1, 2, 3, 4, 6, 5, 7, 9, 8]), []
+    monkeypatch.setattr(process, "run", lambda program: programs.append(program) or next(seconds))
+    assert process.fresh_process(3) == {"NumPy's import alone": 4, "by hand": 6, "minigrad": 5}
+    assert programs == [process.NUMPY, process.BY_HAND, process.MINIGRAD] * 3
 
 
 def test_bars_and_dots_of_the_ratios():

@@ -242,7 +242,8 @@ def test_an_answer_that_cannot_be_read_is_refused_in_one_line(tmp_path, capsys):
 
 def test_all_at_once_from_any_folder(tmp_path):
     command = [sys.executable, FOLDER / "check.py"]
-    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=alone)
     assert run.returncode == 1 and not run.stderr
     lines = run.stdout.splitlines()
     assert len(lines) == len(EXERCISES)
@@ -250,6 +251,7 @@ def test_all_at_once_from_any_folder(tmp_path):
 
 
 @pytest.mark.parametrize("arguments", [["0"], ["99"], ["tanh"], ["--file", "x.py"]])
-def test_wrong_arguments_are_refused(arguments):
+def test_wrong_arguments_are_refused(arguments, capsys):
     with pytest.raises(SystemExit, match="2"):
         check.main(arguments)
+    assert "check.py: error: " in capsys.readouterr().err

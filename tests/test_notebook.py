@@ -19,9 +19,14 @@ class Cell:
         self.shown, self.line = [], []
 
     def __call__(self, data, raw=False, display_id=False):
+        assert raw == isinstance(data, dict)  # by its MIME types
         if display_id:
-            return SimpleNamespace(update=lambda data, raw: self.line.append(data["text/plain"]))
+            return SimpleNamespace(update=self.update)
         self.shown.append(data)
+
+    def update(self, data, raw):
+        assert raw
+        self.line.append(data["text/plain"])
 
 
 def test_no_networks_are_kept():
