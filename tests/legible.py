@@ -6,13 +6,22 @@ from itertools import combinations, zip_longest
 from pathlib import Path
 
 import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import TABLEAU_COLORS, to_hex, to_rgba_array
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 
 def faults(figure):
     """What is wrong with a Figure, in words: an empty list if nothing is."""
-    return [*collisions(figure), *unnamed(figure), *untitled(figure), *untold(figure)]
+    return [
+        *collisions(figure),
+        *unnamed(figure),
+        *untitled(figure),
+        *untold(figure),
+        *unchosen(figure),
+    ]
 
 
 def drawn_texts(figure):
@@ -104,6 +113,23 @@ def untold(figure):
         for label in axes.get_legend_handles_labels()[1]:
             if label not in told:
                 yield f"no legend tells of {label!r}"
+
+
+def unchosen(figure):
+    """Colours that nobody chose, those that Matplotlib takes in turn: ours are in palette.py."""
+    for axes in figure.axes:
+        for one in (*axes.lines, *axes.patches, *axes.collections):
+            if isinstance(one, ScalarMappable) and one.get_array() is not None:
+                continue  # shades
+            if not isinstance(one, Line2D):
+                colours = [one.get_facecolor()]
+            else:
+                colours = [one.get_color()] * (one.get_linestyle() != "None")
+                if one.get_marker() != "None":
+                    colours += [one.get_markerfacecolor(), one.get_markeredgecolor()]
+            shown = {to_hex(c) for colour in colours for c in to_rgba_array(colour)}
+            if shown & {*TABLEAU_COLORS.values()}:
+                yield f"{axes.get_title()}: nobody chose the colour of {one.get_label()!r}"
 
 
 def blank():

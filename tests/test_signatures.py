@@ -615,7 +615,9 @@ def test_what_each_picture_trains(name, monkeypatch):
         plain = build("ebm", 2, hidden_sizes=(64, 64, 64), rng=common.SEED).body.layers[0].weight
         np.testing.assert_allclose(model.body.layers[0].weight.data, 4 * plain.data)
         assert model.chains.restart == 0.02
+        assert [p.shape[-1] for p in model.parameters()][::2] == [64, 64, 64, 1]
     elif name == "ann2snn":
+        assert model.train_rows == 800
         assert model.head.weight.shape[0] == 5 and model.backbone.num_timesteps == 128
 
 
@@ -686,6 +688,8 @@ def of_hopfield(figure, says):
         at_half = np.interp(0.5, *way.get_data())
         low, high = other.get_ydata()[:2]
         assert low / 30 <= at_half <= 30 * high
+        # Who recalls nothing is at the origin, as far from a pattern as that is long.
+        assert max(*way.get_ydata(), *other.get_ydata()) < 1.2
     most = [way.get_ydata()[-1] for way in number.get_lines()]
     assert most == sorted(most)  # the longer the patterns, the smaller the error
 
@@ -789,6 +793,12 @@ def test_four_fifths_of_the_chains_are_in_the_band(monkeypatch):
         assert {*band[band[:, 0] == step, 1]} == {10 + least, 90 + least}
     np.testing.assert_array_equal(lines(axes)["median chain"], [[0, 1, 2], [55, 53, 51]])
     assert axes.get_legend().get_texts()[0].get_text() == "80 % of 500 chains"
+
+
+def test_a_pass_is_timed(monkeypatch):
+    passes = []
+    monkeypatch.setattr(retnet.time, "perf_counter", lambda: 10.0 + 3.0 * len(passes))
+    assert retnet.seconds_of(lambda x: passes.append(x), "x") == 3.0 and passes == ["x"]
 
 
 def test_points_far_away_are_on_a_circle():

@@ -29,7 +29,7 @@ def picture(epochs=EPOCHS):
     across, up = np.meshgrid(t * width[0], t * width[1])
     rise = heights(model, x, y, directions, across, up) - bottom
     levels = [0.01, 0.03, 0.1, 0.3, 1, 3]
-    chart.contourf(across, up, np.log10(np.maximum(rise, 1e-4)), 30, cmap="cividis")
+    chart.contourf(across, up, np.log10(np.maximum(rise, 1e-4)), 30)
     drawn = chart.contour(across, up, rise, levels, colors="white", linewidths=1.2)
     chart.clabel(drawn, fontsize=9, fmt="%g")
     parabola = (sharp[0] * across**2 + sharp[1] * up**2) / 2
@@ -44,7 +44,7 @@ def picture(epochs=EPOCHS):
     named = {"sharpest": directions[0], "second sharpest": directions[1], "random": anywhere}
     for colour, (name, direction) in zip(CLASSES, named.items()):
         way = heights(model, x, y, np.stack([direction, direction]), t, 0 * t) - bottom
-        cuts.plot(t, way, color=colour, linewidth=2.5, label=name)
+        cuts.plot(t, way, color=colour, label=name)
     for value in sharp:
         cuts.plot(t, value * t**2 / 2, color=INK, linestyle="--", linewidth=1)
     cuts.set(title="Cuts through it, with the Hessian's parabolas", box_aspect=1)
@@ -54,7 +54,7 @@ def picture(epochs=EPOCHS):
 
     for k, colour in zip(range(SHOWN), CLASSES):
         curve = [values[0, k] for values in looks.values()]
-        training.plot(list(looks), curve, "o-", color=colour, linewidth=2, label=f"λ{k + 1}")
+        training.plot(list(looks), curve, "o-", color=colour, label=f"λ{k + 1}")
     training.set(title="The largest eigenvalues along training", xlabel="epochs")
     training.set(yscale="log", xscale="symlog", box_aspect=1, ylabel="curvature, nats")
     training.set(xlim=(-0.2, 1.2 * epochs))

@@ -38,7 +38,7 @@ def picture(epochs=EPOCHS):
             energies(model, points.astype(np.float32)) + log_partition(model),
             f"{name.capitalize()}: {nll[-1]:.2f}",
         )
-        panels[3].plot(seconds, nll, linewidth=2.5, color=COLOURS[name], label=name)
+        panels[3].plot(seconds, nll, color=COLOURS[name], label=name)
         numbers.append(f"{name} {nll[-1]:.2f} nats after {seconds[-1]:.1f} s")
     figure.colorbar(image, ax=panels[:3], label="-log p(x), nats", shrink=0.8, extend="max")
     panels[3].axhline(truth, color=INK, linestyle="--", label="true density")
@@ -77,7 +77,6 @@ def chart(axes, energy, title):
         energy.reshape(GRID, GRID),
         extent=(-REACH, REACH, -REACH, REACH),
         origin="lower",
-        cmap="cividis",
         vmin=2,
         vmax=9,
     )

@@ -35,7 +35,7 @@ def picture(epochs=10, names=None):
             refused.append(lookup(name).label)
             continue
         label, curves = lookup(name).label, np.stack(list(looks.values()), axis=-1)
-        left.plot(list(looks), np.median(curves, axis=0), linewidth=2.5, label=label, **style)
+        left.plot(list(looks), np.median(curves, axis=0), label=label, **style)
         right.scatter(curves[:, -1], 100 * accuracy, s=60, edgecolors="white", label=label, **style)
         final[name] = np.median(curves[:, -1]), accuracy.mean(), curves[:, -1], accuracy
     left.set(title=f"Median of {len(SEEDS)} replicas", xlabel="epochs", yscale="log")

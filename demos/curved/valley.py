@@ -36,7 +36,7 @@ def picture():
         style = {"color": COLOURS[name], "label": name}
         dots = {"marker": "o", "markersize": 5} if name == "Newton" else {}
         left.plot(*way.T, linewidth=width, **style, **dots)
-        right.loglog(np.arange(len(way)) + 1, heights(way), linewidth=2.5, **style)
+        right.loglog(np.arange(len(way)) + 1, heights(way), **style)
     left.plot(*START, "o", color=INK, markersize=9)
     left.plot(1, 1, "*", color=INK, markersize=18)
     left.set(title="(1 - x)² + 100 (y - x²)²: from ● to ★", xlabel="x", ylabel="y")

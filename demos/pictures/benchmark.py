@@ -57,7 +57,7 @@ def curves(results, memory):
     figure = Figure(figsize=(12, 7), layout="constrained")
     for axes, (title, size, unit, key, scale, result) in zip(figure.subplots(2, 3).flat, panels):
         ends = np.array([0, result["sizes"][-1]])
-        axes.plot(ends, scale * (result["fixed"] + result["each"] * ends), color=CEILING, lw=1.5)
+        axes.plot(ends, scale * (result["fixed"] + result["each"] * ends), color=CEILING)
         axes.plot(
             result["sizes"],
             scale * np.array(result[key]),

@@ -45,7 +45,9 @@ STYLE = {
     "xtick.color": INK,
     "ytick.color": INK,
     "legend.frameon": False,
+    "lines.linewidth": 2,
     "hatch.linewidth": 0.7,
+    "image.cmap": "cividis",
     "figure.dpi": 120,
     "savefig.dpi": 120,
     "svg.hashsalt": "minigrad",  # the same picture is the same file

@@ -86,7 +86,7 @@ def protocols(shared, native, overlap):
     figure.subplots_adjust(0.13, 1.25 / height, 0.98, 1 - 0.6 / height, wspace=0.08)
     for row, (a, b) in enumerate(pairs):
         shade, before, after = colour(a.outcome), 100 * a.accuracy.mean, 100 * b.accuracy.mean
-        left.plot([before, after], [row, row], color=shade, lw=2, alpha=0.5)
+        left.plot([before, after], [row, row], color=shade, alpha=0.5)
         left.plot(before, row, "o", mec=shade, mfc="white", mew=2, ms=10)
         left.plot(after, row, "o", color=shade, ms=10)
         if a.outcome.has_own_objective:
@@ -101,7 +101,7 @@ def protocols(shared, native, overlap):
             )
         else:
             right.text(0, row, "  has no other objective", va="center", fontsize=10, color=CEILING)
-    right.axvline(0, color=CEILING, lw=1)
+    right.axvline(0, color=CEILING)
     left.set_ylim(len(pairs) - 0.5, -0.7)
     left.set_yticks(range(len(pairs)), [shorten(a.outcome.label, 12) for a, _ in pairs])
     for axes in (left, right):
@@ -162,5 +162,5 @@ def ceiling(axes, task, line):
     if task.bayes_accuracy is None:
         return []
     value = 100 * task.bayes_accuracy
-    line(value, color=CEILING, ls="--", lw=1.5, zorder=3)
-    return [Line2D([], [], color=CEILING, ls="--", lw=1.5, label=f"Bayes-optimal, {value:.1f} %")]
+    line(value, color=CEILING, ls="--", zorder=3)
+    return [Line2D([], [], color=CEILING, ls="--", label=f"Bayes-optimal, {value:.1f} %")]

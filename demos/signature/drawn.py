@@ -39,7 +39,7 @@ def against_length(axes, model, task):
     """Accuracy against the length of a sequence, the trained one among them; returns it."""
     shares = copied_at(model, task, LENGTHS)
     axes.plot(LENGTHS, [100 * share for share in shares], "o-", color=INK)
-    axes.axvline(LENGTH, color=INK, ls=":", lw=1)
+    axes.axvline(LENGTH, color=INK, ls=":")
     axes.text(LENGTH + 1, 3, "trained at this length", rotation=90, va="bottom", fontsize=10)
     axes.set(xlabel="timesteps between which 4 symbols stand", ylabel="symbols right (%)")
     axes.set(ylim=(0, 103), title="Beyond the trained length")

@@ -135,7 +135,6 @@ def valleys(figure, axes, model, log_z):
         e.reshape(GRID, GRID),
         extent=(-REACH, REACH, -REACH, REACH),
         origin="lower",
-        cmap="cividis",
         vmax=9,
     )
     figure.colorbar(image, ax=axes, label="-log p(x), nats", shrink=0.8, extend="max")
@@ -146,7 +145,7 @@ def descent(axes, energy, nll, kernel):
     low, median, high = np.quantile(energy, (0.1, 0.5, 0.9), axis=1)
     steps = np.arange(len(energy))
     axes.fill_between(steps, low, high, color="#dddddd", label=f"80 % of {CHAINS} chains")
-    axes.plot(steps, median, color=MODEL, linewidth=2.5, label="median chain")
+    axes.plot(steps, median, color=MODEL, label="median chain")
     axes.axhline(nll, color=INK, linestyle="--", label=f"test data, mean: {nll:.2f}")
     axes.plot([], [], " ", label=f"(kernel density estimate: {kernel:.2f})")
     axes.set(title="Chains reach the energy of data", xlabel="Langevin steps", xlim=(0, STEPS))

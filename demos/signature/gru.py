@@ -2,8 +2,12 @@
 
 import numpy as np
 
-from .common import entitled
+from demos.pictures.palette import FAMILIES
+
+from .common import INK, entitled
 from .drawn import LENGTH, against_length, in_letters, trained_on
+
+COLOURS = {"symbols": FAMILIES["sequence"], "noise": INK}
 
 
 def picture(epochs=10):
@@ -25,7 +29,8 @@ def picture(epochs=10):
     sheet(right, r[:, 0].T, x[0], task, "r: how much of the state the candidate sees")
     left, right = below.subplots(1, 2)
     for name, part in (("symbols", (1 - z)[told]), ("noise", (1 - z)[among & ~told])):
-        left.hist(part.ravel(), bins=40, range=(0, 1), density=True, alpha=0.6, label=name)
+        look = {"color": COLOURS[name], "label": name, "alpha": 0.6}
+        left.hist(part.ravel(), bins=40, range=(0, 1), density=True, **look)
     left.set(title="How far the update gate opens", xlabel="1 - z", yticks=[])
     left.legend()
     shares = against_length(right, model, task)

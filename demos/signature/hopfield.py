@@ -82,7 +82,7 @@ def remember(axes, rng):
     sheet = np.full((len(rows), 9, len(stored), 9), np.nan)  # a margin of one pixel each
     for line, pictures in zip(sheet, rows.values()):
         line[:8, :, :8] = pictures.reshape(-1, 8, 8).swapaxes(0, 1)
-    axes.imshow(sheet.reshape(9 * len(rows), -1), cmap="cividis", vmin=-2, vmax=2)
+    axes.imshow(sheet.reshape(9 * len(rows), -1), vmin=-2, vmax=2)
     axes.set_yticks(3.5 + 9 * np.arange(len(rows)), rows)
     axes.set_xticks([])
     axes.tick_params(length=0)

@@ -25,7 +25,7 @@ def picture(epochs=10):
         x = task.x_test[0, :SEQUENCES].astype(int)
         # In the last block: (from, at, B), the length of the vector of all channels.
         parts = np.linalg.norm(model.backbone.contributions(x)[-1], axis=-1)
-        axes.imshow(parts[..., 0].T / parts[..., 0].max(), cmap="viridis")
+        axes.imshow(parts[..., 0].T / parts[..., 0].max())
         in_letters(axes, x[0], task.class_names, 2)
         axes.set(title=LABELS[name], yticks=[], ylabel="is asked", xlabel="what is left of")
         sizes = model.backbone.step_sizes(x)[-1][:LENGTH]  # (T, B, E)
@@ -37,7 +37,7 @@ def picture(epochs=10):
         right.plot(LENGTHS, shares[name], "o-", **look)
     left.set(title="Step at symbols / at noise", xlabel="channels, in order", ylim=(0, None))
     left.legend()
-    right.axvline(LENGTH, color=INK, ls=":", lw=1)
+    right.axvline(LENGTH, color=INK, ls=":")
     right.set(title="Beyond the trained length (dotted)", ylabel="symbols right (%)")
     right.set(xlabel="timesteps between which 4 symbols stand", ylim=(0, 103))
     here, far = LENGTHS[1], LENGTHS[-1]

@@ -6,6 +6,7 @@ import numpy as np
 
 from architectures import build
 from architectures.sequence.retnet import decay_masks
+from demos.pictures.palette import FAMILIES
 from minigrad import Tensor, no_grad
 from minigrad.backend import to_numpy
 
@@ -23,7 +24,7 @@ def picture(epochs=10):
     above, below = figure.subfigures(2, 1)
     masks = to_numpy(decay_masks(HEADS, 64))
     for head, (axes, mask) in enumerate(zip(above.subplots(1, HEADS), masks)):
-        axes.imshow(mask, cmap="viridis", vmin=0, vmax=1)
+        axes.imshow(mask, vmin=0, vmax=1)
         axes.set_title(f"head {head + 1}: {1 - 2.0 ** (-5 - head):.4f} per timestep")
         axes.set(xticks=[0, 63], yticks=[0, 63])
     above.supxlabel("decay masks: how much of a timestep is left at a later one")
@@ -54,8 +55,8 @@ def forms(left, middle):
     left.plot(STEPS, differences, "o-", color=INK)
     left.set(title="Parallel - recurrent, largest", xlabel="timesteps", xscale="log")
     left.set(ylim=(0, None))
-    for mode, name in ((True, "parallel"), (False, "recurrent")):
-        middle.plot(STEPS, [1e6 * t for t in seconds[mode]], "o-", label=name)
+    for mode, name, colour in ((True, "parallel", INK), (False, "recurrent", FAMILIES["sequence"])):
+        middle.plot(STEPS, [1e6 * t for t in seconds[mode]], "o-", color=colour, label=name)
     middle.set(title="Time of a timestep (us)", xlabel="timesteps", xscale="log", yscale="log")
     middle.legend()
     for axes in (left, middle):

@@ -63,7 +63,7 @@ def traces(axes, membrane, spikes, threshold):
     for k, neuron in enumerate(chosen):
         place = threshold - k * height
         u, fires = membrane[:, neuron] - k * height, spikes[:, neuron] > 0
-        axes.axhline(place, color="#999999", linestyle="--", linewidth=1)
+        axes.axhline(place, color="#999999", linestyle="--")
         axes.plot(time, u, color=LAYERS[1])
         axes.plot(time[fires], u[fires], "o", color=INK, markersize=5)
         places.append(place)
@@ -76,7 +76,7 @@ def by_class(figure, axes, spikes, y):
     """Mean rate of each neuron of the last layer for each class: (C, H)."""
     table = np.stack([spikes[:, y == c].mean(axis=(0, 1)) for c in range(NUM_CLASSES)])
     order = np.lexsort([-table.max(axis=0), table.argmax(axis=0)])
-    image = axes.imshow(table[:, order], aspect="auto", cmap="cividis", vmin=0)
+    image = axes.imshow(table[:, order], aspect="auto", vmin=0)
     axes.set(title="Layer 2: which neuron fires for which class", xlabel="neurons, sorted")
     axes.set_yticks(range(NUM_CLASSES), [f"class {c}" for c in range(NUM_CLASSES)])
     for label, colour in zip(axes.get_yticklabels(), class_colours(NUM_CLASSES)):

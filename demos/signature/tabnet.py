@@ -73,8 +73,8 @@ def step_shares(tabnet, x):
 
 def heat(axes, values, turn):
     """Rows x features; a line at row `turn`, where the switch changes its sign."""
-    image = axes.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
-    axes.axhline(turn - 0.5, color="white", linewidth=1.5)
+    image = axes.imshow(values, vmin=0, vmax=1, aspect="auto")
+    axes.axhline(turn - 0.5, color="white")
     axes.set_xticks(range(len(FEATURES)), FEATURES, rotation=90)
     axes.set_yticks([])
     return image

@@ -52,7 +52,6 @@ def picture(name, epochs, message):
             on_grid[kind].reshape(GRID, GRID),
             extent=(-REACH, REACH, -REACH, REACH),
             origin="lower",
-            cmap="cividis",
             vmin=0,
             vmax=np.log(5),
             interpolation="bilinear",
