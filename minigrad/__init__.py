@@ -1,19 +1,19 @@
 """minigrad: reverse-mode automatic differentiation on NumPy or CuPy, written to be read.
 
-Reading order: backend, engine, modes, contract, ops, methods, exchanges, functional, spiking,
-recurrent, images, init, nn, optim, schedules, data, training, program, higher, gradcheck, graph,
-strict, checks, files, checkpoint; then base and one of the eight in architectures. README.md says
-what is in each.
+Reading order: backend, engine, modes, contract, ops, methods, exchanges, elsewhere, functional,
+spiking, recurrent, images, init, nn, optim, schedules, data, training, program, higher, gradcheck,
+graph, strict, checks, files, checkpoint; then base and one of the eight in architectures. README.md
+says what is in each.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from . import backend, data, functional, init, nn, ops, optim, schedules
+from . import backend, data, elsewhere, functional, init, nn, ops, optim, schedules
 from .backend import use
 from .engine import op
 from .methods import Tensor  # complete: with its operators
-from .modes import detect_nan, no_grad
+from .modes import detect_nan, detect_writes, no_grad
 from .training import fit
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ __all__ = [
     "compile",
     "data",
     "detect_nan",
+    "detect_writes",
     "draw",
     "fit",
     "functional",
@@ -49,5 +50,5 @@ LATER = {"compile": "program", "draw": "graph", "load": "checkpoint", "save": "c
 
 def __getattr__(name):  # reached only by what is not there yet
     if name not in LATER:
-        raise AttributeError(f"module 'minigrad' has no attribute {name!r}")
+        return elsewhere.telling(__name__, elsewhere.MINIGRAD)(name)
     return getattr(import_module(f".{LATER[name]}", __name__), name)

@@ -24,6 +24,16 @@ def check_kind(kind, **options):
             raise TypeError(f"{name} must be of the class {kind.__name__}, not {what}")
 
 
+def check_arrays(**options):
+    """Arrays, Tensors, or what has the shape of one."""
+    for name, value in options.items():
+        if not hasattr(value, "shape"):
+            raise TypeError(
+                f"{name} must be an array, not a {type(value).__name__}: numpy.asarray({name}, "
+                "'float32') makes one of numbers"
+            )
+
+
 def check_functions(**options):
     """Functions, or what can be called like one."""
     for name, value in options.items():
@@ -121,7 +131,10 @@ def check_state(arrays, state):
         TypeError: no dict.
     """
     if not isinstance(state, Mapping):
-        raise TypeError(f"a state is a dict {{name: array}}, not {type(state).__name__}")
+        raise TypeError(
+            f"a state is a dict {{name: array}}, not {type(state).__name__} (a file's is loaded by "
+            "minigrad.load(path).restore(module, optimizer))"
+        )
     for value in state.values():
         backend.refuse_masked(value)
     new = {
@@ -139,6 +152,8 @@ def check_state(arrays, state):
             )
         elif theirs.dtype.kind == "f" and numpy.isnan(theirs).any():
             problems.append(f"{name} holds NaN in the state")
+        elif name == "parameter_shapes" and (theirs != ours).any():
+            problems.append("it is that of an optimizer of parameters of other shapes")
         elif name.rpartition(".")[2] in NEVER_NEGATIVE and (theirs < 0).any():
             problems.append(f"{name} is negative in the state")
     if problems:

@@ -7,12 +7,16 @@ import functools
 import inspect
 import math
 import reprlib
+from collections.abc import Callable
 from numbers import Number
+from typing import Any, TypeVar
 
 import numpy
 
 from . import backend
 from .backend import xp
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 # --- a rule and its inputs -------------------------------------------------------------------
 
@@ -52,6 +56,34 @@ def check_foreign(inputs, outputs):
         raise TypeError(f"an array holds real numbers, not {dtype}")
 
 
+def takes(function):
+    """What a function takes, for an error that says that it got something else."""
+    known = inspect.signature(function).parameters.values()
+    names = [p.replace(default=p.empty, annotation=p.empty) for p in known if p.name != "self"]
+    name = function.__qualname__.removesuffix(".__init__").removeprefix("Methods.")
+    return f"{name} takes {inspect.Signature(names, __validate_parameters__=False)}"
+
+
+def explained(function: F) -> F:
+    """The function; a call that does not fit it is told what it takes."""
+
+    @functools.wraps(function)
+    def call(*args, **options):
+        try:
+            return function(*args, **options)
+        except TypeError as error:
+            explain_call(error, function)
+            raise
+
+    return call  # type: ignore[return-value]
+
+
+def explain_call(error, function):
+    """Add what a function takes to the error of calling it, caught by the caller of this."""
+    if isinstance(error, TypeError) and error.__traceback__.tb_next is None:  # not from inside
+        error.add_note(takes(function))
+
+
 # What Python and NumPy say when an input does not fit, and the question that it amounts to.
 HINTS = {
     "not enough values to unpack": "has an input too few axes?",
@@ -63,10 +95,13 @@ HINTS = {
 }
 
 
-def explain(error, name, inputs):
+def explain(error, name, rule, inputs):
     """Add to a rule's error in which op it happened. If it does not tell what is wrong with an
     input, raise one that does: a rule may have asked a number for what only an array has."""
+    explain_call(error, rule)
     error.add_note(f"in op {name}({describe(inputs)})")
+    if "could not be broadcast" in str(error):
+        error.add_note("axes meet from the right: two that meet have one length, or one has 1")
     of_array = isinstance(error, AttributeError) and hasattr(xp.empty(0), error.name or "")
     if of_array and any(error.obj is x for x in inputs):
         raise TypeError(
@@ -134,6 +169,17 @@ def _one(shape, dtype):
     one = numpy.ones(shape, dtype)
     one.flags.writeable = False
     return one
+
+
+def explain_vjp(error, op, array):
+    """Add to a vjp's error whose it is. If the engine could not call it, or not take what it
+    returned, raise one that says what a vjp is."""
+    error.add_note(f"in the vjp of op {op}, whose input has shape {array.shape}")
+    if error.__traceback__.tb_next is None:  # not from inside of it
+        raise TypeError(
+            f"the vjp of op {op}: {error}: a vjp is a function of g that returns an array, the "
+            f"gradient of its input of shape {array.shape} (None in its place: no derivative)"
+        ) from error
 
 
 def refuse_freed(op):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy
 
 from . import backend
-from .checks import check_counts, check_positive, check_rates, check_sizes
+from .checks import check_arrays, check_counts, check_positive, check_rates, check_sizes
 
 
 def train_test_split(x, y, test_share=0.2, *, rng=None):
@@ -74,9 +74,11 @@ def minibatches(x, y, batch_size, *, axis=0, order=None):
 
     Raises:
         ValueError: arrays that do not have the same rows (and replicas), or a batch size below 1.
+        TypeError: no arrays.
     """
     check_sizes(batch_size=batch_size)
     check_counts(axis=axis)
+    check_arrays(x=x, y=y)
     if x.ndim <= axis or x.shape[: axis + 1] != y.shape[: axis + 1]:
         raise ValueError(
             f"x {x.shape} and y {y.shape} do not have the same rows, along axis {axis}"

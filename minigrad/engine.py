@@ -153,7 +153,7 @@ def op(rule: Callable[P, tuple]) -> Callable[P, Tensor]:
             if type(value) is not xp.ndarray:
                 value = backend.asarray(value)
         except Exception as error:
-            contract.explain(error, name, arrays)
+            contract.explain(error, name, rule, arrays)
             raise
         if watch := who_watches():
             watch(value, "op", name, arrays)
@@ -208,7 +208,7 @@ def _pass_on(waiting):
             if contribution.shape != array.shape or contribution.dtype is not array.dtype:
                 contribution = _fit(contribution, array)
         except Exception as error:
-            error.add_note(f"in the vjp of op {tensor.op}, whose input has shape {array.shape}")
+            contract.explain_vjp(error, tensor.op, array)
             raise
         if parent.op is None:
             if parent.order > tensor.order:  # newer than what used it: changed since

@@ -5,6 +5,7 @@ one number before each replay, instead of at every attribute that it can reach: 
 module or optimizer was given another array, mode or attribute.
 """
 
+from .contract import explained
 from .engine import next_order
 
 exchanges = [0]
@@ -24,6 +25,12 @@ class Exchangeable:
     """
 
     changing: tuple[str, ...] = ()
+
+    def __init_subclass__(cls):
+        """Who makes one with options that it does not have is told which it has."""
+        super().__init_subclass__()
+        if "__init__" in vars(cls):
+            cls.__init__ = explained(cls.__init__)  # type: ignore[method-assign]
 
     def __setattr__(self, name, value):
         if name not in self.changing:

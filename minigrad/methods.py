@@ -9,48 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy
 
-from . import backend, ops
+from . import backend, elsewhere, ops
+from .contract import explained
 from .engine import OPS, Tensor
 from .exchanges import exchanges, touch
-
-# What other libraries call otherwise. (Ops are added at the end of this file.)
-ELSEWHERE = {
-    "clone copy": "x * 1, or Tensor(x.data.copy()) without a graph",
-    "cpu cuda to": "backend.use(device), before the first Tensor is made",
-    "double float half int long": "x.astype(dtype)",
-    "flatten ravel": "x.reshape(-1)",
-    "gelu log_softmax logsumexp relu sigmoid silu softmax softplus": "functional.{name}(x)",
-    "norm": "(x * x).sum() ** 0.5",
-    "permute": "x.transpose(axes)",
-    "pow": "x ** y",
-    "requires_grad_": "x.requires_grad = True",
-    "std": "x.var(axis) ** 0.5",
-    "t": "x.T",
-    "tolist": "x.numpy().tolist()",
-    "unsqueeze": "ops.expand_dims(x, axis)",
-    "view": "x.reshape(shape)",
-    "zero_": "x.data[...] = 0, or x.grad = None",
-}
-
-
-class Elsewhere:
-    """Stands for an attribute that Tensor does not have, and says what it is called here.
-
-    A `__getattr__` of Tensor could say it, too. But for a class that has one, Python no longer
-    remembers where its attributes are, and a training step takes 4 % longer.
-    """
-
-    def __init__(self, name, here):
-        self.name, self.here = name, here
-
-    def __repr__(self):  # what help(Tensor) shows
-        return self.here
-
-    def __get__(self, tensor, kind):
-        if tensor is None:
-            return self
-        why = f"a Tensor has no {self.name!r}: it is {self.here}"
-        raise AttributeError(why, name=self.name, obj=tensor)
 
 
 def _array(x):
@@ -158,7 +120,7 @@ class Methods:
 
     @property
     def size(self) -> int:
-        """The number of elements."""
+        """The number of elements; ``x.shape[0]`` is the length of an axis."""
         return self._data.size
 
     @property
@@ -256,10 +218,12 @@ class Methods:
     def __contains__(self, value):
         return bool((self.data == _array(value)).any())
 
+    @explained
     def argmax(self, axis=None) -> Tensor:
         """The index of the largest element along an axis, or in the flat array."""
         return Tensor(self.data.argmax(axis=axis))
 
+    @explained
     def argmin(self, axis=None) -> Tensor:
         """The index of the smallest element along an axis, or in the flat array."""
         return Tensor(self.data.argmin(axis=axis))
@@ -344,10 +308,8 @@ for _name, _member in vars(Methods).items():
     if callable(_member) or isinstance(_member, property):
         setattr(Tensor, _name, _member)
 
-for _names, _here in ELSEWHERE.items():
-    for _name in _names.split():
-        setattr(Tensor, _name, Elsewhere(_name, _here.format(name=_name)))
+elsewhere.tell(Tensor, elsewhere.TENSOR)
 for _name in OPS:
     if _name not in vars(Tensor):
         _room = OPS[_name].__module__.removeprefix("minigrad.").partition(".")[0]
-        setattr(Tensor, _name, Elsewhere(_name, f"{_room}.{_name}(x)"))
+        elsewhere.tell(Tensor, {_name: f"{_room}.{_name}(x)"})

@@ -3,11 +3,14 @@
 no_grad()       no graph is recorded
 watched(by)     `by` is called after every op and every vjp; so program/ records a step
 detect_nan()    watched by a function that looks for NaN and infinity
+detect_writes() arrays of a graph are read-only
 """
 
 import inspect
-from contextlib import ContextDecorator
+from contextlib import ContextDecorator, contextmanager
 from contextvars import ContextVar
+
+import numpy
 
 from .backend import xp
 from .contract import describe
@@ -82,3 +85,29 @@ def require_finite(value, kind, name, about):
     if not xp.isfinite(value).all():
         source = f"op {name}({describe(about)})" if kind == "op" else f"the vjp of op {name}"
         raise FloatingPointError(f"NaN or infinity in the result of {source}")
+
+
+@contextmanager
+def detect_writes():
+    """Inside, on a CPU, the arrays that ops take and give are read-only: who writes into one that a
+    vjp may still need gets NumPy's error, at that very line.
+
+    Without it ``w.data[...] = values`` between forward and backward makes gradients wrong without a
+    word. It is a tool for finding a fault: put forward and backward of one step inside (and an
+    optimizer's step, if you like, which writes into arrays of its own). What a step may rightly
+    write into after an op has taken it, as an average, is read-only, too.
+    """
+    locked = []
+
+    def lock(value, kind, name, about):
+        for array in (value, *about) if kind == "op" else ():
+            if isinstance(array, numpy.ndarray) and array.flags.writeable:
+                array.flags.writeable = False
+                locked.append(array)
+
+    try:
+        with watched(lock):
+            yield
+    finally:
+        for array in reversed(locked):  # a view after what it is a view of
+            array.flags.writeable = True

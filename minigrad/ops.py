@@ -9,13 +9,18 @@ Names follow NumPy, so ``sum``, ``max``, ``min`` and ``abs`` hide Python's own i
 import itertools
 import math
 import operator
+from typing import TYPE_CHECKING
 
 import numpy
 
-from . import backend
+from . import backend, elsewhere
 from .backend import xp
 from .checks import check_flags
+from .contract import explained
 from .engine import Tensor, op
+
+if not TYPE_CHECKING:
+    __getattr__ = elsewhere.telling(__name__, elsewhere.OPS)
 
 # --- arithmetic ------------------------------------------------------------------------------
 
@@ -389,11 +394,13 @@ def stack_all(*xs, axis):
     return xp.stack(xs, axis=axis), *map(vjp, range(len(xs)))
 
 
+@explained
 def concatenate(xs, axis=0) -> Tensor:
     """Join a list of Tensors along an axis that they have."""
     return concatenate_all(*map(_tensor, xs), axis=operator.index(axis))
 
 
+@explained
 def stack(xs, axis=0) -> Tensor:
     """Join a list of Tensors of one shape along a new axis."""
     return stack_all(*map(_tensor, xs), axis=operator.index(axis))
@@ -403,6 +410,7 @@ def _tensor(x):
     return x if isinstance(x, Tensor) else Tensor(x)
 
 
+@explained
 def split(x, sections, axis=-1) -> list[Tensor]:
     """Cut x into `sections` equal parts (a number), or at the given places (a list), which rise."""
     if not -x.ndim <= axis < x.ndim:

@@ -9,11 +9,11 @@ import itertools
 import math
 from collections.abc import Callable, Iterable
 from numbers import Number
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy
 
-from . import backend
+from . import backend, elsewhere
 from .backend import Kernel, xp
 from .checks import (
     check_counts,
@@ -26,6 +26,9 @@ from .checks import (
 from .contract import check_gradient
 from .engine import Tensor
 from .exchanges import Exchangeable, touch
+
+if not TYPE_CHECKING:
+    __getattr__ = elsewhere.telling(__name__, elsewhere.OPTIM)
 
 
 class Optimizer(Exchangeable):
@@ -238,13 +241,15 @@ class Optimizer(Exchangeable):
         raise NotImplementedError(f"{type(self).__name__} defines no update(p, g)")
 
     def state_dict(self) -> dict[str, numpy.ndarray]:
-        """{name: NumPy array}: copies of what the optimizer remembers between steps."""
-        return {name: backend.to_numpy(getattr(self, name)).copy() for name in self.state}
+        """{name: NumPy array}: copies of what the optimizer remembers between steps; by the shapes
+        of its parameters, one after the other, the state of another model is known."""
+        state = {name: backend.to_numpy(getattr(self, name)).copy() for name in self.state}
+        shapes = [n for p in self.parameters for n in (p.ndim, *p.shape)]
+        return state | {"parameter_shapes": numpy.array(shapes)}
 
     def load_state_dict(self, state):
         """Go on from a `state_dict`. One that does not fit changes nothing and is a ValueError."""
-        ours = {name: numpy.asarray(array) for name, array in self.state_dict().items()}
-        new = check_state(ours, state)
+        new = check_state(self.state_dict(), state)
         for name in self.state:
             kept = getattr(self, name)
             if isinstance(kept, int):
@@ -256,6 +261,9 @@ class Optimizer(Exchangeable):
         options = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.options)
         count = f"{len(self.parameters)} parameters, {self.values.size:,} numbers"
         return f"{type(self).__name__}({options})  {count}"
+
+
+elsewhere.tell(Optimizer, elsewhere.OPTIMIZER)
 
 
 def _tensors(parameters):

@@ -18,7 +18,7 @@ from itertools import pairwise, repeat
 
 from . import backend
 from .backend import Kernel, xp
-from .checks import check_flags, check_positive, check_shares, check_sizes
+from .checks import check_flags, check_numbers, check_positive, check_shares, check_sizes
 from .engine import Tensor, op
 from .functional.shared import require_floats
 from .ops import stack
@@ -113,6 +113,8 @@ def lif_trace(current, steps, beta, threshold=1.0, initial=0.0, smooth=None):
     _require_neurons(current, steps, beta, threshold)
     if getattr(initial, "ndim", 0):
         current, initial = _with_start(current, steps, beta, threshold, initial, smooth), 0.0
+    elif type(initial) is not float:
+        check_numbers(initial=initial)
     *lead, given, batch, width = current.shape
     if smooth is None and backend.device() != "cpu":
         sizes = given, steps, batch * width

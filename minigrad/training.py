@@ -1,5 +1,6 @@
 """fit(): the loop that every demo shares."""
 
+import reprlib
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from .checks import (
     check_positive,
     check_sizes,
 )
+from .contract import explained
 from .data import LazyRows, minibatches
 from .engine import Tensor
 from .modes import no_grad
@@ -74,6 +76,7 @@ def training_step(model, loss, optimizer, clip_norm=None, clip_value=None):
     return step
 
 
+@explained
 def fit(
     model,
     x,
@@ -105,7 +108,7 @@ def fit(
             floating-point numbers converted to the parameters' dtype, once. For data that take too
             much memory x may be LazyRows (see data), which are asked for batch by batch. Of a model
             that has `num_classes` integers in y are labels, 0 ... num_classes - 1. (Of another, a
-            compiled step takes others without a word: see `functional.cross_entropy`.)
+            compiled step's loss is NaN for others: see `functional.cross_entropy`.)
         loss: loss(model, x, y) of the Tensors of a minibatch: a Tensor of shape ``model.replicas``,
             one number for each.
         optimizer: an Optimizer of the model's parameters.
@@ -251,9 +254,12 @@ def _array(name, data: Any, dtype, classes=None) -> Any:
         data = data.data
     backend.refuse_masked(data)
     if not isinstance(data, xp.ndarray):
-        data = numpy.asarray(data)
+        try:
+            data = numpy.asarray(data)
+        except ValueError as error:  # rows of several lengths, or pairs (x, y)
+            raise ValueError(f"{name} must be an array, one row for each point: {error}") from None
     if data.dtype.kind not in "biuf":
-        raise ValueError(f"{name} must be numbers, not {data.dtype}")
+        raise ValueError(f"{name} must be numbers, not {data.dtype}: {reprlib.repr(data)}")
     if name == "x" or data.dtype.kind == "f":
         data = data.astype(dtype, copy=False)
     if isinstance(data, numpy.ndarray) and not numpy.isfinite(data).all():

@@ -9,6 +9,7 @@ import collections
 import copy
 import math
 import pickle
+import re
 import warnings
 from inspect import signature
 
@@ -17,17 +18,19 @@ import pytest
 
 import minigrad
 from architectures import ARCHITECTURES as registry
-from architectures import build, classifier, register
+from architectures import build, classifier, list_architectures, register
 from architectures.energy.hopfield import energy
 from architectures.energy.langevin import PersistentChains
+from architectures.feedforward.mlp import MLP
 from architectures.regression import decompose as mix
 from architectures.uncertainty import decompose, expected_calibration_error
 from minigrad import (
     Tensor,
     detect_nan,
+    detect_writes,
+    elsewhere,
     fit,
     functional,
-    methods,
     nn,
     no_grad,
     op,
@@ -43,6 +46,7 @@ from minigrad.images import max_pool
 from minigrad.init import glorot_uniform, he_normal
 from minigrad.recurrent import causal_convolution, gru
 from minigrad.spiking import leaky, lif, spike
+from minigrad.training import training_step
 
 
 def w(*shape, dtype="float32"):
@@ -197,6 +201,7 @@ OPS = [
     ("keepdims as text", lambda: w(2, 2).sum(axis=0, keepdims="no"), TypeError, "True or False"),
     ("keepdims of numbers", lambda: w(2, 2).max(axis=0, keepdims=1), TypeError, "not 1"),
     ("an element set twice", lambda: ops.set_at(w(3), [0, 0], w(2)), ValueError, "an element twi"),
+    ("two lengths", lambda: w(2, 3) + w(2, 4), ValueError, "axes meet from the right"),
     ("widths", lambda: w(2, 3) @ w(2, 3), ValueError, r"\(2, 3\) and \(2, 3\): the last axis of x"),
     ("the mean of nothing", lambda: w(0).mean(), ValueError, r"mean of nothing: .* \(0,\)"),
     ("means of nothing", lambda: w(0, 3).mean(axis=0), ValueError, "mean of nothing"),
@@ -298,6 +303,12 @@ FUNCTIONS = [
         lambda: normed(functional.batch_norm, running=averages(1, 2)),
         TypeError,
         "a pair of arrays, .* not of Tensors",
+    ),
+    (
+        "unequal averages",
+        lambda: normed(functional.batch_norm, running=(np.zeros((1, 2)), np.ones((4, 1, 2)))),
+        ValueError,
+        r"of two shapes, \(1, 2\) and \(4, 1, 2\)",
     ),
     (
         "one average",
@@ -402,6 +413,8 @@ FITTING = [
     ),
     ("a loss by name", lambda: fit_with(loss="mse"), TypeError, "loss must be a function"),
     ("a rate", lambda: fit_with(schedule=0.1), TypeError, "schedule must be a function, not 0.1"),
+    ("pairs", lambda: fit_to([(np.ones(2), 0)], [0]), ValueError, "x must be an array, one row fo"),
+    ("no labels", lambda: fit_to(np.ones((4, 2)), None), ValueError, r"not object: array\(None"),
     ("a callback", lambda: fit_with(on_epoch="print"), TypeError, "on_epoch must be a function"),
     ("a length below 0", lambda: fit_with(clip_norm=-1), ValueError, "clip_norm must be above 0"),
     ("a limit of 0", lambda: fit_with(clip_value=0), ValueError, "clip_value must be above 0"),
@@ -425,6 +438,56 @@ FITTING = [
     ("masked labels", lambda: fit_to(np.ones((4, 2)), masked(4)), TypeError, "a masked array"),
     ("keep_best", lambda: fit_with(keep_best="no"), TypeError, "keep_best must be True or False"),
 ]
+CALLS = [
+    ("PyTorch's axis", lambda: w(2, 3).sum(dim=0), TypeError, r"^sum takes \(x, axis, \*, keepd"),
+    ("its keepdim", lambda: w(2, 3).max(1, keepdim=True), TypeError, r"max takes \(x, axis, \*, k"),
+    ("softmax", lambda: functional.softmax(w(2), dim=0), TypeError, r"softmax takes \(x, axis\)"),
+    ("to join", lambda: ops.stack([w(2)], dim=0), TypeError, r"^stack takes \(xs, axis\)"),
+    ("to cut", lambda: ops.split(w(2), 2, dim=0), TypeError, r"split takes \(x, sections, axis\)"),
+    ("the largest", lambda: w(2).argmax(dim=0), TypeError, r"^argmax takes \(axis\)"),
+    (
+        "widths",
+        lambda: nn.Linear(in_features=2),
+        TypeError,
+        r"^Linear takes \(inputs, outputs",
+    ),
+    (
+        "a bias by place",
+        lambda: nn.Linear(2, 3, True),
+        TypeError,
+        r"\*, bias, draw, rng\)",
+    ),
+    (
+        "a device",
+        lambda: nn.LayerNorm(2, device="cuda"),
+        TypeError,
+        r"^LayerNorm takes \(feat",
+    ),
+    (
+        "no parameters",
+        lambda: optim.Adam(lr=0.1),
+        TypeError,
+        r"^Adam takes \(parameters, lr",
+    ),
+    (
+        "a rate by name",
+        lambda: optim.SGD([w(2)], rate=1),
+        TypeError,
+        r"^SGD takes \(parameters",
+    ),
+    (
+        "a backbone's",
+        lambda: MLP(2, widths=(3,)),
+        TypeError,
+        r"^MLP takes \(input_size, hidd",
+    ),
+    (
+        "a loader",
+        lambda: fit(net(), [(1, 2)], None, None),
+        TypeError,
+        r"^fit takes \(model, x",
+    ),
+]
 SEEDS = [
     ("True", lambda: host_rng(True), TypeError, "a seed is a whole number.*; not True"),
     ("a layer's", lambda: nn.Linear(2, 2, rng=np.True_), TypeError, "not (np.)?True"),
@@ -447,6 +510,7 @@ DATA = [
         ValueError,
         "axis must be a whole",
     ),
+    ("lists", lambda: minibatches([[1, 2]], [0], 1), TypeError, "x must be an array, not a list"),
     ("no rows", lambda: train_test_split(np.ones((0, 2)), np.ones(0)), ValueError, r"not \(0, 2\)"),
     ("masked", lambda: train_test_split(masked(4), np.ones(4)), TypeError, "a masked array"),
 ]
@@ -600,6 +664,8 @@ SPIKES = [
     ("a reset", lambda: lif(w(3, 2, 2), 3, 0.5, detach_reset=1.5), TypeError, "detach_reset must"),
     ("growth", lambda: leaky(w(3, 2, 2), 1.5), ValueError, "beta must lie in"),
     ("a flat current", lambda: leaky(w(2, 2), 0.5), ValueError, r"\(\.\.\., T, B, H\), not"),
+    ("initial", lambda: lif(w(3, 2, 2), 3, 0.5, initial="0"), ValueError, "initial must be a fin"),
+    ("no initial", lambda: lif(w(3, 2, 2), 3, 0.5, initial=None), ValueError, "number, not None"),
     ("no slope", lambda: spike(w(3), slope=0), ValueError, "slope must be above 0"),
 ]
 
@@ -657,6 +723,12 @@ OPTIMIZERS = [
         "its options are lr, b",
     ),
     ("steps", lambda: loaded(adam(), steps=np.array(-1)), ValueError, "steps is negative"),
+    (
+        "a state of other shapes",
+        lambda: optim.SGD([w(2, 3)]).load_state_dict(optim.SGD([w(3, 2)]).state_dict()),
+        ValueError,
+        "parameters of other shapes",
+    ),
     ("squares", lambda: loaded(adam(), square=-np.ones(6, "float32")), ValueError, "square is neg"),
     (
         "a variance",
@@ -900,6 +972,10 @@ def take(axis):
     return ops.take_along_axis(w(2, 3), np.zeros((2, 1), int), axis=axis)
 
 
+def backward_of(vjp):
+    rule(lambda x: (x * 1, vjp))(w(1)).backward()
+
+
 RULES = [
     (
         "a bare array",
@@ -914,7 +990,15 @@ RULES = [
     ("far too few", lambda: rule(lambda x: (x,))(Tensor([1.0]), w(1)), TypeError, "argument 2"),
     ("no array", lambda: rule(lambda x: (None, None))(w(2)), TypeError, "real numbers"),
     ("a Tensor", lambda: rule(lambda x: (Tensor(x), None))(w(2)), TypeError, "numpy"),
-    ("no function", lambda: rule(lambda x: (x, x))(w(1)).backward(), TypeError, "not callable"),
+    (
+        "no function",
+        lambda: backward_of(np.ones(1)),
+        TypeError,
+        "not callable: a vjp is",
+    ),
+    ("None from a vjp", lambda: backward_of(lambda g: None), TypeError, "'NoneType' object has no"),
+    ("a float from a vjp", lambda: backward_of(lambda g: 1.0), TypeError, "that returns an array"),
+    ("a vjp of nothing", lambda: backward_of(lambda: 1), TypeError, "0 positional.*function of g"),
 ]
 
 
@@ -957,10 +1041,24 @@ def subtract_in_place(x, _):
     x.data -= 1
 
 
+def written_between(write):
+    x = w(2)
+    with detect_writes():
+        loss = (x * x).sum()
+        write(x)
+        loss.backward()
+
+
 GRAPHS = [
     ("a step in between", lambda: changed_between(lambda x, o: o.step()), RuntimeError, "compute"),
     ("-= in between", lambda: changed_between(subtract_in_place), RuntimeError, "op multiply"),
     ("many numbers", lambda: (w(2) * 2).backward(), RuntimeError, r"\.sum\(\)\.backward\(\)"),
+    (
+        "elements in between",
+        lambda: written_between(lambda x: x.data.__setitem__(..., 10)),
+        ValueError,
+        "read-only",
+    ),
     ("another start", lambda: (w(2) * 2).backward(np.ones(3)), ValueError, r"shape \(3,\)"),
     ("a complex start", lambda: (w(2) * 2).backward(np.ones(2) * 1j), TypeError, "real numbers"),
     ("no graph", lambda: Tensor([1.0]).backward(), RuntimeError, "nothing to differentiate"),
@@ -978,6 +1076,7 @@ ROWS = [
         "higher": HIGHER,
         "training": TRAINING,
         "fit": FITTING,
+        "call": CALLS,
         "seed": SEEDS,
         "data": DATA,
         "labels": LABELS,
@@ -998,8 +1097,10 @@ ROWS = [
 
 @pytest.mark.parametrize("misuse, error, words", ROWS)
 def test_misuse_is_an_error_that_says_what_to_do(misuse, error, words):
-    with pytest.raises(error, match=words):
+    with pytest.raises(error) as caught:
         misuse()
+    message = "\n".join([str(caught.value), *getattr(caught.value, "__notes__", [])])
+    assert re.search(words, message, re.M), message
 
 
 @pytest.mark.parametrize("misuse", [row[1] for row in RULES])
@@ -1176,13 +1277,70 @@ def test_the_data_of_a_leaf_may_be_those_of_another():
 
 def test_what_a_tensor_does_not_have_costs_nothing():
     assert not hasattr(Tensor, "__getattr__")  # with one, Python looks up slots as it does names
-    for names in methods.ELSEWHERE:
-        for name in names.split():
-            assert not hasattr(w(2), name)
-            if "functional" in methods.ELSEWHERE[names]:
-                assert callable(getattr(functional, name))
     with pytest.raises(AttributeError, match=r"'linear': it is functional\.linear\(x\)"):
         w(2).linear  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "thing, table",
+    [
+        (w(2), elsewhere.TENSOR),
+        (nn.Sequential(), elsewhere.MODULE | elsewhere.SEQUENTIAL),
+        (optim.SGD([w(2)]), elsewhere.OPTIMIZER),
+        (minigrad, elsewhere.MINIGRAD),
+        (functional, elsewhere.FUNCTIONAL),
+        (nn, elsewhere.NN),
+        (ops, elsewhere.OPS),
+        (optim, elsewhere.OPTIM),
+    ],
+)
+def test_what_is_called_otherwise_is_told(thing, table):
+    rooms = {name: getattr(minigrad, name) for name in ("functional", "nn", "ops", "optim")}
+    for name, here in elsewhere.each(table).items():
+        with pytest.raises(AttributeError, match=f"{name!r}: it is {re.escape(here)}"):
+            getattr(thing, name)
+        room, _, function = here.partition("(")[0].partition(".")
+        if room in rooms and function.isidentifier():
+            assert hasattr(rooms[room], function), here
+    with pytest.raises(AttributeError, match=r"nonsense'$"):
+        thing.nonsense  # noqa: B018
+
+
+@pytest.mark.parametrize("name", list_architectures())
+def test_no_step_of_training_writes_into_what_its_graph_needs(name):
+    model = classifier(name, 3, train_rows=8, native=True, input_size=2, rng=0)
+    step = training_step(model, type(model).loss, optim.Adam(model.parameters()))
+    x, y = np.random.default_rng(0).standard_normal((8, 2), "float32"), np.arange(8) % 3
+    with detect_writes():
+        assert np.isfinite(step(Tensor(x), Tensor(y)))
+        step(Tensor(x), Tensor(y))
+    assert all(array.flags.writeable for array in model.arrays().values())
+
+
+def test_a_label_that_is_no_class_is_seen_where_nobody_looks_at_labels():
+    """In a compiled step the loss is NaN, in place of some number."""
+    for classes in (3, 200):  # by a table, and without one
+        logits = np.zeros((2, classes), "float32")
+        step = minigrad.compile(lambda z, y: functional.cross_entropy(z, y).data)
+        for label in (0, 1, classes - 1):
+            assert np.isfinite(step(Tensor(logits), Tensor(np.array([0, label]))))
+        for label in (-1, classes):
+            assert np.isnan(step(Tensor(logits), Tensor(np.array([0, label]))))
+
+
+def test_a_module_may_have_a_part_of_a_name_that_is_elsewhere():
+    module = net()
+    module.buffers = [w(2)]
+    assert len(module.parameters()) == 3 and not hasattr(module, "fit")
+
+
+def test_a_sequential_gives_its_layers():
+    first, second = net(), net()
+    layers = nn.Sequential(first, functional.relu, second)
+    assert layers[0] is first and layers[-1] is second and list(layers) == layers.layers
+    assert layers[:2].layers == [first, functional.relu] and isinstance(layers[1:], nn.Sequential)
+    with pytest.raises(IndexError):
+        layers[3]
 
 
 def test_masks_are_joined_as_those_of_arrays():

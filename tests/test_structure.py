@@ -10,7 +10,7 @@ PACKAGES = ("minigrad", "architectures", "demos")
 
 # A module imports from its own line and from those above it, never from those below.
 ROOMS = [
-    "minigrad.files",
+    *("minigrad.files", "minigrad.elsewhere"),
     *("minigrad.backend", "minigrad.contract", "minigrad.modes", "minigrad.engine"),
     "minigrad.graph",
     *("minigrad.exchanges", "minigrad.checks", "minigrad.ops", "minigrad.methods"),

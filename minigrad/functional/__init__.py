@@ -11,6 +11,9 @@ the same and may be passed over (see Kernel in backend.py).
 Reading order: activations, probabilities, losses, layers, normalisation.
 """
 
+from typing import TYPE_CHECKING
+
+from .. import elsewhere
 from ..ops import tanh
 from .activations import (
     ACTIVATIONS,
@@ -26,6 +29,9 @@ from .layers import attention, dropout, embedding, linear, rotary
 from .losses import cross_entropy, gaussian_nll, mse, soft_cross_entropy
 from .normalisation import batch_norm, layer_norm, rms_norm
 from .probabilities import log_softmax, logsumexp, softmax, sparsemax
+
+if not TYPE_CHECKING:
+    __getattr__ = elsewhere.telling(__name__, elsewhere.FUNCTIONAL)
 
 __all__ = [
     "ACTIVATIONS",

@@ -201,8 +201,11 @@ def batch_norm(x, gain, bias, running=None, momentum=0.1, eps=1e-5, in_turn=Fals
     if running is not None:
         check_pairs(running=running)
         check_shares(momentum=momentum)
-        if any(hasattr(average, "requires_grad") for average in running):
+        mean, variance = running
+        if hasattr(mean, "requires_grad") or hasattr(variance, "requires_grad"):
             raise TypeError("running is a pair of arrays, which are written into, not of Tensors")
+        if mean.shape != variance.shape:
+            raise ValueError(f"running averages of two shapes, {mean.shape} and {variance.shape}")
     features = x.shape[-1]
     normal, mean, variance, scale = xp.standardised(x, n, features, eps)
     if running is not None:

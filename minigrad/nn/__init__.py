@@ -7,6 +7,9 @@ attributes are walked in the order of their definition.
 Reading order: module, layers, replicas.
 """
 
+from typing import TYPE_CHECKING
+
+from .. import elsewhere
 from .layers import (
     AveragePool2d,
     BatchNorm,
@@ -25,6 +28,9 @@ from .layers import (
 )
 from .module import Module, evaluating, frozen, noise_from
 from .replicas import stack, unstack, with_parameters
+
+if not TYPE_CHECKING:
+    __getattr__ = elsewhere.telling(__name__, elsewhere.NN)
 
 __all__ = [
     "AveragePool2d",

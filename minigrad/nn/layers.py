@@ -2,7 +2,7 @@
 
 import math
 
-from .. import backend, functional, images, init
+from .. import backend, elsewhere, functional, images, init
 from ..backend import xp
 from ..checks import (
     check_counts,
@@ -273,5 +273,13 @@ class Sequential(Module):
             x = layer(x)
         return x
 
+    def __getitem__(self, place):
+        """A layer by its number; for a slice a Sequential, which shares these layers."""
+        part = self.layers[place]
+        return Sequential(*part) if isinstance(place, slice) else part
+
     def describe(self):
         return ", ".join(map(name_of, self.layers))
+
+
+elsewhere.tell(Sequential, elsewhere.SEQUENTIAL)

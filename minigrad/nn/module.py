@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy
 
-from .. import backend
+from .. import backend, elsewhere
 from ..backend import xp
 from ..checks import check_flags, check_kind, check_state
 from ..engine import Tensor
@@ -18,7 +18,7 @@ ARRAYS = numpy.ndarray, backend.NUMPY_SCALARS, float, int
 
 
 class Module(Exchangeable):
-    """Base class of all layers and networks; the vocabulary is PyTorch's."""
+    """Base class of all layers and networks; the vocabulary is PyTorch's (but for elsewhere.py)."""
 
     training = True
     stacked: tuple = ()  # see `replicas`
@@ -175,6 +175,8 @@ class Module(Exchangeable):
             lines += [f"  {line}" for line in f"{name}: {child!r}".splitlines()]
         return "\n".join(lines)
 
+
+elsewhere.tell(Module, elsewhere.MODULE)
 
 UNNAMED = set, frozenset, deque, KeysView, ValuesView, Generator, map, zip
 
