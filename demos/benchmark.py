@@ -153,7 +153,8 @@ def machine():
 def parse(arguments):
     parser = Parser(
         prog="benchmark.py",
-        description=__doc__.partition("\n")[0],
+        description="Measure how far minigrad is from training steps written by hand in NumPy, and "
+        "how its cost grows.",
         epilog=f"networks: {', '.join(NETWORKS)}; other parts: {', '.join(PARTS)}",
     )
     parser.add_argument(

@@ -115,14 +115,13 @@ def counted(n, what):
 
 def draw(path, lines, task, options):
     # Here, since Matplotlib takes its time to import.
-    from matplotlib import rc_context
-
     from architectures import lookup
-    from demos.pictures.palette import STYLE
+    from demos.pictures.comparison import names_as_they_are
+    from demos.pictures.layout import shorten
     from demos.sweeping.picture import picture
 
-    with rc_context(STYLE):
-        title = f"{lookup(options.name).label}: {task.name}"
+    with names_as_they_are():
+        title = f"{lookup(options.name).label}: {shorten(task.name, 30)}"
         picture(lines, task, options.axes, title).savefig(path)
 
 

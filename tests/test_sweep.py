@@ -190,6 +190,14 @@ def test_one_setting_is_a_sweep_too(tmp_path, capsys, monkeypatch):
     assert "±" not in printed and set(printed[:: len(printed) - 1]) == {"="}  # the table alone
 
 
+def test_the_name_of_a_file_is_drawn_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.setitem(STYLE, "savefig.dpi", 30)
+    data = tmp_path / f"犬$\\frac${'n' * 99}.npz"
+    np.savez(data, x=np.arange(40.0).reshape(20, 2), y=np.arange(20) % 2)
+    assert not run(tmp_path / "out", "mlp", *SMALL, "--data", data)["failed"]
+    assert (tmp_path / "out" / "sweep.png").exists()
+
+
 def test_a_run_that_diverges_is_shown_as_such(tmp_path, capsys):
     found = run(tmp_path, "mlp", *SMALL, "--lr", "1e-2,1e30")
     assert found["results"][-1]["final_loss"] == [None, None]

@@ -29,7 +29,11 @@ BLANK = "____"
 @command("check.py")
 def main(arguments=None):
     """Check, and print; return the exit status, 0 if all is right."""
-    parser = Parser(prog="check.py", description=__doc__.partition("\n")[0], allow_abbrev=False)
+    parser = Parser(
+        prog="check.py",
+        description="Say what is right in an answer and what is not, with a hint.",
+        allow_abbrev=False,
+    )
     parser.add_argument("number", type=int, nargs="?", choices=sorted(CHECKS), metavar="NUMBER")
     parser.add_argument("--file", type=file_name, help="the answer, if it is in another file")
     options = parser.parse_args(arguments)

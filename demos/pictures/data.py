@@ -14,7 +14,7 @@ def picture(task):
     """data.png."""
     figure, axes = square()
     cloud(axes, task)
-    axes.set_title(f"{len(task.class_names)} classes: {task.name}")
+    axes.set_title(f"{len(task.class_names)} classes: {shorten(task.name, 40)}")
     if not isinstance(task, DrawnTask):
         class_legend(figure, task)
     return figure

@@ -8,6 +8,7 @@ from demos.comparison.training import GRID
 from demos.pictures.boundaries import bayes_probabilities, boundary, here_and_all
 from demos.pictures.confusion import has_long_names, matrix
 from demos.pictures.data import cloud
+from demos.pictures.layout import shorten
 from demos.pictures.palette import family_handles
 from demos.pictures.scores import standings
 
@@ -39,7 +40,7 @@ def picture(ranked, task):
 
 def highlights(ranked, task):
     """Up to four small pictures for the summary: (title, function that draws into axes)."""
-    yield f"The task: {task.name}", partial(cloud, task=task)
+    yield f"The task: {shorten(task.name, 20)}", partial(cloud, task=task)
     if task.posterior is not None:
         best = bayes_probabilities(task, GRID)
         title = f"The best possible: {100 * task.bayes_accuracy:.1f} %"
