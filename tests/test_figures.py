@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from legible import assert_says, blank, dots, faults, ticks
+from legible import assert_says, blank, collisions, dots, faults, ticks
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -27,7 +27,7 @@ from demos.pictures import boundaries, data, drawn, scores, summary
 from demos.pictures import confusion as confusions
 from demos.pictures.animation import write_gif
 from demos.pictures.boundaries import boundary
-from demos.pictures.comparison import draw_all, pictures
+from demos.pictures.comparison import draw_all, names_as_they_are, pictures
 from demos.pictures.data import cloud, projection, reach
 from demos.pictures.layout import panels, shorten, square
 from demos.pictures.palette import (
@@ -253,6 +253,36 @@ def test_names_that_are_no_mathtext_and_have_no_glyphs(tmp_path):
     assert found == ALWAYS
 
 
+WIDE = ["$\\frac{$" + 9 * "W", "<b>&amp;</b>" * 9, 30 * "犬"]
+
+
+@pytest.mark.parametrize(
+    ("features", "classes"),
+    [
+        (2, WIDE),
+        (3, WIDE),
+        (2, [f"answer {k}" for k in range(5)]),
+        (3, [f"kind of flower number {k:02}" for k in range(20)]),
+    ],
+)
+def test_no_name_is_too_long(tmp_path, features, classes):
+    path = tmp_path / f"{'W' * 200}.csv"
+    header = ",".join([*(f"{k}{60 * 'W'}" for k in range(features)), "kind"])
+    numbers = np.random.default_rng(0).normal(size=(len(classes) * 6, features))
+    rows = [",".join([*map(str, x), classes[k % len(classes)]]) for k, x in enumerate(numbers)]
+    path.write_text("\n".join([header, *rows]), encoding="utf-8")
+    task = task_from_file(path, "kind", (0,))
+    ranked = compete(task, (0,), names=("mlp",), boundaries=features == 2)
+    with names_as_they_are():
+        drawn = {name: draw() for name, draw in pictures(ranked, task, None)}
+        assert [
+            fault for one in drawn.values() for fault in collisions(one) if "edge" in fault
+        ] == []
+    [legend] = drawn["data"].legends
+    names = [text.get_text() for text in legend.get_texts()]
+    assert len(names) == len(classes) <= 2 * len({*names})
+
+
 def test_curves_are_means_of_the_replicas():
     task = rings_and_clusters((0, 1))
     ranked = compete(task, (0, 1), names=("mlp", "ebm", "hopfield"), boundaries=True)
@@ -462,7 +492,9 @@ def test_a_square_is_one():
 
 
 def test_shorten():
-    assert shorten("setosa", 6) == "setosa" and shorten("virginica", 6) == "virgi…"
+    assert shorten("setosa", 6) == "setosa" and shorten("virginica", 6) == "virg…a"
+    assert shorten("MMMMMMMM", 8) == "MMM…M" and shorten("iiiiiiiii", 9) == "iiiiiiiii"
+    assert shorten("How satisfied: bread", 10) != shorten("How satisfied: milk", 10)
 
 
 def test_the_ranking_shows_means_replicas_intervals_and_ties():

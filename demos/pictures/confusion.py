@@ -8,7 +8,7 @@ from demos.pictures.palette import INK, MOST_NAMES
 
 def picture(ranked, task):
     """confusion.png."""
-    room = 0.5 * has_long_names(task)
+    room = 0.6 * has_long_names(task)
     figure, grid = panels(len(ranked), side=2.4, left=room, bottom=room)
     columns = min(len(ranked), 4)
     for k, (axes, one) in enumerate(zip(grid, ranked)):

@@ -1,6 +1,10 @@
 """How figures are laid out, and names cut so that they fit."""
 
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
+
+FONT = FontProperties()
 
 
 def square():
@@ -38,4 +42,14 @@ def panels(n, *, side, columns=4, left=0.0, bottom=0.0, gap=0.6):
 
 
 def shorten(name, length):
-    return name if len(name) <= length else name[: length - 1] + "…"
+    """The name, in the room of so many usual letters; long ones often differ at their end alone."""
+    short, left = name, min(len(name), length)
+    while len(short) > length or width(short) > 0.65 * length:
+        left -= 1
+        short = f"{name[: left - left // 3]}…{name[len(name) - left // 3 :]}"
+    return short
+
+
+def width(text):
+    """In units of the font's size; a usual letter has 0.65."""
+    return text_to_path.get_text_width_height_descent(text, FONT, ismath=False)[0] / FONT.get_size()

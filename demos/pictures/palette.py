@@ -5,7 +5,7 @@ each set people with any of the common colour deficiencies can tell them apart. 
 by marker.
 """
 
-from itertools import cycle
+from itertools import cycle, product
 
 from matplotlib import colormaps
 from matplotlib.colors import to_rgb
@@ -79,14 +79,20 @@ def class_legend(figure, task, *, hatched=False):
         point = Line2D([], [], color=colour, marker=marker(c), ls="")
         ground = Patch(facecolor=(*colour, 0.45), hatch=hatch(c), edgecolor=HATCHING, lw=0)
         handles.append((ground, point) if hatched else point)
-    figure.legend(
-        handles,
-        [shorten(name, 20) for name in task.class_names],
-        handletextpad=0.5 if hatched else 0.2,
-        columnspacing=1.2,
-        loc="lower center",
-        ncols=5,
-    )
+    fewest = -(-n // (2 if n <= 14 else 3))  # columns, since there is room for so many rows
+    for length, columns in product((20, 15, 11, 8, 5), range(7, fewest - 1, -1)):
+        legend = figure.legend(
+            handles,
+            [shorten(name, length) for name in task.class_names],
+            handletextpad=0.5 if hatched else 0.2,
+            columnspacing=1.2,
+            fontsize=12 if n <= 10 else 9,
+            loc="lower center",
+            ncols=columns,
+        )
+        if legend.get_window_extent().width <= figure.bbox.width:
+            break
+        legend.remove()
 
 
 def family_colour(family):
