@@ -303,6 +303,14 @@ def test_heights_are_the_loss_of_a_network_whose_parameters_have_moved():
     np.testing.assert_array_equal(model.weight.data, weight)
 
 
+def test_curvature_by_differences_is_that_of_both_sides(monkeypatch):
+    """What is odd cancels: of 3 t^2 + t^3 it is 6."""
+    monkeypatch.setattr(
+        landscape, "heights", lambda model, x, y, directions, t, up: 3 * t**2 + t**3 + up
+    )
+    assert landscape.curvature(None, None, None, np.ones(4)) == pytest.approx(6, rel=1e-6)
+
+
 def test_a_hessian_of_a_network_with_noise_is_that_of_one_function():
     """Also if the noise were drawn anew in each product, which mixes Hessians."""
     rng = np.random.default_rng(0)
