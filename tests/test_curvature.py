@@ -13,6 +13,8 @@ from architectures import list_architectures
 from architectures.energy.score import sliced_score_matching
 from demos import curvature
 from demos.comparison.prediction import grid_points
+from demos.comparison.rings_and_clusters import rings_and_clusters as replicated
+from demos.comparison.training import Entry, Recipe
 from demos.curved import lanczos, landscape, scores, sharpness, valley
 from demos.pictures.palette import STYLE
 from demos.signature.common import rings_and_clusters
@@ -328,6 +330,29 @@ def test_a_hessian_of_a_network_with_noise_is_that_of_one_function():
 
     largest = np.linalg.eigvalsh(hessian(by_the_same_noise, net).numpy())[-1]
     assert values[0, 0] == pytest.approx(largest, rel=1e-4)
+
+
+def test_curvature_is_measured_along_the_comparisons_training(monkeypatch):
+    how = {}
+
+    def fit(model, x, y, loss, adam, **options):
+        on_epoch = options.pop("on_epoch")
+        how.update(options, lr=adam.lr, shape=x.shape, loss=loss)
+        for epoch in range(1, options["epochs"] + 1):
+            on_epoch(epoch, None)
+
+    def eigenvalues(model, loss, steps, rng):
+        assert loss(model).shape == (2,) and (steps, rng) == (10, 7)
+        return np.stack([np.arange(2.0), np.zeros(2)], axis=-1), None
+
+    monkeypatch.setattr(sharpness, "fit", fit)
+    monkeypatch.setattr(sharpness, "hessian_eigenvalues", eigenvalues)
+    recipe = Recipe((7, 8), epochs=9, batch_size=50, learning_rate=0.3)
+    looks, right = sharpness.along_training(Entry("mlp", replicated((7, 8)), recipe))
+    assert [*looks] == [0, 1, 2, 4, 7, 9] and right.shape == (2,)
+    assert [*looks[0]] == [0, 1]
+    assert how.pop("loss").__name__ == "loss"
+    assert how == {"epochs": 9, "batch_size": 50, "lr": 0.3, "shape": (2, 800, 2)}
 
 
 def test_rank_correlation():

@@ -221,6 +221,12 @@ def test_what_the_native_protocol_changes():
         np.testing.assert_allclose(filled.get_xdata(), after[label])
     gains = [after[label] - before[label] for label in labels[:2]]
     assert gains == sorted(gains, reverse=True)
+    for row, (gain, text) in enumerate(zip(gains, right.texts)):
+        interval, middle = right.lines[2 * row : 2 * row + 2]
+        width = float(re.search(r"± (\d+\.\d)", text.get_text())[1])
+        np.testing.assert_allclose(interval.get_xdata(), [gain - width, gain + width], atol=0.051)
+        assert [*middle.get_xdata()] == pytest.approx([gain])
+        assert {*interval.get_ydata(), *middle.get_ydata()} == {row} == {text.xy[1]}
     for gain, text in zip(gains, right.texts):
         assert abs(float(text.get_text().split(" ± ")[0]) - gain) < 0.051
     assert right.texts[2].get_text().strip() == "has no other objective"
@@ -317,7 +323,14 @@ def test_curves_are_means_of_the_replicas():
 def test_a_loss_below_zero_is_shown():
     task = rings_and_clusters((0,))
     [one] = compete(task, (0,), names=("mlp",))
-    assert scores.curves([one], task).axes[0].get_yscale() == "log"
+    one.outcome.loss_history[...] = 10, 0.1  # in the first epoch, and in the last one
+    axis = scores.curves([one], task).axes[0].yaxis
+    assert axis.get_scale() == "log"
+    assert {f"{place:.0e}"[0] for place in axis.get_majorticklocs()} == {*"125"}
+    one.outcome.loss_history[..., -1] = 0
+    axis = scores.curves([one], task).axes[0].yaxis
+    assert axis.get_scale() == "symlog"
+    assert {0, 0.1, 0.2, 0.5, 1} <= {*axis.get_majorticklocs().round(9)}
     one.outcome.loss_history[...] -= 5
     assert scores.curves([one], task).axes[0].get_yscale() == "symlog"
 
@@ -408,11 +421,14 @@ def test_the_boundary_is_where_the_winner_changes():
     scores = np.stack([-x - 1, 0 * x, x - 1], axis=-1)
     probabilities = np.exp(scores) / np.exp(scores).sum(axis=-1, keepdims=True)
     axes = blank()
-    boundaries.regions(axes, probabilities, (-2, 2, -2, 2))
+    boundaries.regions(axes, probabilities, (-2, 2, 3, 8))
     lines, hatched = ([one for one in axes.collections if one.filled == f] for f in (False, True))
     found = [np.unique(line.get_paths()[0].vertices[:, 0].round(6)).tolist() for line in lines]
     assert found == [[-1], [-1, 1], [1]]
     assert [region.hatches for region in hatched] == [["//"], ["\\\\"]]
+    for one in (*lines, *hatched):
+        heights = one.get_paths()[0].vertices[:, 1]
+        assert heights.min() == 3 and heights.max() == 8
     for region, (low, high) in zip(hatched, [(-1, 1), (1, 2)]):
         places = region.get_paths()[0].vertices[:, 0]
         assert places.min() == pytest.approx(low) and places.max() == pytest.approx(high)
@@ -463,6 +479,15 @@ def test_data_are_projected_on_what_spreads_most():
     assert inside.all(axis=1).mean() > 0.95
     spans = np.ptp(np.percentile(points, [0.5, 99.5], axis=0), axis=0)
     np.testing.assert_allclose([right - left, top - bottom], 1.4 * spans, rtol=1e-5)
+
+
+def test_a_feature_that_never_changes_has_some_room():
+    x = np.zeros((1, 9, 2), "float32")
+    x[..., 0] = np.arange(9)
+    y = np.arange(9)[None] % 2
+    axes = blank()
+    cloud(axes, Task("some", x[:, :6], y[:, :6], x[:, 6:], y[:, 6:], ("a", "b"), ("p", "q")))
+    assert axes.get_ylim() == (-0.1, 0.1) and axes.get_xlim()[1] > 8
 
 
 def test_panels_are_squares_of_the_size_asked_for():

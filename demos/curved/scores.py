@@ -28,8 +28,7 @@ def picture(epochs=EPOCHS):
     figure = entitled("One energy, learnt with chains and without", (19, 5))
     panels = figure.subplots(1, 4)
     points = grid_points((-REACH, REACH, -REACH, REACH), GRID).astype(np.float64)
-    with np.errstate(divide="ignore"):  # -log 0, far from all data
-        chart(panels[0], -np.log(densities(points).mean(axis=-1)), f"True density: {truth:.2f}")
+    chart(panels[0], -np.log(densities(points).mean(axis=-1)), f"True density: {truth:.2f}")
     numbers = []
     for axes, (name, objective) in zip(panels[1:], objectives.items()):
         model, seconds, nll = trained(x, x_test, objective, epochs)
