@@ -22,6 +22,7 @@ from demos.shell.ending import Refusal, begin, bound_memory, command, say
 
 if __name__ == "__main__":
     begin("predict.py")  # now, since the imports below take their time
+    sys.stdout.reconfigure(encoding="utf-8")  # it is a table for other programs, as --out writes it
 
 import numpy as np
 

@@ -297,6 +297,8 @@ def test_the_recipe_is_what_the_options_say():
         assert asked_for(*arguments.split()) == replace(plain, **change)
     three = replace(task, feature_names=("a", "b", "c"))
     assert asked_for(task=three) == replace(plain, boundaries=False)
+    said = compare.parse(["--data", "\x1b[2J\u202e.csv"]).command
+    assert said == r"python demos/compare.py --data '\x1b[2J\u202e.csv'"
     backend.activate(strict, "strict")  # where steps are not replayed
     assert asked_for() == replace(plain, compiled=False, device="strict")
 

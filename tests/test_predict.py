@@ -209,15 +209,20 @@ def test_what_is_missing_is_filled_as_while_training(table, tmp_path, capsys):
 def test_long_names_that_differ_at_their_end_stay_different(tmp_path, capsys):
     long = "How satisfied are you all in all with what this shop has on its shelves: "
     header, rows = f"{long}bread,{long}milk", [f"{i},{i * i % 7}" for i in range(20)]
-    answers = [f"{row},{long}{'yes' if i % 2 else 'no'}" for i, row in enumerate(rows)]
-    (tmp_path / "own.csv").write_text("\n".join([f"{header},kind", *answers]))
+    answers = [f"{row},{long}{'não' if i % 2 else 'já'}" for i, row in enumerate(rows)]
+    (tmp_path / "own.csv").write_text("\n".join([f"{header},kind", *answers]), encoding="utf-8")
     (tmp_path / "new.csv").write_text("\n".join([header, *rows]))
     arguments = ["--data", tmp_path / "own.csv", "--target", "kind", "--only", "mlp", "--save"]
     arguments += ["--replicas", "1", "--epochs", "1", "--no-plots", "--quiet", "--out", tmp_path]
     assert compare.main(list(map(str, arguments))) == 0
     capsys.readouterr()
-    header, lines = run(capsys, tmp_path / "models" / "mlp.npz", tmp_path / "new.csv")
-    assert len(lines) == 20 and header[1].endswith("shelves: no)") and header[2].endswith(": yes)")
+    files = [tmp_path / "models" / "mlp.npz", tmp_path / "new.csv"]
+    header, lines = run(capsys, *files)
+    assert len(lines) == 20 and header[1].endswith("shelves: já)") and header[2].endswith(": não)")
+    command = [sys.executable, ROOT / "demos" / "predict.py", *files]
+    ascii_alone = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, env=ascii_alone, check=True)
+    assert [*csv.reader(done.stdout.decode().splitlines())] == [header, *lines]
 
 
 def test_an_npz_of_new_rows(models, table, tmp_path, capsys, new_rows):

@@ -29,6 +29,7 @@ from demos.shell.arguments import (
     positive_number,
     split_names,
 )
+from demos.shell.ending import printable
 from demos.shell.workers import workers
 from minigrad import backend
 
@@ -82,7 +83,7 @@ def parse(arguments):
     both = options.protocol == "both"
     options.protocols = ("shared", "native") if both else (options.protocol,)
     given = sys.argv[1:] if arguments is None else map(str, arguments)
-    options.command = shlex.join(["python", "demos/compare.py", *given])
+    options.command = printable(shlex.join(["python", "demos/compare.py", *given]))
     return options
 
 
