@@ -91,15 +91,18 @@ HINTS = {
     "zero-size array to reduction": "of no elements none is the largest",
     "mismatch in its core dimension": "do the axes that a matrix product sums over fit?",
     "unhashable type": "is an option an array or a list, where one number is expected?",
+    "axes don't match": "all axes are named, in their new order: .mT exchanges the last two",
+    "axis remapping": "has the shape fewer axes than the array?",
+    "memoryview": "a rule is given arrays, not Tensors: x, not x.data",
     "interpreted as an integer": "an axis or a length is a whole number, several are a tuple",
 }
 
 
-def explain(error, name, rule, inputs):
+def explain(error, name, rule, inputs, options):
     """Add to a rule's error in which op it happened. If it does not tell what is wrong with an
     input, raise one that does: a rule may have asked a number for what only an array has."""
     explain_call(error, rule)
-    error.add_note(f"in op {name}({describe(inputs)})")
+    error.add_note(f"in op {name}({describe(inputs, **options)})")
     if "could not be broadcast" in str(error):
         error.add_note("axes meet from the right: two that meet have one length, or one has 1")
     of_array = isinstance(error, AttributeError) and hasattr(xp.empty(0), error.name or "")
@@ -113,7 +116,8 @@ def explain(error, name, rule, inputs):
         if words in str(error):
             raise kind(f"op {name}({describe(inputs)}): {error}: {hint}") from error
     strangers = [x for x in inputs if not (isinstance(x, Number) or _is_real(x))]
-    if strangers and any(words in str(error) for words in ("operand", "not support", "a loop")):
+    unsupported = any(words in str(error) for words in ("operand", "not support", "a loop"))
+    if kind is TypeError and unsupported and strangers:
         what = f"op {name} takes Tensors, arrays and numbers, not {reprlib.repr(strangers[0])}"
         raise TypeError(what) from error
 
@@ -129,11 +133,13 @@ def check_options(name, options):
             raise TypeError(f"op {name} takes the Tensor {key!r} by position, not by name")
 
 
-def describe(inputs):
+def describe(inputs, **options):
     """Shapes and dtypes of arrays, other values as they are."""
-    return ", ".join(
-        f"{x.dtype}{list(x.shape)}" if hasattr(x, "shape") else reprlib.repr(x) for x in inputs
-    )
+
+    def said(x):
+        return f"{x.dtype}{list(x.shape)}" if hasattr(x, "shape") else reprlib.repr(x)
+
+    return ", ".join([*map(said, inputs), *(f"{key}={said(x)}" for key, x in options.items())])
 
 
 # --- backward --------------------------------------------------------------------------------
@@ -166,6 +172,8 @@ def start_of(root, grad):
 @functools.cache
 def _one(shape, dtype):
     """1 in an array of one element, which nobody writes into: so one will do for all steps."""
+    if dtype.kind != "f":
+        raise TypeError(f"a Tensor of {dtype} has no derivative: an op with a vjp gives floats")
     one = numpy.ones(shape, dtype)
     one.flags.writeable = False
     return one

@@ -8,8 +8,10 @@ import numpy
 
 from . import backend
 from .checks import check_arrays, check_counts, check_positive, check_rates, check_sizes
+from .contract import explained
 
 
+@explained
 def train_test_split(x, y, test_share=0.2, *, rng=None):
     """Shuffle the rows of x (N, D), y (N,) and cut: (x_train, y_train, x_test, y_test), in NumPy.
 
@@ -67,6 +69,7 @@ def even_parts(rows, count):
     return [slice(a, b) for a, b in itertools.pairwise(borders)]
 
 
+@explained
 def minibatches(x, y, batch_size, *, axis=0, order=None):
     """[(x, y)] of at most `batch_size` rows each, as even as they can be, in the given order.
 

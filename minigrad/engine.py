@@ -153,7 +153,7 @@ def op(rule: Callable[P, tuple]) -> Callable[P, Tensor]:
             if type(value) is not xp.ndarray:
                 value = backend.asarray(value)
         except Exception as error:
-            contract.explain(error, name, rule, arrays)
+            contract.explain(error, name, rule, arrays, options)
             raise
         if watch := who_watches():
             watch(value, "op", name, arrays)

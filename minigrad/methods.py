@@ -61,7 +61,10 @@ def _in_place(operator):
 
 
 class Methods:
-    """The operators and methods of a Tensor."""
+    """The operators and methods of a Tensor.
+
+    Arrays that meet get a dtype as in NumPy: float32 with float64, or with integers, is float64.
+    """
 
     if TYPE_CHECKING:  # what Tensor itself has
         _data: Any

@@ -9,13 +9,14 @@ Names follow NumPy, so ``sum``, ``max``, ``min`` and ``abs`` hide Python's own i
 import itertools
 import math
 import operator
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy
 
 from . import backend, elsewhere
 from .backend import xp
-from .checks import check_flags
+from .checks import check_flags, check_kind
 from .contract import explained
 from .engine import Tensor, op
 
@@ -437,6 +438,7 @@ def pad(x, widths, value: float = 0):
         raise ValueError(
             f"an array of {x.ndim} axes is padded by {x.ndim} pairs (before, after), not {widths}"
         ) from None
+    check_kind(Real, value=value)
     return xp.pad(x, widths, constant_values=value), lambda g: g[inside]
 
 
@@ -490,9 +492,17 @@ def take_along_axis(x, indices, axis):
     return y, vjp, None
 
 
+def require_room(x, values):
+    """Raise TypeError for fractions that are to go into an array of integers: they would be cut."""
+    kind = "f" if isinstance(values, float) else getattr(values, "dtype", x.dtype).kind
+    if kind == "f" and x.dtype.kind != "f":
+        raise TypeError(f"floating-point numbers into an array of {x.dtype}: x.astype('float32')")
+
+
 @op
 def set_at(x, index, values):
     """A copy of x with x[index] = values. No element may be named twice (checked on the CPU)."""
+    require_room(x, values)
     y = xp.array(x)
     y[index] = values
     parts = index if isinstance(index, tuple) else (index,)
@@ -512,6 +522,7 @@ def set_at(x, index, values):
 @op
 def add_at(x, index, values):
     """A copy of x with x[index] += values, where an element named twice is added to twice."""
+    require_room(x, values)
     y = xp.array(x)
     backend.add_at(y, index, values)
     return y, lambda g: g, None, lambda g: g[index]

@@ -177,7 +177,8 @@ class Optimizer(Exchangeable):
                 since the optimizer was made, or no gradient at all.
         """
         self._complete_gradients()
-        self.update(self.values, self.gradients)
+        if self.update(self.values, self.gradients) is not None:
+            raise TypeError(f"{type(self).__name__}.update changes p in place, and returns nothing")
         touch(self.parameters)
 
     def _complete_gradients(self):
@@ -187,8 +188,9 @@ class Optimizer(Exchangeable):
             if p._data is not data or not p._requires_grad:
                 what = "been frozen" if p.data is data else "got another array"
                 raise RuntimeError(
-                    f"a parameter of shape {p.shape} has {what} since the optimizer was made: make "
-                    "a new optimizer (to give it other values write p.data[...] = values)"
+                    f"a parameter of shape {p.shape} has {what} since the optimizer was made (by "
+                    "another optimizer?): make a new optimizer (to give it other values write "
+                    "p.data[...] = values)"
                 )
             if p.grad is not grad:  # the loss did not depend on p, or p.grad was set by hand
                 if p.grad is None and p.grad_home is not grad:

@@ -92,9 +92,11 @@ def _require_numbers(steps, beta, threshold):
     check_positive(threshold=threshold)
 
 
-def _require_neurons(current, steps, beta, threshold):
+def _require_neurons(current, steps, beta, threshold, initial=0.0):
     """Raise TypeError or ValueError for what no such neurons are."""
     require_floats(current)
+    if type(initial) is not float and not hasattr(initial, "ndim"):
+        check_numbers(initial=initial)
     _require_numbers(steps, beta, threshold)
     if current.ndim < 3:
         raise ValueError(f"a current has the shape (..., T, B, H), not {current.shape}")
@@ -110,11 +112,9 @@ def lif_trace(current, steps, beta, threshold=1.0, initial=0.0, smooth=None):
     earlier scan, so that above the threshold it has just fired. `smooth(u)` replaces the step by a
     soft spike.
     """
-    _require_neurons(current, steps, beta, threshold)
+    _require_neurons(current, steps, beta, threshold, initial)
     if getattr(initial, "ndim", 0):
         current, initial = _with_start(current, steps, beta, threshold, initial, smooth), 0.0
-    elif type(initial) is not float:
-        check_numbers(initial=initial)
     *lead, given, batch, width = current.shape
     if smooth is None and backend.device() != "cpu":
         sizes = given, steps, batch * width
@@ -300,7 +300,7 @@ def lif_by_steps(
     """
     if reset not in RESETS:
         raise ValueError(f"unknown reset {reset!r}: choose one of {', '.join(RESETS)}")
-    _require_neurons(current, steps, beta, threshold)
+    _require_neurons(current, steps, beta, threshold, initial)
     check_flags(detach_reset=detach_reset, delayed=delayed)
 
     def fire(u):

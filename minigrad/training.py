@@ -60,6 +60,8 @@ def training_step(model, loss, optimizer, clip_norm=None, clip_value=None):
     The sum of the losses is what is differentiated, so each replica's gradient is what it would be
     alone. ``compile(training_step(...))`` makes a program of it.
     """
+    check_kind(Module, model=model)
+    check_kind(Optimizer, optimizer=optimizer)
     replicas = model.replicas
 
     def step(x, y):
@@ -193,7 +195,10 @@ def one_for_each_replica(loss, model, x, y, replicas):
     try:
         value = loss(model, x, y)
     except (TypeError, AttributeError) as error:
-        error.add_note("fit calls loss(model, x, y), say lambda m, x, y: cross_entropy(m(x), y)")
+        error.add_note(
+            "fit calls loss(model, x, y): say lambda m, x, y: cross_entropy(m(x), y), or "
+            "type(model).loss of a Classifier"
+        )
         raise
     shape = getattr(value, "shape", None)
     if not isinstance(value, Tensor) or shape != replicas:

@@ -513,3 +513,14 @@ def test_what_stands_for_a_function_of_numpy_gives_its_values(name, arguments):
     others = [Tensor(a) if isinstance(a, np.ndarray) else a for a in others]
     value = FUNCTIONS[name](Tensor(x), *others)
     np.testing.assert_allclose(value.data, getattr(np, name)(*arguments), rtol=1e-12)
+
+
+@pytest.mark.parametrize("tracked", [False, True])
+def test_an_argument_can_be_detached_inside(tracked):
+    x = Tensor([1.0, 2.0], requires_grad=tracked)
+
+    def slope(x):
+        return grad(lambda x: (x.detach() * x * x).sum())(x)
+
+    np.testing.assert_array_equal(slope(x).data, [2, 8])  # 2 c x with c = x
+    np.testing.assert_array_equal(grad(lambda x: slope(x).sum())(x).data, [2, 4])  # 2 c

@@ -45,7 +45,7 @@ from minigrad.higher import grad, hessian, hvp, jacobian
 from minigrad.images import max_pool
 from minigrad.init import glorot_uniform, he_normal
 from minigrad.recurrent import causal_convolution, gru
-from minigrad.spiking import leaky, lif, spike
+from minigrad.spiking import leaky, lif, lif_by_steps, spike
 from minigrad.training import training_step
 
 
@@ -201,6 +201,27 @@ OPS = [
     ("keepdims as text", lambda: w(2, 2).sum(axis=0, keepdims="no"), TypeError, "True or False"),
     ("keepdims of numbers", lambda: w(2, 2).max(axis=0, keepdims=1), TypeError, "not 1"),
     ("an element set twice", lambda: ops.set_at(w(3), [0, 0], w(2)), ValueError, "an element twi"),
+    (
+        "no axes to fill",
+        lambda: ops.broadcast_to(w(2, 3), (3, 3)),
+        ValueError,
+        "in op broad",
+    ),
+    ("a shape too short", lambda: ops.broadcast_to(w(2, 3), 6), ValueError, "fewer axes than the"),
+    ("two of three axes", lambda: w(2, 3, 4).transpose(1, 2), ValueError, r"named.*\.mT exchanges"),
+    ("a border of None", lambda: ops.pad(w(2), [(1, 1)], None), TypeError, "value must be of the"),
+    (
+        "a fraction into integers",
+        lambda: ops.set_at(Tensor(np.arange(3)), 0, 1.5),
+        TypeError,
+        "into an array of int64",
+    ),
+    (
+        "a Tensor added to integers",
+        lambda: ops.add_at(Tensor(np.arange(3)), [0], w(1)),
+        TypeError,
+        r"x\.astype\('float32'\)",
+    ),
     ("two lengths", lambda: w(2, 3) + w(2, 4), ValueError, "axes meet from the right"),
     ("widths", lambda: w(2, 3) @ w(2, 3), ValueError, r"\(2, 3\) and \(2, 3\): the last axis of x"),
     ("the mean of nothing", lambda: w(0).mean(), ValueError, r"mean of nothing: .* \(0,\)"),
@@ -280,6 +301,12 @@ FUNCTIONS = [
     ("a bias too wide", lambda: linear((3, 2), (2, 4), (5,)), ValueError, r"\(5,\) does not fit"),
     ("other replicas", lambda: linear((5, 3, 2), (4, 2, 1)), ValueError, ": the axes in front do"),
     ("causal as text", lambda: attend_causally("no"), TypeError, "causal must be True or False"),
+    (
+        "an option of text",
+        lambda: functional.layer_norm(w(3, 2), w(1, 2), w(1, 2), eps="a"),
+        TypeError,
+        r"in op layer_norm\(float32\[3, 2\], float32\[1, 2\], float32\[1, 2\], eps='a'\)",
+    ),
     (
         "float64 for a float32 norm",
         lambda: nn.LayerNorm(2)(w(3, 2, dtype="float64")),
@@ -510,6 +537,13 @@ DATA = [
         ValueError,
         "axis must be a whole",
     ),
+    (
+        "scikit-learn's",
+        lambda: train_test_split([], [], test_size=1),
+        TypeError,
+        "y, test_share",
+    ),
+    ("an order", lambda: minibatches([], [], 1, shuffle=True), TypeError, r"\*, axis, order\)"),
     ("lists", lambda: minibatches([[1, 2]], [0], 1), TypeError, "x must be an array, not a list"),
     ("no rows", lambda: train_test_split(np.ones((0, 2)), np.ones(0)), ValueError, r"not \(0, 2\)"),
     ("masked", lambda: train_test_split(masked(4), np.ones(4)), TypeError, "a masked array"),
@@ -518,6 +552,7 @@ LABELS = [
     ("floats", lambda: cross_entropy([0.0, 1.0], 2, 3), ValueError, r"labels\.astype\(int\)"),
     ("a column", lambda: cross_entropy([[0], [1]], 2, 3), ValueError, r"labels\[\.\.\., 0\]"),
     ("one class", lambda: cross_entropy([0, 0], 2, 1), ValueError, "two classes have two logits"),
+    ("softmax twice", lambda: softmax_twice(), ValueError, "takes logits, not their softmax"),
     ("one row", lambda: cross_entropy(1, 3), ValueError, r"x\[None, :\] makes one row"),
     ("other rows", lambda: cross_entropy([0, 1, 1], 2, 3), ValueError, "do not fit logits"),
     ("nothing", lambda: functional.mse(w(0, 3), w(0, 3)), ValueError, "or are empty"),
@@ -538,6 +573,10 @@ LABELS = [
         "floating-point numbers, not int64",
     ),
 ]
+
+
+def softmax_twice():
+    functional.cross_entropy(functional.softmax(w(2, 3)), np.array([0, 1]))
 
 
 def smoothed(smoothing):
@@ -578,7 +617,24 @@ def draw_one(shape, rng):
     return np.ones(1, "float32")
 
 
+def class_of(part):
+    type("Shared", (nn.Module,), {"part": part})
+
+
 MODULES = [
+    (
+        "a weight of a class",
+        lambda: class_of(w(2)),
+        TypeError,
+        "Shared.part would be one for all",
+    ),
+    ("a layer of a class", lambda: class_of(net()), TypeError, r"in __init__, self\.part = \.\.\."),
+    (
+        "other widths to stack",
+        lambda: nn.stack([net(), nn.Linear(2, 3)]),
+        ValueError,
+        r"Linear; weight, \(\(2, 3\), 'float32'\) against \(\(2, 2\), 'float32'\); bias, ",
+    ),
     ("a mode", lambda: net().train("no"), TypeError, "mode must be True or False, not 'no'"),
     ("a set", lambda: Holds({net()}).parameters(), TypeError, "parts is a set of modules"),
     ("a deque", lambda: Holds(collections.deque([net()])).eval(), TypeError, "lists, tuples and"),
@@ -665,6 +721,7 @@ SPIKES = [
     ("growth", lambda: leaky(w(3, 2, 2), 1.5), ValueError, "beta must lie in"),
     ("a flat current", lambda: leaky(w(2, 2), 0.5), ValueError, r"\(\.\.\., T, B, H\), not"),
     ("initial", lambda: lif(w(3, 2, 2), 3, 0.5, initial="0"), ValueError, "initial must be a fin"),
+    ("by steps", lambda: lif_by_steps(w(3, 2, 2), 3, 0.5, initial="0"), ValueError, "initial must"),
     ("no initial", lambda: lif(w(3, 2, 2), 3, 0.5, initial=None), ValueError, "number, not None"),
     ("no slope", lambda: spike(w(3), slope=0), ValueError, "slope must be above 0"),
 ]
@@ -706,6 +763,11 @@ def accumulate(grad):
     x = w(2)
     x.grad = grad
     (x * x).sum().backward()
+
+
+class Returning(optim.Optimizer):
+    def update(self, p, g):
+        return p - g
 
 
 OPTIMIZERS = [
@@ -761,6 +823,12 @@ OPTIMIZERS = [
         AttributeError,
         "the values of",
     ),
+    (
+        "an update returned",
+        lambda: stepped(Returning),
+        TypeError,
+        "changes p in place, and",
+    ),
     ("no update", lambda: stepped(optim.Optimizer), NotImplementedError, "defines no update"),
     ("a number of replicas", lambda: clip(2), ValueError, "replicas=2: it is the tuple of axes"),
     ("rows for replicas", lambda: clip((4,)), ValueError, r"shapes .* begin, as \(2, 3\)"),
@@ -805,6 +873,10 @@ def spiking_input(x):
     build("snn", 2, constant_input=False)(x)
 
 
+def sequence_loss(labels):
+    classifier("gru", 5, 4, train_rows=8, rng=0).loss(Tensor(np.array([[1, 2]])), Tensor(labels))
+
+
 def features(x):
     build("gru", 5, tokens=False)(x)
 
@@ -823,6 +895,18 @@ ARCHITECTURES = [
     ("no batch", lambda: decompose(np.ones((2, 1))), ValueError, r"not \(2, 1\)"),
     ("tasks", lambda: register("x", nn.Linear, tasks="copy"), TypeError, "tasks must be .* tuple"),
     ("a regressor", lambda: register("x", nn.Linear, regressor=5), TypeError, "regressor must be"),
+    (
+        "a share for percent",
+        lambda: build("ann2snn", 2, percentile=0.999),
+        ValueError,
+        r"in percent, lies in \(1, 100\], not 0.999",
+    ),
+    (
+        "flat labels",
+        lambda: sequence_loss(np.array([1])),
+        ValueError,
+        r"\(\.\.\., B, L\), of",
+    ),
     ("half a token", lambda: build("gru", 5)(Tensor([[1.0, 2.5]])), ValueError, "whole numbers"),
     ("one sequence", lambda: build("gru", 5)(np.array([1, 2])), ValueError, r"tokens .* \(2,\)"),
     ("no timesteps", lambda: build("gru", 5)(np.zeros((2, 0), int)), ValueError, "T > 0"),
@@ -911,6 +995,19 @@ CALIBRATION = [
     ),
 ]
 TRAINING = [
+    (
+        "no model",
+        lambda: training_step(5, None, None),
+        TypeError,
+        "model must be of the class",
+    ),
+    ("no optimizer", lambda: training_step(net(), 1, None), TypeError, "class Optimizer, not None"),
+    (
+        "a method as loss",
+        lambda: fit_with(loss=classifier("mlp", 3, 2, train_rows=1).loss),
+        TypeError,
+        r"type\(model\)\.loss",
+    ),
     ("no order", lambda: fit_shuffled(False), ValueError, "shuffle=False is no seed"),
     ("no seed", lambda: fit_shuffled(True), ValueError, "shuffle=True is no seed"),
     ("no rows", lambda: functional.cross_entropy(w(0, 3), w(0) > 0), ValueError, "no rows"),
@@ -972,6 +1069,10 @@ def take(axis):
     return ops.take_along_axis(w(2, 3), np.zeros((2, 1), int), axis=axis)
 
 
+def neg(g):
+    return -g
+
+
 def backward_of(vjp):
     rule(lambda x: (x * 1, vjp))(w(1)).backward()
 
@@ -998,6 +1099,7 @@ RULES = [
     ),
     ("None from a vjp", lambda: backward_of(lambda g: None), TypeError, "'NoneType' object has no"),
     ("a float from a vjp", lambda: backward_of(lambda g: 1.0), TypeError, "that returns an array"),
+    ("x.data in a rule", lambda: rule(lambda x: (x.data * 2,))(w(1)), TypeError, "x, not x.data"),
     ("a vjp of nothing", lambda: backward_of(lambda: 1), TypeError, "0 positional.*function of g"),
 ]
 
@@ -1059,6 +1161,7 @@ GRAPHS = [
         ValueError,
         "read-only",
     ),
+    ("booleans", lambda: rule(lambda x: (x > 1, neg))(w(1)).backward(), TypeError, "bool has no"),
     ("another start", lambda: (w(2) * 2).backward(np.ones(3)), ValueError, r"shape \(3,\)"),
     ("a complex start", lambda: (w(2) * 2).backward(np.ones(2) * 1j), TypeError, "real numbers"),
     ("no graph", lambda: Tensor([1.0]).backward(), RuntimeError, "nothing to differentiate"),

@@ -75,7 +75,7 @@ class ANN2SNN(nn.Module):
         output_size: features, from a last linear layer; None for the last hidden activations.
         num_timesteps: T of the spiking network.
         threshold: where its neurons fire: only the unit in which potentials are measured.
-        percentile: lambda_l is this percentile of the activations, in (0, 100].
+        percentile: lambda_l is this percentile of the activations, in (1, 100].
         initial_potential: V before the first step, in thresholds.
         rng: a seed or Generator.
     """
@@ -93,8 +93,8 @@ class ANN2SNN(nn.Module):
         rng=None,
     ):
         check_positive(percentile=percentile)
-        if percentile > 100:
-            raise ValueError(f"percentile lies in (0, 100], not {percentile}")
+        if not 1 < percentile <= 100:
+            raise ValueError(f"percentile, in percent, lies in (1, 100], not {percentile}")
         check_sizes(input_size=input_size, num_timesteps=num_timesteps)
         check_widths(hidden_sizes)
         check_positive(spiking_layers=len(hidden_sizes), threshold=threshold)

@@ -123,6 +123,8 @@ class SequenceClassifier(Classifier):
 
     def loss(self, x, y):
         """The mean cross-entropy of all labels, (...,): one number for each replica."""
+        if y.ndim < 2:
+            raise ValueError(f"labels are (..., B, L), of the last L timesteps, not {y.shape}")
         asked = y.shape[-1] * y.shape[-2]
         logits = self.head(self.backbone(x)[..., -asked:, :])
         return functional.cross_entropy(logits, time_first(y))

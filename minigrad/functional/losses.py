@@ -27,13 +27,17 @@ def cross_entropy(logits, labels, smoothing=0.0):
         shape logits.shape[:-2]: a scalar, or one loss for each of what leads.
 
     Raises:
-        ValueError: shapes that do not fit; on the CPU also class numbers outside 0 ... C-1, and
-            probabilities that are negative or do not sum to one. On a GPU, which would have to be
-            waited for, and in a compiled step such class numbers make the loss NaN, and such
-            probabilities give a wrong one without a word.
+        ValueError: shapes that do not fit; a softmax in place of logits; on the CPU also class
+            numbers outside 0 ... C-1, and probabilities that are negative or do not sum to one. On
+            a GPU, which would have to be waited for, and in a compiled step such class numbers make
+            the loss NaN, and such probabilities give a wrong one without a word.
         TypeError: neither arrays nor Tensors, or a dtype that is neither kind of labels.
     """
-    z = logits.data if isinstance(logits, Tensor) else logits
+    z = logits
+    if isinstance(logits, Tensor):
+        if logits.op == "softmax":
+            raise ValueError("cross_entropy takes logits, not their softmax, which it takes itself")
+        z = logits.data
     array = labels.data if isinstance(labels, Tensor) else labels
     if not (isinstance(z, xp.ndarray) and isinstance(array, xp.ndarray)):
         refuse_no_arrays(logits=logits, labels=labels)

@@ -311,7 +311,9 @@ def _lift(x, here):
     if type(x.data) is not Box or x.data.level < here:
         return Tensor(Box(x))
     if x.op is None and not x.requires_grad and x.data.tensor.requires_grad:
-        return Tensor(Box(x.data.tensor.detach()))  # detach(), upstairs, is from all floors
+        with at(level, here - 1):
+            below = x.data.tensor.detach()
+        return Tensor(Box(below))  # detach(), upstairs, is from all floors
     return x
 
 

@@ -23,6 +23,15 @@ class Module(Exchangeable):
     training = True
     stacked: tuple = ()  # see `replicas`
 
+    def __init_subclass__(cls):
+        super().__init_subclass__()
+        for name, value in vars(cls).items():
+            if isinstance(value, (Tensor, Module)):
+                raise TypeError(
+                    f"{cls.__name__}.{name} would be one for all modules of the class, and a "
+                    f"parameter of none: make it in __init__, self.{name} = ..."
+                )
+
     def __setattr__(self, name, value):
         before = vars(self).get(name)
         if isinstance(value, ARRAYS) and isinstance(before, Tensor):

@@ -39,7 +39,11 @@ def stack(modules: Iterable[Module]) -> Any:
     arrays = [{n: (a.shape, str(a.dtype)) for n, a in m.arrays().items()} for m in modules]
     for k, other in enumerate(arrays):
         if other != arrays[0] or type(modules[k]) is not type(modules[0]):
-            raise ValueError(f"module {k} differs from module 0: {other} against {arrays[0]}")
+            kinds = type(modules[k]).__name__, type(modules[0]).__name__
+            names = [n for n in arrays[0] | other if arrays[0].get(n) != other.get(n)]
+            parts = [f"{n}, {other.get(n)} against {arrays[0].get(n)}" for n in names[:2]]
+            why = "; ".join([f"{kinds[0]} against {kinds[1]}", *parts])
+            raise ValueError(f"module {k} differs from module 0: {why}")
     return _mark(_combine(xp.stack, modules, {}), (len(modules), *modules[0].replicas))
 
 
