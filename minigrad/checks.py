@@ -109,14 +109,12 @@ def check_rates(**options):
             raise ValueError(f"{name} must lie in [0, 1), not {value!r}")
 
 
-def check_widths(hidden_sizes):
+def check_widths(widths, name="hidden_sizes"):
     """Raise a ValueError for anything but a sequence of whole numbers above 0."""
-    if not isinstance(hidden_sizes, Collection):  # nor an iterator, which can be read only once
-        raise ValueError(
-            f"hidden_sizes is one width for each layer, as in (64, 32), not {hidden_sizes!r}"
-        )
-    for size in hidden_sizes:
-        check_sizes(hidden_sizes=size)
+    if not isinstance(widths, Collection):  # nor an iterator, which can be read only once
+        raise ValueError(f"{name} is one width for each layer, as in (64, 32), not {widths!r}")
+    for size in widths:
+        check_sizes(**{name: size})
 
 
 NEVER_NEGATIVE = ("running_var", "square", "steps", "turn")  # variances, squares and counts

@@ -66,7 +66,7 @@ class Tensor(Methods):
     Only leaves keep their gradient, a plain array, in ``.grad``. An op makes a new Tensor, it never
     writes into ``.data``: vjps may still need what is there. Change a leaf by ``w.data -= step``,
     once backward has freed the graph: backward through a graph that used the old data is an error.
-    (Only ``w.data[...] = values`` goes unnoticed: its vjps would compute with the new numbers.)
+    (Only ``w.data[...] = values`` goes unnoticed, and gives a wrong gradient: see `detect_writes`.)
 
     Args:
         data: a number or (nested) list of numbers, which become float32; or an array, which keeps

@@ -186,11 +186,11 @@ class Optimizer(Exchangeable):
         missing = 0
         for p, data, grad in self.views:
             if p._data is not data or not p._requires_grad:
-                what = "been frozen" if p.data is data else "got another array"
+                frozen, moved = "been frozen", "got another array (another optimizer's?)"
                 raise RuntimeError(
-                    f"a parameter of shape {p.shape} has {what} since the optimizer was made (by "
-                    "another optimizer?): make a new optimizer (to give it other values write "
-                    "p.data[...] = values)"
+                    f"a parameter of shape {p.shape} has {frozen if p.data is data else moved} "
+                    "since the optimizer was made: make a new optimizer (to give it other values "
+                    "write p.data[...] = values)"
                 )
             if p.grad is not grad:  # the loss did not depend on p, or p.grad was set by hand
                 if p.grad is None and p.grad_home is not grad:

@@ -21,7 +21,9 @@ from architectures import ARCHITECTURES as registry
 from architectures import build, classifier, list_architectures, register
 from architectures.energy.hopfield import energy
 from architectures.energy.langevin import PersistentChains
+from architectures.energy.score import sliced_score_matching
 from architectures.feedforward.mlp import MLP
+from architectures.probabilistic.bayesian import kl
 from architectures.regression import decompose as mix
 from architectures.uncertainty import decompose, expected_calibration_error
 from minigrad import (
@@ -38,7 +40,7 @@ from minigrad import (
     optim,
     schedules,
 )
-from minigrad.backend import host_rng
+from minigrad.backend import Noise, host_rng
 from minigrad.data import minibatches, train_test_split
 from minigrad.gradcheck import gradcheck
 from minigrad.higher import grad, hessian, hvp, jacobian
@@ -877,6 +879,10 @@ def sequence_loss(labels):
     classifier("gru", 5, 4, train_rows=8, rng=0).loss(Tensor(np.array([[1, 2]])), Tensor(labels))
 
 
+def score(**options):
+    sliced_score_matching(lambda x: (x * x).sum(axis=-1), w(3, 2), Noise(0), **options)
+
+
 def features(x):
     build("gru", 5, tokens=False)(x)
 
@@ -907,6 +913,14 @@ ARCHITECTURES = [
         ValueError,
         r"\(\.\.\., B, L\), of",
     ),
+    (
+        "a width of channels",
+        lambda: build("convnet", 16, channels=8),
+        ValueError,
+        "channels is one",
+    ),
+    ("no Bayesian layer", lambda: kl(net()), ValueError, "this Linear has no Bayesian layer"),
+    ("a blur below 0", lambda: score(blur=-1), ValueError, "blur must be 0 or above, not -1"),
     ("half a token", lambda: build("gru", 5)(Tensor([[1.0, 2.5]])), ValueError, "whole numbers"),
     ("one sequence", lambda: build("gru", 5)(np.array([1, 2])), ValueError, r"tokens .* \(2,\)"),
     ("no timesteps", lambda: build("gru", 5)(np.zeros((2, 0), int)), ValueError, "T > 0"),

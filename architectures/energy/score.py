@@ -20,6 +20,7 @@ the blurred density is learnt. That of 800 points as they are is a spike at each
 """
 
 from minigrad.backend import asarray
+from minigrad.checks import check_not_negative
 from minigrad.engine import Tensor
 from minigrad.higher import grad
 
@@ -32,6 +33,7 @@ def sliced_score_matching(energy, x, noise, *, blur=0.1):
         noise: a `backend.Noise`, for the directions and the blur.
         blur: the standard deviation of the noise on the data, in the unit of x.
     """
+    check_not_negative(blur=blur)
     x = x.data if isinstance(x, Tensor) else asarray(x)
     x = Tensor(x + blur * noise.standard_normal(x.shape, dtype=x.dtype))
     v = noise.standard_normal(x.shape, dtype=x.dtype)

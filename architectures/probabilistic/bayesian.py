@@ -281,6 +281,8 @@ def kl(model):
     for layer in model.modules():
         if isinstance(layer, BayesianLinear):
             total = total + layer.kl()
+    if isinstance(total, float):
+        raise ValueError(f"this {type(model).__name__} has no Bayesian layer, whose KL it would be")
     return total
 
 

@@ -53,7 +53,7 @@ class ConvNet(nn.Module):
         *,
         rng=None,
     ):
-        check_widths(channels)
+        check_widths(channels, "channels")
         check_sizes(output_size=output_size, kernel_size=kernel_size)
         self.shape = image_shape(input_size, shape)
         height, width, inputs = self.shape
