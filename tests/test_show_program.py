@@ -59,6 +59,7 @@ def test_a_picture_has_ops_above_vjps_and_the_optimizer_below(tmp_path, capsys, 
     assert faults(figures[0]) == []
     graph, listing = figures[0].axes
     [listing] = listing.texts
+    assert listing.get_fontfamily() == ["monospace"]  # what is aligned stays so
     assert "A training step of MLP" in [text.get_text() for text in graph.texts]
     assert "\n".join(capsys.readouterr().out.splitlines()[3:]) == listing.get_text()
     sections = [line[6:] for line in listing.get_text().splitlines() if line.startswith("    # ")]
