@@ -23,9 +23,9 @@ ROWS, BATCH, STEPS, RATE = 800, 32, 4, 1e-2
 TIGHT = {"rtol": 1e-12, "atol": 1e-12}
 
 
-def network(name, native=True, dtype=np.float64):
-    """One of the eight as in the comparison, in float64 unless said otherwise."""
-    options = lookup(name).options
+def network(name, native=True, dtype=np.float64, **options):
+    """One of the eight as in the comparison, but for `options`; in float64 unless told not to."""
+    options = lookup(name).options | options
     net = classifier(name, 5, 2, train_rows=ROWS, native=native, rng=0, **options)
     for parameter in net.parameters():
         parameter.data = parameter.data.astype(dtype)
@@ -110,6 +110,12 @@ def test_float32_stays_float32(name, monkeypatch):
     if name == "mc_dropout":
         assert hand.predict_proba(x[:9]).dtype == np.float32
     assert "float32" in found and "float64" not in found, found
+
+
+def test_bayesian_with_another_prior(monkeypatch):
+    monkeypatch.setattr(sys.modules["demos.by_hand.bayesian"].Posterior, "s", 0.4)
+    net = network("bayesian", prior_sigma=0.4)
+    train(net, twin("bayesian", net))
 
 
 def test_mc_dropout_predicts_by_sampling():

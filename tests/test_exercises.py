@@ -1,5 +1,7 @@
 """The exercises: solutions are right, every blank counts, and plausible mistakes are seen."""
 
+import ast
+import contextlib
 import os
 import re
 import subprocess
@@ -178,6 +180,9 @@ def test_what_one_may_well_write_is_seen_to_be_wrong(number):
         for claim, problem in found.items():  # "it is 3, not 4": 4 whatever the mistake
             if said := re.fullmatch(r"(.*) is .*, not (.*)", problem):
                 assert right_ones.setdefault((claim, said[1]), said[2]) == said[2]
+            elif said := re.fullmatch(r"[^,]* is not (.*)", problem):  # it names the answer
+                with contextlib.suppress(ValueError):  # some are no words or numbers
+                    assert repr(ast.literal_eval(mistake)) in said[1]
     assert told == {claim for claim, _ in CHECKS[number]}, "a claim that tells of no mistake"
 
 

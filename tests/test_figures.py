@@ -36,8 +36,10 @@ from demos.pictures.palette import (
     GUESTS,
     HATCHES,
     INK,
+    MARKERS,
     STYLE,
     class_colours,
+    class_legend,
     colour,
     family_handles,
 )
@@ -383,6 +385,32 @@ def test_the_best_possible_boundaries():
     for c, (handle, some) in enumerate(zip(legend.legend_handles, points, strict=True)):
         assert to_rgb(handle.get_facecolor()) == to_rgb(some.get_facecolor())
         assert handle.get_hatch() == HATCHES[c]
+
+
+def test_a_legend_has_the_markers_and_colours_of_the_points():
+    task = rings_and_clusters((0,))
+    figure = data.picture(task)
+    [axes], [legend] = figure.axes, figure.legends
+    for c, (handle, some) in enumerate(zip(legend.legend_handles, axes.collections, strict=True)):
+        assert handle.get_color() == class_colours(5)[c] == to_rgb(some.get_facecolor())
+        assert handle.get_marker() == MARKERS[c] and handle.get_linestyle() == "None"
+    assert [text.get_text() for text in legend.get_texts()] == [*task.class_names]
+    figure = Figure()
+    class_legend(figure, SimpleNamespace(class_names=tuple(f"{c}" for c in range(21))))
+    assert figure.legends == []  # so many names have no room
+
+
+def test_a_sure_class_is_a_pale_wash_of_its_colour():
+    pale = boundaries.shades(np.eye(5))
+    np.testing.assert_allclose(1 - pale, 0.45 * (1 - np.array(class_colours(5))))
+    np.testing.assert_allclose(boundaries.shades(np.full(5, 0.2)), pale.mean(axis=0))
+
+
+def test_one_architecture_forms_its_boundaries_alone(tmp_path):
+    task = rings_and_clusters((0,))
+    write_gif(compete(task, (0,), names=("mlp",), boundaries=True), task, tmp_path / "one.gif")
+    with Image.open(tmp_path / "one.gif") as animation:
+        assert animation.n_frames == 3 and animation.info["loop"] == 0  # again and again
 
 
 def test_confusions_are_of_all_replicas_in_percent_of_the_true_class():

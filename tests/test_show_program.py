@@ -1,5 +1,6 @@
 """show_program.py prints a step that NumPy can run, and draws a small one."""
 
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -17,6 +18,15 @@ def test_the_printed_step_runs(capsys):
     exec(capsys.readouterr().out, scope)
     assert "adam_values" in scope["step"].__code__.co_varnames
     assert scope["np"] is np
+
+
+def test_it_is_a_step_of_the_comparison(capsys):
+    """32 points in the plane, five classes."""
+    show_program.main(["mlp", "--hidden", "7"])
+    printed = capsys.readouterr().out
+    assert "layers_0_weight = adam_values[0:14].reshape(2, 7)" in printed
+    assert "head_bias = adam_values[56:61].reshape(1, 5)" in printed
+    assert re.search(r"h1 = x @ layers_0_weight +# 32, 7\n", printed)
 
 
 def test_a_blank_line_stands_before_each_part_of_the_step(capsys):

@@ -2,6 +2,7 @@
 
 import math
 import re
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -159,6 +160,9 @@ def of_tabnet(figure, says):
     bottom, top = averages.get_ylim()
     assert bottom > top  # the first feature is the uppermost
     halves = importance[x[:, 0] < 0].mean(axis=0), importance[x[:, 0] > 0].mean(axis=0)
+    edges = [(bar.get_y(), bar.get_y() + bar.get_height()) for bar in averages.patches]
+    for (_, end), (start, _) in pairwise(sorted(edges)):
+        assert end <= start + 1e-9  # no bar hides another
     for bars, a, b, mean in zip(averages.containers, (a_off, a_on), (b_off, b_on), halves):
         np.testing.assert_allclose([bar.get_width() for bar in bars], mean, atol=1e-6)
         middles = {bar.get_y() + bar.get_height() / 2: bar.get_width() for bar in bars}
