@@ -80,7 +80,7 @@ def explained(function: F) -> F:
 
 def explain_call(error, function):
     """Add what a function takes to the error of calling it, caught by the caller of this."""
-    if isinstance(error, TypeError) and error.__traceback__.tb_next is None:  # not from inside
+    if error.__traceback__.tb_next is None and isinstance(error, TypeError):  # not from inside
         error.add_note(takes(function))
 
 
