@@ -15,7 +15,7 @@ import minigrad
 from architectures import list_architectures
 from demos import benchmark, compare, curvature, predict, regression, signatures, sweep
 from demos.comparison import contest, keeping, own_data
-from demos.comparison.options import recipe_of
+from demos.comparison.options import place, recipe_of
 from demos.comparison.rings_and_clusters import rings_and_clusters
 from demos.comparison.training import Recipe
 from demos.exercises import check
@@ -301,6 +301,31 @@ def test_the_recipe_is_what_the_options_say():
     assert said == r"python demos/compare.py --data '\x1b[2J\u202e.csv'"
     backend.activate(strict, "strict")  # where steps are not replayed
     assert asked_for() == replace(plain, compiled=False, device="strict")
+
+
+def test_tasks_that_are_drawn_have_other_defaults():
+    options = compare.parse(["--task", "copy"])
+    assert (options.replicas, options.lr, options.jobs) == (3, 3e-3, os.cpu_count())
+    assert options.only == list_architectures("copy")[::-1]  # the slow ones first
+    options = compare.parse([])
+    assert (options.replicas, options.lr, options.jobs) == (10, 1e-2, 1)
+    assert options.only == list_architectures()
+
+
+def test_no_options_are_those_of_the_shell(monkeypatch):
+    """Which the page shows, so that they can be pasted."""
+    monkeypatch.setattr(sys, "argv", ["compare.py", "--out", "my run", "--epochs", "3"])
+    options = compare.parse(None)
+    assert options.command == "python demos/compare.py --out 'my run' --epochs 3"
+    assert (options.out, options.epochs) == (Path("my run"), 3)
+    monkeypatch.setattr(sys, "argv", ["sweep.py", "mlp", "--lr", "0.5"])
+    assert sweep.parse(None).axes["lr"] == (0.5,)
+
+
+def test_there_are_no_more_processes_than_there_is_to_train(monkeypatch):
+    monkeypatch.setattr("demos.comparison.options.workers", lambda n: n)
+    options = compare.parse(["--jobs", "4"])
+    assert [place(options, entries) for entries in (1, 3, 8)] == [1, 3, 4]
 
 
 def train_but(name, error, monkeypatch):

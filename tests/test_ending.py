@@ -20,9 +20,13 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and descriptors
 
 def start(*arguments, command="compare", **options):
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-    options["env"] = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    options["env"] = buffered()
     program = [sys.executable, str(ROOT / "demos" / f"{command}.py")]
     return subprocess.Popen([*program, *map(str, arguments)], text=True, **options)
+
+
+def buffered():
+    return {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
 
 
 def until(condition, seconds=60):
@@ -77,6 +81,73 @@ runpy.run_path({str(ROOT / "demos" / command) + ".py"!r}, run_name="__main__")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+
+
+TOOL = """
+import os, signal, sys
+from demos.shell.ending import Refusal, begin, command
+begin("tool.py")
+@command("tool.py")
+def main(arguments=None):
+    print("begun ±")
+    {}
+    return 0
+sys.exit(main())
+"""
+
+
+def tool(does, program=TOOL, encoding="utf-8", **options):
+    """(exit status, standard output, standard error) of a command that does this."""
+    options["env"] = buffered() | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding}
+    program = program.format(does)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, **options)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+@pytest.mark.parametrize("program", [TOOL, TOOL.replace('@command("tool.py")', "")])
+@pytest.mark.parametrize(
+    ("does", "status", "says"),
+    [
+        ("pass", 0, ""),
+        ("raise Refusal('not this')", 2, "tool.py: not this\n"),
+        ("raise OSError('the disk is full')", 1, "cannot go on: the disk is full\n"),
+        ("raise MemoryError('9 bytes')", 1, "tool.py: out of memory: 9 bytes\n"),
+        ("raise MemoryError", 1, "tool.py: out of memory: use fewer replicas or less data\n"),
+        ("os.kill(os.getpid(), signal.SIGTERM)", 143, "ended by SIGTERM\n"),
+        ("raise BrokenPipeError", 141, "nobody reads the output any more\n"),
+    ],
+)
+def test_how_it_ends_also_where_it_is_no_command_yet(does, status, says, program):
+    """While it imports only begin() is there to say so."""
+    said = "" if "OSError" in does or "Pipe" in does else "begun ±\n"  # nobody could read it
+    assert tool(does, program) == (status, said, says)
+
+
+def test_a_mistake_in_the_program_has_its_traceback():
+    status, said, says = tool("1 / 0")
+    assert status == 1 and said == "begun ±\n"
+    assert says.startswith("Traceback") and says.endswith("ZeroDivisionError: division by zero\n")
+
+
+def test_a_terminal_without_a_sign_gets_a_question_mark():
+    assert tool("pass", encoding="ascii") == (0, "begun ?\n", "")
+
+
+def test_under_nohup_it_goes_on():
+    def nohup():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    hang_up = "os.kill(os.getpid(), signal.SIGHUP)"
+    assert tool(hang_up, preexec_fn=nohup) == (0, "begun ±\n", "")
+
+
+@pytest.mark.parametrize("closed", [0, 1, 2])
+def test_a_descriptor_that_is_closed_is_no_file_of_ours(closed, tmp_path):
+    does = "open('mine', 'w').close(); sys.stdin.read(); print('said', file=sys.stderr)"
+    status, said, says = tool(does, preexec_fn=lambda: os.close(closed), cwd=tmp_path)
+    assert status == 0 and (tmp_path / "mine").read_bytes() == b""
+    assert said == ("" if closed == 1 else "begun ±\n")
+    assert says == ("" if closed == 2 else "said\n")
 
 
 def test_a_reader_that_leaves_ends_it_and_a_closed_output_does_not(tmp_path):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from demos import regression
 from demos.gap import bands, curve
@@ -42,6 +43,23 @@ def test_one_network_does_not_know():
     assert max(found["coverage", "gap"]) < 0.7 < 0.85 < min(found["coverage", "data"])
 
 
+BANDS = {  # mean, total and epistemic variance at -2, 0 and 3, of seed 43 after two epochs
+    "MLP": [[0.0037, -0.0172, -0.0621], [0.6004, 0.6078, 0.6239], [0, 0, 0]],
+    "5 MLPs": [[-0.2193, 0.0393, 0.3063], [0.5265, 0.5858, 0.8382], [0.0291, 0.0034, 0.0744]],
+    "Bayesian": [[-0.1660, 0.1037, 0.2824], [0.4542, 0.5321, 0.7988], [0.0009, 0.0002, 0.0010]],
+    "MC Dropout": [[-0.1068, 0.0031, 0.2609], [0.4223, 0.7238, 0.8333], [0.0033, 0, 0.0061]],
+}
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.label)
+def test_a_seed_names_the_same_bands_for_ever(way):
+    """Or what has been published cannot be had again."""
+    x = np.tile(np.array([[-2], [0], [3]], "float32"), (2, 1, 1))
+    parts = Band(way, SEEDS, 2).at(x)
+    found = [parts[name][1, :, 0] for name in ("mean", "total", "epistemic")]
+    np.testing.assert_allclose(found, BANDS[way.label], atol=1e-4)
+
+
 def test_an_ensemble_of_each_replica_is_its_own(monkeypatch):
     """Its members have the replica's data, and the band of a replica is that of its members."""
     trained_on = []
@@ -64,6 +82,20 @@ def test_an_ensemble_of_each_replica_is_its_own(monkeypatch):
         means = np.stack([net.predict(x[k]).numpy() for net in nets])
         np.testing.assert_allclose(parts["mean"][k], means.mean(axis=0), rtol=1e-4, atol=1e-6)
         np.testing.assert_allclose(parts["epistemic"][k], means.var(axis=0), rtol=1e-3)
+
+
+def test_the_command_has_the_replicas_and_epochs_that_it_is_told(tmp_path, monkeypatch):
+    asked_for = []
+
+    def noted(way, seeds, epochs):
+        asked_for.append((way, tuple(seeds), epochs))
+        return Band(MLP, seeds, 1)
+
+    monkeypatch.setattr(regression, "Band", noted)
+    monkeypatch.setattr(regression, "picture", lambda *_: Figure())
+    arguments = ["--replicas", "2", "--epochs", "7", "--seed", "5", "--out", str(tmp_path)]
+    assert regression.main(arguments) == 0
+    assert asked_for == [(way, (5, 6), 7) for way in WAYS]
 
 
 def test_picture_and_command(tmp_path, capsys, monkeypatch):

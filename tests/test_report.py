@@ -398,6 +398,20 @@ def test_colours_tell_what_competes_from_what_does_not(monkeypatch):
         )
 
 
+def test_what_failed_is_red(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    stream = io.StringIO()
+    Progress(1, stream).finished(Entry("mlp", TASK, RECIPE), ValueError("oh"))
+    assert stream.getvalue() == "[1/1] MLP: \033[31mfailed: ValueError: oh\033[0m\n"
+
+
+def test_a_path_stays_whole_so_that_it_can_be_copied(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    path = "out/a-folder-with-a-long-name"
+    assert wrapped(f"it is in {path}", "- ", "  ") == f"- it is in\n  {path}"
+
+
 def test_what_is_said_fits_the_terminal(monkeypatch):
     for columns in (80, 50):
         monkeypatch.setenv("COLUMNS", str(columns))

@@ -102,7 +102,7 @@ def explain(name, error):
     if isinstance(error, KeyboardInterrupt | OSError):
         return farewell(error)
     if isinstance(error, MemoryError):
-        say(f"{name}: out of memory: {error or 'use fewer replicas or less data'}")
+        say(f"{name}: out of memory: {str(error) or 'use fewer replicas or less data'}")
         return 1
     return None
 
