@@ -358,6 +358,20 @@ def test_a_curve_is_a_step_of_each_size(monkeypatch):
             assert x.shape == (*lead, rows, 2)
 
 
+def test_the_sizes_of_a_curve_are_evenly_spaced():
+    """But for the smallest: so that each point weighs the same in the straight line."""
+    ends = {name: (curve.sizes[0], curve.sizes[-1]) for name, curve in scaling.CURVES.items()}
+    assert ends == {
+        "depth": (1, 32),
+        "width": (64, 2048),
+        "batch": (32, 1024),
+        "timesteps": (5, 100),
+        "replicas": (1, 32),
+    }
+    for curve in scaling.CURVES.values():
+        assert [*curve.sizes[1:]] == [k * curve.sizes[-1] // 4 for k in range(1, 5)]
+
+
 def test_memory_grows_with_the_batch():
     found = scaling.memory(sizes=(64, 512))
     assert found["sizes"] == [64, 512]

@@ -799,6 +799,13 @@ def test_four_fifths_of_the_chains_are_in_the_band(monkeypatch):
     assert axes.get_legend().get_texts()[0].get_text() == "80 % of 500 chains"
 
 
+def test_timesteps_double_from_tick_to_tick():
+    for some in (ann2snn.REPORTED, retnet.STEPS):
+        assert (np.diff(np.log2(some)) == 1).all()
+    assert ann2snn.REPORTED[0] == 1 and ann2snn.REPORTED[-1] == ann2snn.TIMESTEPS
+    assert {*ann2snn.SHOWN} < {*ann2snn.REPORTED}
+
+
 def test_a_pass_is_timed(monkeypatch):
     passes = []
     monkeypatch.setattr(retnet.time, "perf_counter", lambda: 10.0 + 3.0 * len(passes))
