@@ -28,11 +28,15 @@ def expected(text):
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_a_lesson_prints_what_its_text_says(path, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
+    sys.path.insert(0, "elsewhere")
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         runpy.run_path(str(path), run_name="__main__")
-    assert printed.getvalue() == expected(path.read_text())
+    text = path.read_text()
+    assert printed.getvalue() == expected(text)
     assert printed.getvalue() and gc.isenabled()
+    imports_ours = re.search(r"^(from|import) (minigrad|architectures|demos)\b", text, re.M)
+    assert sys.path[0] == (str(ROOT) if imports_ours else "elsewhere")  # this checkout goes first
     # Python writes that much at once: "| head -1" never leaves a lesson that has more to say.
     assert len(printed.getvalue()) < io.DEFAULT_BUFFER_SIZE
 

@@ -7,6 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from demos import notebook
+from demos.comparison import contest
 from demos.pictures.palette import STYLE
 
 QUICK = "--only mlp --replicas 2 --epochs 2"
@@ -55,6 +56,20 @@ def test_in_a_notebook_the_line_updates_and_pictures_are_shown(capsys, monkeypat
     assert "drawing summary.png ..." in cell.line and cell.line[-1] == ""
     assert len(cell.shown) == 4 and all(data.startswith(b"\x89PNG") for data in cell.shown)
     assert "[1/1] MLP: " in capsys.readouterr().out
+
+
+def test_what_failed_and_what_stopped_it_is_said(monkeypatch, capsys):
+    def compete(entries, place, progress):
+        trained, failed, _ = contest.compete(entries[:1], place, progress)
+        return trained, failed | {"SNN": "no room"}, KeyboardInterrupt()
+
+    monkeypatch.setattr(notebook, "compete", compete)
+    rankings = notebook.compare("--only mlp,snn --replicas 1 --epochs 1 --quiet")
+    assert [one.outcome.name for one in rankings["shared"]] == ["mlp"]
+    assert capsys.readouterr().err.splitlines() == [
+        "SNN failed: no room",
+        "interrupted: this is what had finished",
+    ]
 
 
 def test_pictures_and_words_can_be_left_out(monkeypatch, capsys):
