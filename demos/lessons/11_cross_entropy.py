@@ -53,6 +53,8 @@ def surprise(z, label):
 
 print(surprise(np.array([-800.0, 0.0]), label=0))
 # > 800.0
+print(round(surprise(np.array([1000.0, 999.0]), label=0), 3))  # nor any large one
+# > 0.313
 
 # Their gradient is simple as well. The log-sum has the softmax as its derivative, and the score of
 # the right class, which is subtracted, has 1: what arrives at the scores is p minus the truth (1
