@@ -13,9 +13,11 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 from architectures import ARCHITECTURES
 from minigrad import backend, engine
 
-# A shell has what it starts in the background ignore Ctrl-C, and children inherit that: those that
-# are to be interrupted would wait for ever.
+# A shell has what it starts in the background ignore Ctrl-C, and nohup the end of the terminal;
+# children inherit that: those that are to be interrupted would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

@@ -328,6 +328,28 @@ def test_there_are_no_more_processes_than_there_is_to_train(monkeypatch):
     assert [place(options, entries) for entries in (1, 3, 8)] == [1, 3, 4]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ([], "results.json results.csv report.html training.gif"),
+        ([], "accuracy.png bayes.png boundaries.png confusion.png curves.png data.png summary.png"),
+        (["--format", "svg"], "accuracy.svg summary.svg"),
+        (["--protocol", "both"], "shared native protocols.png"),
+        (["--save", "--no-plots"], "models"),
+    ],
+)
+def test_somebody_elses_file_is_refused_before_anything_is_trained(
+    tmp_path, capsys, arguments, names
+):
+    for name in names.split():
+        mine = tmp_path / name
+        mine.write_text("mine")
+        says = refused(capsys, *arguments, "--out", str(tmp_path))
+        assert says.startswith(f"compare.py: {mine} is not from an earlier run: move it away")
+        assert mine.read_text() == "mine" and os.listdir(tmp_path) == [name]
+        mine.unlink()
+
+
 def train_but(name, error, monkeypatch):
     train = contest.train
 

@@ -120,6 +120,25 @@ def test_what_is_incomplete_never_replaces_what_is_complete(tmp_path):
     assert sorted(os.listdir(tmp_path / ".runs")) == ["5.incomplete", "6", "latest", "lock"]
 
 
+def test_a_run_is_on_the_disk_before_it_is_seen(tmp_path, monkeypatch):
+    """Or a power cut would leave links to files that are empty."""
+    synced, fsync, replace = set(), os.fsync, os.replace
+
+    def note(descriptor):
+        synced.add(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    def seen_now(new, link):
+        run = (tmp_path / ".runs" / os.readlink(new)).resolve()
+        parts = {path.stat().st_ino for path in (run, *run.rglob("*"))}
+        assert len(parts) == 4 and parts <= synced
+        replace(new, link)
+
+    monkeypatch.setattr(os, "fsync", note)
+    monkeypatch.setattr(os, "replace", seen_now)
+    write(tmp_path, ["results.json", "shared/data.png"])
+
+
 def test_others_may_stay(tmp_path):
     write(tmp_path, text="old")
     with Output(tmp_path, NAMES, keep_others=True) as output:
