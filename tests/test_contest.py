@@ -133,6 +133,14 @@ def test_a_run_is_reproducible_and_looking_changes_nothing(name, protocol, monke
     np.testing.assert_allclose(again.grid.sum(axis=-1), 1, rtol=1e-4)
 
 
+def test_maps_form_in_at_most_twenty_steps_from_the_untrained_network():
+    frames = {
+        n: training.epochs_with_frames(Recipe(SEEDS, epochs=n, boundaries=True)) for n in (3, 100)
+    }
+    assert frames == {3: {0, 1, 2, 3}, 100: {*range(0, 101, 5)}}
+    assert not training.epochs_with_frames(RECIPE)
+
+
 @pytest.mark.parametrize(
     "option",
     [{"reshuffle": True}, {"learning_rate": 1e-3}, {"batch_size": 20}, {"protocol": "native"}],

@@ -93,6 +93,30 @@ def test_a_replica_has_rows_of_its_own(name):
     assert not np.array_equal(first, second)
 
 
+FACTS = {  # name, steps in ten epochs, tokens, answers of a row, classes, chance, the ceiling
+    "copy": ("selective copying", 1000, 10, 4, 8, 1 / 8, 1.0),
+    "recall": ("associative recall", 1500, 24, 8, 8, 1 / 8, 1.0),
+    "adding": ("adding", 1000, 0, 1, 20, 0.095, 1.0),
+    "digits": ("digits", 2000, 0, 1, 10, 0.1, None),
+    "permuted": ("permuted digits", 2000, 0, 1, 10, 0.1, None),
+}
+
+
+@pytest.mark.parametrize("name", options.DRAWN)
+def test_what_the_table_and_the_opening_say_of_a_task(name):
+    task = options.DRAWN[name](SEEDS)
+    called, steps, tokens, answers, classes, chance, ceiling = FACTS[name]
+    assert (task.name, task.steps, task.symbols, task.answers) == (called, steps, tokens, answers)
+    assert (len(task.class_names), task.baselines) == (classes, {"guessing": [chance] * 2})
+    assert task.bayes_accuracy == ceiling and task.x_test.shape[1] == 500
+    assert len(set(task.feature_names)) == len(task.feature_names) == task.x_test.shape[2]
+    recipe = Recipe(SEEDS, epochs=20, batch_size=16)
+    assert task.in_words(recipe) == (
+        f"{2 * steps} minibatches of 16 drawn fresh / {500 * answers} test answers, "
+        f"{classes} classes"
+    )
+
+
 ROWS = {  # of seed 3: some of what its second test row shows, and the first answers
     "copy": ([0, 0, 7, 0, 0, 8, 0, 0, 8, 0], [0, 5, 2, 2, 5, 6]),
     "recall": ([12, 16, 15, 16, 0, 21, 3, 21, 6, 18], [4, 1, 4, 2, 7, 0]),

@@ -7,6 +7,7 @@ import re
 import zlib
 from dataclasses import replace
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -214,6 +215,17 @@ def test_of_many_rows_the_first_are_shown(tmp_path, monkeypatch):
     assert [label for *_, label in build.points(task, 0)] == [*y_whole[rows : rows + 5]]
 
 
+def test_of_very_many_points_four_hundred_are_shown_and_of_features_forty():
+    task = rings_and_clusters(SEEDS)
+    task = replace(task, x_test=np.tile(task.x_test, (1, 3, 1)), y_test=np.tile(task.y_test, 3))
+    assert len(build.points(task, 0)) == 400 < task.y_test.shape[1]
+    shares = np.random.default_rng(0).dirichlet(np.ones(50), size=(3, 4))  # (R, steps + 1, D)
+    wide = replace(task, feature_names=tuple(f"f{k}" for k in range(50)))
+    shown = build.masks(SimpleNamespace(masks=shares), wide)
+    most = np.sort(shares.mean(axis=0)[-1])[::-1][:40]
+    np.testing.assert_allclose([of_all for *_, of_all in shown], most, rtol=1e-4)
+
+
 def test_no_finite_or_other_number_breaks_a_map():
     rng = np.random.default_rng(0)
     probabilities = rng.dirichlet(np.full(7, 0.3), size=(12, 12))
@@ -300,13 +312,16 @@ def test_a_run_writes_the_page_and_opens_it(tmp_path, monkeypatch, capsys):
     opened = []
     monkeypatch.setattr("webbrowser.open", opened.append)
     monkeypatch.setattr(compare, "draw", lambda *_: None)
+    (tmp_path / "signatures").mkdir()
+    Image.new("RGB", (20, 20)).save(tmp_path / "signatures" / "mlp.png")
     options = ["--only", "mlp", "--replicas", "2", "--epochs", "1", "--out", str(tmp_path)]
     assert compare.main([*options, "--open"]) == 0
     assert opened == [(tmp_path / "report.html").as_uri()]
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert len(text) < 200_000
-    command = json.loads(Reader(text).holds["data"])["command"]
-    assert command == f"python demos/compare.py {' '.join(options)} --open"
+    known = json.loads(Reader(text).holds["data"])
+    assert [label for label, _ in known["pictures"]] == ["MLP"]
+    assert known["command"] == f"python demos/compare.py {' '.join(options)} --open"
     with pytest.raises(SystemExit):
         compare.main([*options, "--open", "--no-plots"])
     assert "leave out --no-plots" in capsys.readouterr().err

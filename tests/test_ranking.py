@@ -15,7 +15,7 @@ def test_quantiles_of_students_t():
         x = np.linspace(0, t_975(n), 2001)
         factor = math.exp(math.lgamma((n + 1) / 2) - math.lgamma(n / 2)) / math.sqrt(n * math.pi)
         share = np.trapezoid(factor * (1 + x**2 / n) ** (-(n + 1) / 2), x)
-        assert share == pytest.approx(0.475, abs=2e-5), n
+        assert share == pytest.approx(0.475, abs=1e-5), n
 
 
 def test_an_estimate_and_how_it_reads():

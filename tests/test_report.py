@@ -225,6 +225,9 @@ def test_the_schema():
         *("baselines", "interrupted", "failed", "results"),
     ]
     assert found["schema"] == 1 and found["array_module"] == "numpy" and found["seeds"] == [0, 1, 2]
+    told = ("device", "dtype", "protocol", "epochs", "batch_size", "learning_rate", "reshuffle")
+    assert [found[key] for key in told] == ["cpu", "float32", "shared", 4, 32, 0.01, False]
+    assert (found["bayes_accuracy"], found["baselines"]) == (TASK.bayes_accuracy, {})
     assert found["data"] == {
         "name": "rings and clusters",
         "train": 800,

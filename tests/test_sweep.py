@@ -14,15 +14,16 @@ from architectures import list_architectures, lookup, register
 from architectures.feedforward.mlp import MLP
 from demos import compare, sweep
 from demos.comparison.progress import spelt
-from demos.comparison.ranking import Estimate, t_975
+from demos.comparison.ranking import Estimate, estimate, t_975
 from demos.comparison.rings_and_clusters import rings_and_clusters
 from demos.comparison.training import Entry, Recipe, train
 from demos.pictures.palette import STYLE
-from demos.sweeping import grid
+from demos.sweeping import grid, report
 from demos.sweeping.grid import combinations, turns
 from demos.sweeping.options import parse, value
 from demos.sweeping.picture import picture
 from demos.sweeping.report import Line
+from minigrad import backend
 
 SEEDS = (42, 43)
 TASK = rings_and_clusters(SEEDS)
@@ -152,6 +153,37 @@ def test_what_it_prints_and_draws(tmp_path, capsys, monkeypatch):
     assert means == [round(100 * line["accuracy_mean"], 1) for line in results]
     assert "The best of 4 is chosen by these test rows" in text
     assert text.endswith(f"\nEverything is in {tmp_path}{os.sep}\n")
+
+
+def test_the_table_marks_what_cannot_be_told_from_the_best(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def line(width, *accuracy, loss=1.0):
+        return Line({"width": width}, [*accuracy], [loss] * 3, 1234, estimate(accuracy))
+
+    worst, best = line(2, 0.5, 0.5, 0.5, loss=np.inf), line(8, 0.9, 0.8, 0.85)
+    near = line(4, 0.8, 0.85, 0.85)
+    text = report.table([worst, near, best], replace(TASK, notes=("4 are missing.",)), ["width"])
+    _, head, _, *rows, _, spread, equal, note, chosen = text.splitlines()
+    assert head.split() == ["width", "accuracy", "parameters"]
+    assert [" ".join(row.split()) for row in rows] == [
+        "8 85.0 ± 12.4 % 1,234",
+        "4 83.3 ± 7.2 % = 1,234",
+        "2 50.0 ± 0.0 % 1,234 3 diverged",
+    ]
+    assert spread == "±  95 % confidence interval of the mean over 3 replicas"
+    assert equal == "=  cannot be told from the best (paired over replicas, 95 %)"
+    assert note == "4 are missing." and chosen.startswith("The best of 3 is chosen by these")
+    text = report.table([best], replace(TASK, resampled=True), ["width"])
+    corrected = ", corrected for splits of the same rows (Nadeau & Bengio 2003)"
+    assert text.splitlines()[5:] == [spread + corrected]
+
+
+@pytest.mark.skipif(not backend.why_no_gpu(), reason="there is a GPU")
+def test_it_says_why_it_is_on_the_cpu(tmp_path, capsys):
+    run(tmp_path, "mlp", "--replicas", "1", "--epochs", "1", "--device", "auto", "--no-plots")
+    said = f"{backend.why_no_gpu()}: training on the CPU\n1 setting, 1 replica each: 1 run, in 1 s"
+    assert capsys.readouterr().out.startswith(said)
 
 
 def test_the_map_shows_each_setting_where_its_values_are():
