@@ -163,7 +163,11 @@ def refused(capsys, *arguments):
         (["--batch-size", "-1"], "'-1' is not a whole number from 1 on"),
         (["--jobs", "all"], "'all' is not a whole number from 1 on"),
         (["--seed", "-1"], "'-1' is not a whole number from 0 on"),
+        (["--epochs", "1000001"], "'1000001' is more than 1,000,000"),
+        (["--replicas", "100001"], "'100001' is more than 100,000"),
+        (["--seed", "9" * 5000], "9' is not a whole number from 0 on"),  # Python reads 4300 digits
         (["--lr", "0"], "'0' is not a number above 0"),
+        (["--lr", "inf"], "'inf' is not a number above 0"),
         (["--lr", "nan"], "'nan' is not a number above 0"),
         (["--lr", "1_0"], "'1_0' is not a number above 0"),
         (["--only", "mlp,gru"], "gru is for tasks such as copy (compare.py --task copy)"),
@@ -177,7 +181,13 @@ def refused(capsys, *arguments):
     ],
 )
 def test_wrong_options_are_refused_with_what_is_right(capsys, arguments, complaint):
-    assert complaint in refused(capsys, *arguments)
+    says = refused(capsys, *arguments)
+    assert complaint in says and len(says.splitlines()[-1]) < 300
+
+
+def test_the_most_that_may_be_asked_for():
+    options = compare.parse(["--epochs", "1000000", "--replicas", "100000", "--lr", "1e-300"])
+    assert (options.epochs, options.replicas, options.lr) == (1_000_000, 100_000, 1e-300)
 
 
 def test_wrong_data_are_refused_in_one_line(tmp_path, capsys):

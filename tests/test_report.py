@@ -110,6 +110,7 @@ def test_takeaways_follow_the_numbers():
     assert "Of 3 single runs, 2 would have put MLP first" in said
     assert "\nInside the energy family accuracies differ by 9.8 points, between" in said
     assert "EBM trains 6.0 times as long as MLP and ranks #4 against #1" in said
+    assert "; the largest, MLP (2,437 parameters), ranks #1, the smallest, EBM (50), #4." in said
     assert "100 % of all mistakes take class 1 and class 4 for each other" in said
     assert "HOPFIELD (+1.0). Try more --epochs" in said
 
