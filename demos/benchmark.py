@@ -24,7 +24,7 @@ os.environ["MKL_NUM_THREADS"] = "1"
 if not __package__:  # run as a file: this checkout goes first, wherever it is run from
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from demos.shell.ending import Refusal, begin, command, printable, say
+from demos.shell.ending import begin, command, printable, say
 
 if __name__ == "__main__":
     begin("benchmark.py")  # now, since the imports below take their time
@@ -36,7 +36,14 @@ from demos.bench import scaling, tables
 from demos.bench.duel import NETWORKS, Disagreement, duel
 from demos.bench.peers import missing, peers
 from demos.bench.process import fresh_process
-from demos.shell.arguments import Parser, add_out, file_name, positive_integer, some_of
+from demos.shell.arguments import (
+    Parser,
+    add_out,
+    file_name,
+    positive_integer,
+    some_of,
+    use_device,
+)
 from demos.shell.output import Output, replace_file, require_replaceable
 from minigrad import backend
 
@@ -50,10 +57,7 @@ PATIENCE = 1.0  # seconds: behind a step that takes longer than that there is no
 def main(arguments=None):
     """Measure, print, draw; return the exit status."""
     options = parse(arguments)
-    try:
-        backend.use(options.device or "cpu")
-    except backend.DeviceError as error:
-        raise Refusal(error) from None
+    use_device(options.device or "cpu")
     if options.json:
         require_replaceable(options.json)
     with Output(options.out, PICTURES) if draws(options) else nullcontext() as output:

@@ -59,7 +59,7 @@ def run(options, task, recipe, begin_with, output):
     if not options.quiet:
         if options.device != "cpu":
             print(backend.why_this_device())
-        print(opening(task, recipe, options.only), end="\n\n")
+        print(opening(task, recipe, options.only), end="\n\n", flush=True)
         if options.resume:
             print(wrapped(str(begin_with)), end="\n\n")
 

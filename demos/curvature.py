@@ -18,7 +18,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 if not __package__:  # run as a file: this checkout goes first, wherever it is run from
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from demos.shell.ending import begin, bound_memory, command, printable
+from demos.shell.ending import begin, command, printable
 
 if __name__ == "__main__":
     begin("curvature.py")  # now, since the imports below take their time
@@ -26,6 +26,7 @@ if __name__ == "__main__":
 from demos.curved import landscape, scores, sharpness, valley
 from demos.pictures.album import draw
 from demos.shell.arguments import Parser, add_out, some_of
+from demos.shell.memory import bound_memory
 
 PICTURES = {
     "valley": ("Rosenbrock's valley", valley.picture),

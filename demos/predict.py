@@ -18,7 +18,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 if not __package__:  # run as a file: this checkout goes first, wherever it is run from
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from demos.shell.ending import Refusal, begin, bound_memory, command, say
+from demos.shell.ending import Refusal, begin, command, say
 
 if __name__ == "__main__":
     begin("predict.py")  # now, since the imports below take their time
@@ -32,6 +32,7 @@ from demos.comparison.guests import guest
 from demos.comparison.own_data import filled, standardised_as
 from demos.comparison.prediction import predict_with_parts
 from demos.shell.arguments import Parser, add_with, file_name, natural_number
+from demos.shell.memory import bound_memory
 from demos.shell.output import replace_file, require_replaceable
 
 

@@ -17,7 +17,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 if not __package__:  # run as a file: this checkout goes first, wherever it is run from
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from demos.shell.ending import begin, bound_memory, command, printable
+from demos.shell.ending import begin, command, printable
 
 if __name__ == "__main__":
     begin("regression.py")  # now, since the imports below take their time
@@ -37,6 +37,7 @@ from demos.shell.arguments import (
     number_of_replicas,
     positive_integer,
 )
+from demos.shell.memory import bound_memory, require_room, say_if_many
 from demos.shell.output import Output
 from demos.shell.terminal import dim, wrapped
 
@@ -49,6 +50,9 @@ def main(arguments=None):
     options = parse(arguments)
     bound_memory()
     seeds = range(options.seed, options.seed + options.replicas)
+    networks = [network for way in WAYS for network in way.networks(options.seed)]
+    require_room("all networks", options.replicas, *networks)
+    say_if_many(options.replicas)
     with Output(options.out, [PICTURE]) as output:
         bands = [Band(way, seeds, options.epochs) for way in WAYS]
         results = [band.evaluate() for band in bands]

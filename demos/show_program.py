@@ -22,7 +22,8 @@ if __name__ == "__main__":
 import numpy as np
 
 from architectures import classifier, list_architectures, lookup
-from demos.shell.arguments import Parser, positive_integer
+from demos.shell.arguments import Parser, number_of_replicas, positive_integer
+from demos.shell.memory import bound_memory, require_room, say_if_many
 from demos.shell.output import require_replaceable
 from minigrad import compile, nn, optim
 from minigrad.files import replacing
@@ -36,6 +37,7 @@ FORMATS = (".png", ".svg", ".pdf")
 def main(arguments=None):
     """Print the program; return the exit status."""
     options = parse(arguments)
+    bound_memory()
     if options.picture:
         require_replaceable(options.picture)
     step = recorded(options)
@@ -66,9 +68,13 @@ def recorded(options):
 
     lead = () if options.replicas is None else (options.replicas,)
     try:
-        whole = nn.stack(map(model, range(options.replicas))) if lead else model(0)
+        whole = model(0)
     except TypeError as error:  # an option that it does not have
         raise Refusal(error) from None
+    if lead:
+        require_room(options.name, options.replicas, whole)
+        say_if_many(options.replicas)
+        whole = nn.stack(map(model, range(options.replicas)))
     optimizer = optim.Adam(whole.train().parameters(), lr=1e-2)
     step = compile(training_step(whole, type(whole).loss, optimizer))
     rng = np.random.default_rng(0)
@@ -92,7 +98,7 @@ def parse(arguments):
         default="shared",
         help="cross-entropy, or the objective of its own paper (default: shared)",
     )
-    parser.add_argument("--replicas", type=positive_integer, metavar="R", help="so many at once")
+    parser.add_argument("--replicas", type=number_of_replicas, metavar="R", help="so many at once")
     parser.add_argument(
         "--hidden", type=widths, metavar="N,N", help="the widths of the hidden layers"
     )

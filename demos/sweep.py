@@ -23,16 +23,17 @@ if __name__ == "__main__":
     begin("sweep.py")  # now, since the imports below take their time
 
 import json
+from functools import partial
 
 from demos.comparison.contest import compete
-from demos.comparison.options import load
+from demos.comparison.options import fitting_task
 from demos.comparison.progress import Progress, describe
 from demos.shell.arguments import use_device
 from demos.shell.output import Output
 from demos.shell.workers import workers
 from demos.sweeping import report
 from demos.sweeping.grid import turns
-from demos.sweeping.options import parse, recipe_of, require_sense
+from demos.sweeping.options import contenders, parse, recipe_of
 from minigrad import backend
 
 PICTURE, NUMBERS = "sweep.png", "sweep.json"
@@ -43,8 +44,8 @@ def main(arguments=None):
     """Run the sweep; return the exit status."""
     options = parse(arguments)
     use_device(options.device)
-    task, recipe = load(options), recipe_of(options)
-    require_sense(options, task)
+    task = fitting_task(options, partial(contenders, options))
+    recipe = recipe_of(options)
     with Output(options.out, (PICTURE, NUMBERS)) as output:
         return run(options, task, recipe, output)
 
@@ -58,7 +59,8 @@ def run(options, task, recipe, output):
             print(backend.why_this_device())
         replicas = len(recipe.seeds)
         runs = f"{counted(settings * replicas, 'run')}, in {counted(len(todo), 'stack')}"
-        print(f"{counted(settings, 'setting')}, {counted(replicas, 'replica')} each: {runs}\n")
+        each = f"{counted(settings, 'setting')}, {counted(replicas, 'replica')} each"
+        print(f"{each}: {runs}\n", flush=True)
     place = workers(min(options.jobs, len(todo)))
     progress = None if options.quiet else Stacks(len(todo), sys.stdout)
     trained, failed, stopped = compete([turn.entry for turn in todo], place, progress)

@@ -13,7 +13,16 @@ import pytest
 
 import minigrad
 from architectures import list_architectures
-from demos import benchmark, compare, curvature, predict, regression, signatures, sweep
+from demos import (
+    benchmark,
+    compare,
+    curvature,
+    predict,
+    regression,
+    show_program,
+    signatures,
+    sweep,
+)
 from demos.comparison import contest, keeping, own_data
 from demos.comparison.options import place, recipe_of
 from demos.comparison.rings_and_clusters import rings_and_clusters
@@ -190,6 +199,63 @@ def test_the_most_that_may_be_asked_for():
     assert (options.epochs, options.replicas, options.lr) == (1_000_000, 100_000, 1e-300)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ("--only gru --data own.npz", "gru is for tasks such as copy (compare.py --task copy)"),
+        ("--only mlp,convnet --data own.npz", "cannot learn own.npz: 2 convolutions halve"),
+        ("--only vit", "cannot learn rings and clusters: 2 numbers are no image of 1 x 1 x 1"),
+        ("--task copy --only convnet", "cannot learn selective copying: 280 numbers are no image"),
+        ("--task digits --only mamba_lti", "cannot learn digits: expected features (..., B, T, D)"),
+        ("--with flat.py --only flat", "flat: of 2 rows it predicts probabilities of shape (1, 2"),
+        ("--with deaf.py", "deaf: it hears nothing"),
+    ],
+)
+@pytest.mark.parametrize("replicas", ["1", "2"])
+def test_who_cannot_take_the_rows_is_refused_before_anything_is_trained(
+    arguments, complaint, replicas, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(contest, "train", None)
+    rng = np.random.default_rng(0)
+    np.savez("own.npz", x=rng.standard_normal((20, 4)), y=np.arange(20) % 2)
+    guest = "import architectures\nfrom architectures.feedforward.mlp import MLP\n"
+    guest += "class Guest(MLP):\n    def forward(self, x):\n        {}\n"
+    guest += "architectures.register({!r}, Guest)\n"
+    Path("flat.py").write_text(guest.format("return super().forward(x.reshape(1, 2, -1))", "flat"))
+    Path("deaf.py").write_text(guest.format("raise ValueError('it hears nothing')", "deaf"))
+    says = refused(capsys, *arguments.split(), "--replicas", replicas)
+    assert complaint in says and says.startswith("compare.py: ") and says.count("\n") == 1
+    assert not Path("out").exists()
+
+
+def test_images_of_your_own_are_for_those_who_see_them(tmp_path):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "own.npz", x=rng.standard_normal((20, 16)), y=np.arange(20) % 2)
+    own = ["--data", str(tmp_path / "own.npz"), "--only", "convnet,vit,associative_memory"]
+    assert run(tmp_path / "out", *own)[0] == 0
+
+
+def test_what_the_machine_has_no_room_for_is_refused_before_it_is_drawn(monkeypatch, capsys):
+    def draw(seeds):
+        if len(seeds) > 1:
+            raise Refusal("drawn")
+        return rings_and_clusters(seeds)
+
+    monkeypatch.setattr("demos.comparison.options.rings_and_clusters", draw)
+    enough = 20_000 * (4 * 4 * 2437 + 1000 * (2 * 4 + 8))  # weights; points and labels
+    arguments = ["--only", "mlp", "--replicas", "20000", "--quiet"]
+    monkeypatch.setattr("demos.shell.memory.room", lambda: enough - 1)
+    says = refused(capsys, *arguments)
+    assert says.startswith("compare.py: mlp: 20,000 replicas of 2,437 parameters need 1.0 GiB ")
+    assert "lower --replicas" in says
+    monkeypatch.setattr("demos.shell.memory.room", lambda: enough)
+    says = refused(capsys, *arguments)  # a word on what takes long
+    assert says == (
+        "20,000 replicas are drawn one by one, which takes a while ...\ncompare.py: drawn\n"
+    )
+
+
 def test_wrong_data_are_refused_in_one_line(tmp_path, capsys):
     table = tmp_path / "data.csv"
     table.write_text("a,b,c,y\n1,2,3,u\n1,2,x,u\n")
@@ -244,7 +310,7 @@ def test_version(command, capsys):
     assert capsys.readouterr().out == f"minigrad {minigrad.__version__}\n"
 
 
-NEEDED = {sweep: ["mlp"], predict: ["mlp.npz", "rows.csv"]}
+NEEDED = {sweep: ["mlp"], show_program: ["mlp"], predict: ["mlp.npz", "rows.csv"]}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -273,7 +339,7 @@ def test_help_says_of_every_option_what_it_takes_and_does_and_its_default(comman
             assert (action.type or str)(says[1]) == value, name
 
 
-@pytest.mark.parametrize("command", [compare, sweep, predict, regression, curvature])
+@pytest.mark.parametrize("command", [*COMMANDS, show_program])
 def test_memory_is_bounded_before_it_is_used(command, tmp_path, monkeypatch, capsys):
     def bound():
         raise Refusal("bounded")

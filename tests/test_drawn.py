@@ -223,7 +223,7 @@ def test_a_loss_is_the_mean_over_an_epoch_and_tests_come_between(monkeypatch):
 
 def test_passes_change_no_prediction(monkeypatch):
     task = short("copy", steps=2)
-    model = drawn.replicas("gru", task, Recipe(SEEDS))
+    model = drawn.replicas(Entry("gru", task, Recipe(SEEDS)))
     whole = drawn.predict(model.eval(), task)
     monkeypatch.setattr(drawn, "ROWS_PER_PASS", 3)
     np.testing.assert_allclose(drawn.predict(model, task), whole, rtol=1e-5)

@@ -208,7 +208,7 @@ def test_more_memory_than_the_machine_has_is_an_error_and_not_its_end():
     code = """
 import os, resource
 import numpy as np
-from demos.shell.ending import bound_memory
+from demos.shell.memory import bound_memory
 resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 half = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 bound_memory()

@@ -112,6 +112,25 @@ def test_picture_and_command(tmp_path, capsys, monkeypatch):
     assert "--epochs: '0' is not a whole number from 1 on" in capsys.readouterr().err
 
 
+def test_passes_of_few_replicas_predict_the_same(monkeypatch):
+    x = np.linspace(-1, 1, 12, dtype="float32").reshape(2, 6, 1)
+    for way in (MLP, ENSEMBLE):
+        band = Band(way, SEEDS, 1)
+        whole = band.at(x)
+        monkeypatch.setattr(bands, "AT_ONCE", 1)
+        for name, part in band.at(x).items():
+            np.testing.assert_allclose(part, whole[name], rtol=1e-4)
+        monkeypatch.undo()
+
+
+def test_what_the_machine_has_no_room_for_is_refused(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("demos.shell.memory.room", lambda: 16 * 16_610 * 2)
+    arguments = ["--replicas", "3", "--out", str(tmp_path / "out")]
+    assert regression.main(arguments) == 2
+    says = "regression.py: all networks: 3 replicas of 16,610 parameters need 0.0 GiB"
+    assert capsys.readouterr().err.startswith(says) and not (tmp_path / "out").exists()
+
+
 def test_the_table_has_means_over_replicas(monkeypatch):
     monkeypatch.setenv("COLUMNS", "500")
     found = {

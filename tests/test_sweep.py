@@ -402,11 +402,10 @@ def test_words_that_argparse_would_misread():
         (["mlp", "--lr", "0.1,-1"], "'-1' is not a number above 0"),
         (["mlp", "--lr", "0.1,0.10"], "'0.1,0.10' names a value twice"),
         (["mlp", "--lr", "1e-3,", "1e-2"], "'1e-3,' has an empty place: values are separated by"),
-        (["gru"], "gru is for tasks such as"),
         (["mlp", "--wit", "none.py"], "unrecognized arguments: --wit none.py"),
-        (["convnet"], "convnet is for tasks such as"),
         (["mlp", "--weight-decay", "x"], "'x' is not a number above 0"),
         (["mlp", "--hidden-sizes", "64,32y"], "'32y' is nothing like the default 64x32"),
+        (["mlp", "--hidden-sizes", "8x1000001"], "'1000001' is more than 1,000,000"),
         (["mlp", "--tau", "3"], "unrecognized arguments: --tau 3"),
     ],
 )
@@ -417,12 +416,22 @@ def test_what_is_no_sweep_is_refused(arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_an_option_that_makes_no_sense_is_refused_before_anything_is_trained(tmp_path, capsys):
+def test_an_option_that_makes_no_sense_is_refused_before_anything_is_trained(
+    tmp_path, capsys, monkeypatch
+):
     assert sweep.main(["mlp", "--activation", "relu,rleu", "--out", str(tmp_path / "out")]) == 2
     assert "sweep.py: mlp: unknown activation 'rleu'" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     assert sweep.main(["hopfield", "--num-heads", "3", "--out", str(tmp_path / "out")]) == 2
     assert "num_heads=3 does not divide hidden_size=64" in capsys.readouterr().err
+    for name, task in (("gru", "copy"), ("convnet", "digits")):
+        assert sweep.main([name, "--out", str(tmp_path / "out")]) == 2
+        says = f"sweep.py: {name} is for tasks such as {task} (compare.py --task {task}), and "
+        assert capsys.readouterr().err.startswith(f"{says}cannot learn rings and clusters: ")
+    monkeypatch.setattr("demos.shell.memory.room", lambda: 100_000)
+    assert sweep.main(["mlp", "--hidden-sizes", "8,64x32", "--out", str(tmp_path / "out")]) == 2
+    assert "mlp: 10 replicas of 69 parameters need" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_help_shows_the_options_of_an_architecture(capsys):

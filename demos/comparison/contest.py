@@ -6,10 +6,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from architectures import lookup
-from demos.comparison import drawn, keeping, resuming
+from demos.comparison import drawn, keeping, resuming, training
 from demos.comparison.board import Board
 from demos.comparison.progress import describe, title
 from demos.comparison.training import Entry
+from demos.shell.ending import Refusal
+from demos.shell.memory import require_room
+from minigrad import backend, nn
 
 LOOK = 0.2  # seconds between two looks at the board
 
@@ -22,6 +25,33 @@ def entries(names, protocols, task, recipe, guests=()):
         for name in names
         if protocol == protocols[0] or lookup(name).has_own_objective
     ]
+
+
+def require_fit(entries):
+    """Raise a Refusal if an Entry could not train: its options, rows or size tell one replica.
+
+    The tasks may hold the rows of the first replica alone.
+    """
+    for entry in entries:
+        task, recipe, known = entry.task, entry.recipe, lookup(entry.name)
+        is_drawn = isinstance(task, drawn.DrawnTask)
+        try:
+            one = replace(entry, recipe=replace(recipe, seeds=recipe.seeds[:1]))
+            model = nn.unstack((drawn if is_drawn else training).replicas(one), 0)
+            shape = model.predict_proba(backend.asarray(task.x_test[0, :2])).shape
+            if not is_drawn and shape != (2, len(task.class_names)):
+                raise ValueError(f"of 2 rows it predicts probabilities of shape {shape}")
+        except (ValueError, TypeError, IndexError, MemoryError) as error:
+            if known.compared or not known.tasks:
+                raise Refusal(f"{entry.name}: {error}") from None
+            raise Refusal(
+                f"{entry.name} is for tasks such as {known.tasks[0]} (compare.py --task "
+                f"{known.tasks[0]}), and cannot learn {task.name}: {error}"
+            ) from None
+        arrays = (task.x_train, task.y_train, task.x_test, task.y_test)
+        rows = sum(getattr(array, "nbytes", 0) for array in arrays) // len(task.y_test)
+        if recipe.device == "cpu":
+            require_room(entry.name, len(recipe.seeds), model, rows=rows)
 
 
 def train(entry, on_epoch=None):

@@ -79,7 +79,7 @@ def train(entry, on_epoch=None):
     """As `training.train`: the replicas of one architecture at once; return the Outcome."""
     arrive(entry)
     task, recipe, known = entry.task, entry.recipe, lookup(entry.name)
-    model = replicas(entry.name, task, recipe, entry.options)
+    model = replicas(entry)
     accuracies = []
 
     def look(epoch, loss):
@@ -106,12 +106,13 @@ def train(entry, on_epoch=None):
     )
 
 
-def replicas(name, task, recipe, options=None):
-    """The Classifiers of all seeds, stacked; `options` beside those of the registry, or instead."""
-    options = {**lookup(name).options, **(options or {})}
+def replicas(entry):
+    """The Classifiers of all seeds, stacked into one."""
+    task, recipe = entry.task, entry.recipe
+    options = {**lookup(entry.name).options, **entry.options}
     rows = steps_of(task, recipe) * recipe.batch_size
     return nn.stack(
-        untrained(name, task, rows, seeds.training(seed), options) for seed in recipe.seeds
+        untrained(entry.name, task, rows, seeds.training(seed), options) for seed in recipe.seeds
     )
 
 

@@ -8,6 +8,7 @@ from functools import partial
 
 from architectures import list_architectures, list_families, lookup
 from demos.comparison.cluster import cluster
+from demos.comparison.contest import entries, require_fit
 from demos.comparison.data_files import DataError
 from demos.comparison.digits import digits
 from demos.comparison.guests import guest
@@ -30,6 +31,7 @@ from demos.shell.arguments import (
     split_names,
 )
 from demos.shell.ending import printable
+from demos.shell.memory import say_if_many
 from demos.shell.workers import workers
 from minigrad import backend
 
@@ -75,9 +77,6 @@ def parse(arguments):
             options.only = architecture_names(options.only)
         except argparse.ArgumentTypeError as error:
             parser.error(f"argument --only: {error}")
-    if not drawn and options.data is None:
-        for name in options.only:
-            require_tabular(parser, name)
     options.save |= options.resume
     options.seeds = tuple(range(options.seed, options.seed + options.replicas))
     both = options.protocol == "both"
@@ -280,26 +279,37 @@ def check_data(parser, options):
         parser.error("--impute is for missing values of --data FILE")
 
 
-def require_tabular(parser, name):
-    """End the program if an architecture is for other tasks than rings and clusters."""
-    entry = lookup(name)
-    if entry.tasks and not entry.compared:
-        parser.error(
-            f"{name} is for tasks such as {entry.tasks[0]} (compare.py --task {entry.tasks[0]}), "
-            "rings and clusters are points in the plane"
-        )
-
-
 def task_of(options):
-    """The Task: that of --task, or that of --data."""
-    return DRAWN[options.task](options.seeds) if options.task in DRAWN else load(options)
+    """The Task: that of --task, or that of --data, if all who compete can learn it.
+
+    Raises:
+        Refusal: one cannot.
+    """
+
+    def contenders(task):
+        recipe = recipe_of(options, task)
+        return entries(options.only, options.protocols, task, recipe, options.guests)
+
+    return fitting_task(options, contenders)
 
 
-def load(options):
-    """The Task: rings and clusters, or that of --data."""
+def fitting_task(options, contenders):
+    """The Task, if all Entries contenders(task) can learn it.
+
+    Rows that are drawn are drawn for one replica first, to refuse early what is too large.
+    """
+    few = options.seeds if options.data is not None else options.seeds[:1]
+    task = load(options, few)
+    require_fit(contenders(task))
+    say_if_many(len(options.seeds))
+    return task if few == options.seeds else load(options, options.seeds)
+
+
+def load(options, seeds):
+    """The Task of so many replicas: that of --task, or that of --data."""
     if options.data is None:
-        return rings_and_clusters(options.seeds)
-    task = task_from_file(options.data, options.target, options.seeds, options.impute)
+        return DRAWN.get(options.task, rings_and_clusters)(seeds)
+    task = task_from_file(options.data, options.target, seeds, options.impute)
     if options.animate and len(task.feature_names) != 2:
         raise DataError(
             f"--animate needs two features, {options.data} has {len(task.feature_names)}"

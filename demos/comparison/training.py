@@ -133,10 +133,12 @@ def train(entry, on_epoch=None):
 def no_room(entry, error):
     """One line for a MemoryError: whose, and what to lower."""
     count = len(entry.recipe.seeds)
+    lower = ["--replicas", *["--batch-size"] * (entry.recipe.batch_size > 1)]
+    lower += [f"--{name.replace('_', '-')}" for name in entry.options]
     return (
         f"{backend.device_name()} has no room for {count:,} replica{'s' * (count > 1)} of "
         f"{lookup(entry.name).label} with {entry.recipe.batch_size} rows in a minibatch: lower "
-        f"--replicas{' or --batch-size' * (entry.recipe.batch_size > 1)} ({error})"
+        f"{' or '.join(lower)} ({error})"
     )
 
 

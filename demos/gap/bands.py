@@ -16,6 +16,7 @@ from minigrad.schedules import cosine
 
 MEMBERS = 5  # of an ensemble
 SAMPLES = 100  # of a prediction: enough for smooth bands
+AT_ONCE = 64  # replicas of a prediction: all samples of all would take much memory
 LEARNING_RATE = 1e-2
 BATCH_SIZE = 100
 
@@ -28,6 +29,13 @@ class Way:
     name: str
     options: dict = field(default_factory=dict)
     members: int = 1
+
+    def networks(self, seed):
+        """One replica's Regressors, untrained."""
+        return [
+            regressor(self.name, 1, 1, train_rows=POINTS, rng=[seed, 2, member], **self.options)
+            for member in range(self.members)
+        ]
 
 
 # What happens in a gap is decided by the family of functions, too: with tanh in place of relu, MC
@@ -63,11 +71,7 @@ class Band:
         x, y = (np.stack(arrays) for arrays in zip(*map(training_data, seeds)))
         # Members of an ensemble differ by their initial weights alone.
         x, y = (np.repeat(array, way.members, axis=0) for array in (x, y))
-        self.model = nn.stack(
-            regressor(way.name, 1, 1, train_rows=POINTS, rng=[seed, 2, member], **way.options)
-            for seed in seeds
-            for member in range(way.members)
-        )
+        self.model = nn.stack(network for seed in seeds for network in way.networks(seed))
         steps = epochs * -(-POINTS // BATCH_SIZE)
         history = fit(
             self.model,
@@ -85,12 +89,18 @@ class Band:
 
     def at(self, x):
         """{"mean", "total", "aleatoric", "epistemic"} at points (R, B, 1): NumPy arrays like x."""
+        found = [self.of_some(k, x[k : k + AT_ONCE]) for k in range(0, len(x), AT_ONCE)]
+        return {name: np.concatenate([parts[name] for parts in found]) for name in found[0]}
+
+    def of_some(self, first, x):
+        """The same of the replicas from `first` on, as many as x (r, B, 1) has."""
         members = self.way.members
+        model = nn.unstack(self.model, slice(first * members, (first + len(x)) * members))
         if members == 1:
-            parts = self.model.uncertainty(x, rng=self.seeds[0])
+            parts = model.uncertainty(x, rng=self.seeds[first])
         else:
             with no_grad():
-                outputs = self.model(Tensor(np.repeat(x, members, axis=0)))
+                outputs = model(Tensor(np.repeat(x, members, axis=0)))
             # (R M, B, 1) -> (M, R, B, 1): the members are the samples.
             parts = decompose(
                 *(out.numpy().reshape(-1, members, *x.shape[1:]).swapaxes(0, 1) for out in outputs)

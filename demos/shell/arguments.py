@@ -5,7 +5,8 @@ import math
 from pathlib import Path
 
 import minigrad
-from demos.shell.ending import Refusal, bound_memory, one_line
+from demos.shell.ending import Refusal, one_line
+from demos.shell.memory import bound_memory
 from minigrad import backend
 
 MOST = 1_000_000  # a larger whole number is a typing error: no command would ever be done

@@ -56,21 +56,6 @@ def stop(number, frame):
     raise Stopped(number)
 
 
-def bound_memory():
-    """Let an array that the machine has no room for be a MemoryError.
-
-    Without a bound Linux promises any amount, and ends a process of its choice when it is used.
-    """
-    try:
-        import resource
-    except ImportError:  # Windows makes no such promises
-        return
-    room = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    if soft == resource.RLIM_INFINITY:
-        resource.setrlimit(resource.RLIMIT_DATA, (room, hard))
-
-
 def command(name):
     """Decorates a command's main(arguments), which returns its exit status."""
 

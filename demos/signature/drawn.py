@@ -7,7 +7,7 @@ from demos.comparison.drawn import predict
 from demos.comparison.options import DRAWN
 from demos.comparison.prediction import share_right
 from demos.comparison.sequences import COPIED, LENGTH, draw_copy
-from demos.comparison.training import Recipe
+from demos.comparison.training import Entry, Recipe
 from minigrad import nn
 
 from .common import INK, SEED
@@ -20,7 +20,7 @@ def trained_on(name, task, *, epochs=10, **options):
     """(a Classifier, the DrawnTask that it is trained on): one replica, as in the comparison."""
     made = DRAWN[task]((SEED,))
     recipe = Recipe(seeds=(SEED,), epochs=epochs, learning_rate=3e-3)
-    model = drawn.replicas(name, made, recipe, options)
+    model = drawn.replicas(Entry(name, made, recipe, options=options))
     drawn.learn(model, made, recipe)
     return nn.unstack(model, 0), made
 

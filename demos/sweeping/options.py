@@ -6,12 +6,13 @@ import inspect
 import re
 import sys
 
-from architectures import ARCHITECTURES, build, lookup
+from architectures import ARCHITECTURES, lookup
 from demos.comparison.guests import guest
-from demos.comparison.options import add_data, check_data, require_tabular
+from demos.comparison.options import add_data, check_data
 from demos.comparison.progress import spelt
-from demos.comparison.training import Recipe
+from demos.comparison.training import Entry, Recipe
 from demos.shell.arguments import (
+    MOST,
     Parser,
     add_device,
     add_out,
@@ -21,7 +22,6 @@ from demos.shell.arguments import (
     positive_integer,
     positive_number,
 )
-from demos.shell.ending import Refusal
 from demos.sweeping.grid import OWN, RECIPE, combinations
 from minigrad import backend
 
@@ -77,12 +77,10 @@ def parse(arguments):
         lookup(name)
     except ValueError as error:
         parser.error(str(error))
-    if options.data is None:
-        require_tabular(parser, name)
     options.guests = guests
     options.axes = {key: values for key in swept if (values := getattr(options, key)) is not None}
     options.seeds = tuple(range(options.seed, options.seed + options.replicas))
-    options.animate, options.task = False, "rings"  # what `load` asks for, too
+    options.animate, options.task = False, "rings"  # what a task asks for, too
     return options
 
 
@@ -144,8 +142,8 @@ def value(text, like):
         return WORDS[text.lower()]
     try:
         if isinstance(like, tuple):
-            return tuple(int(width) for width in text.split("x"))
-        return float(text) if isinstance(like, float) else int(text)
+            return tuple(whole(width) for width in text.split("x"))
+        return float(text) if isinstance(like, float) else whole(text)
     except ValueError:
         if isinstance(like, tuple | int | float):
             raise argparse.ArgumentTypeError(
@@ -155,6 +153,13 @@ def value(text, like):
         return float(text)
     except ValueError:
         return text
+
+
+def whole(text):
+    """A number as `positive_integer` would take it, or a negative one."""
+    if int(text) > MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than {MOST:,}")
+    return int(text)
 
 
 def not_negative(text):
@@ -205,16 +210,8 @@ def recipe_of(options):
     )
 
 
-def require_sense(options, task):
-    """Raise a Refusal for options that the architecture refuses, before anything is trained."""
+def contenders(options, task):
+    """An Entry for each combination of the architecture's own options."""
     own = {name: values for name, values in options.axes.items() if name not in (*OWN, *RECIPE)}
-    for some in combinations(own):
-        try:
-            build(
-                options.name,
-                task.x_train.shape[-1],
-                rng=0,
-                **{**lookup(options.name).options, **some},
-            )
-        except (ValueError, TypeError) as error:
-            raise Refusal(f"{options.name}: {error}") from None
+    recipe = recipe_of(options)
+    return [Entry(options.name, task, recipe, options.guests, some) for some in combinations(own)]
