@@ -348,7 +348,8 @@ def test_memory_is_bounded_before_it_is_used(command, tmp_path, monkeypatch, cap
     monkeypatch.setattr("demos.shell.arguments.bound_memory", bound)  # of those with --device
     monkeypatch.setattr(command, "bound_memory", bound, raising=False)
     assert command.main(NEEDED.get(command, [])) == 2
-    assert capsys.readouterr().err.endswith("bounded\n") and not list(tmp_path.iterdir())
+    name = command.__name__.removeprefix("demos.")
+    assert capsys.readouterr().err == f"{name}.py: bounded\n" and not list(tmp_path.iterdir())
 
 
 def test_the_recipe_is_what_the_options_say():

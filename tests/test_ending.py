@@ -67,20 +67,32 @@ COMMANDS = [path.stem for path in sorted(ROOT.glob("demos/*.py")) if "@command" 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_ctrl_c_while_importing_is_one_line(command):
-    """NumPy's import takes long enough for people to change their mind."""
+    """NumPy's import takes long enough for people to change their mind, and much memory."""
     code = f"""
-import sys
+import os, runpy, sys
 class Slow:
     def find_spec(self, name, path, target=None):
         if name == "numpy":
-            raise KeyboardInterrupt
+            raise error
 sys.meta_path.insert(0, Slow())
-import runpy
 sys.argv = ["{command}.py"]
-runpy.run_path({str(ROOT / "demos" / command) + ".py"!r}, run_name="__main__")
+os.environ.pop("OPENBLAS_NUM_THREADS", None)
+for error in (MemoryError("9 bytes"), KeyboardInterrupt()):
+    try:
+        runpy.run_path({str(ROOT / "demos" / command) + ".py"!r}, run_name="__main__")
+    except BaseException as raised:
+        last = raised
+        if error.args:  # as the interpreter does at the end
+            try:
+                sys.excepthook(type(last), last, None)
+            except SystemExit as end:
+                assert end.code == 1
+print("BLAS has", os.environ["OPENBLAS_NUM_THREADS"])  # NumPy asks when it is imported
+raise last
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+    said = f"{command}.py: out of memory: 9 bytes\ninterrupted\n"
+    assert (done.returncode, done.stdout, done.stderr) == (130, "BLAS has 1\n", said)
 
 
 TOOL = """

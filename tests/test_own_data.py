@@ -105,6 +105,15 @@ def test_missing_values_become_what_the_training_rows_say(write, impute):
     assert task_from_file(write(IRISES), "species", (0,), impute).notes == ()
 
 
+@pytest.mark.parametrize("word", ["", "?", "NA", "n/a", "NaN", "Null", " none "])
+def test_words_for_what_is_missing(write, word):
+    rows = "".join(f"{i},{i % 2}\n" for i in range(20))
+    task = task_from_file(write(f"a,y\n{word},0\n{rows}"), "y", (0,), "mean")
+    assert task.notes[0].startswith("1 of 21 values are missing")
+    with pytest.raises(DataError, match="line 2: the target 'y' is missing"):
+        task_from_file(write(f"a,y\n1,{word}\n{rows}"), "y", (0,))
+
+
 def test_missing_values_in_an_npz_and_a_column_of_nothing_else(tmp_path, write):
     path = tmp_path / "data.npz"
     x, y = np.arange(40.0).reshape(20, 2), np.arange(20) % 2
