@@ -403,6 +403,9 @@ def test_there_are_no_more_processes_than_there_is_to_train(monkeypatch):
     monkeypatch.setattr("demos.comparison.options.workers", lambda n: n)
     options = compare.parse(["--jobs", "4"])
     assert [place(options, entries) for entries in (1, 3, 8)] == [1, 3, 4]
+    monkeypatch.setattr("demos.comparison.options.cluster", lambda address: address)
+    there = compare.parse(["--scheduler", "tcp://there:1", "--jobs", "1"])
+    assert place(there, 8) == "tcp://there:1"
 
 
 @pytest.mark.parametrize(

@@ -213,6 +213,8 @@ def test_the_replica_in_pictures_is_the_median_of_the_watched(monkeypatch):
     assert training.median(np.array([0.5, 0.9, 0.1, 0.7])) == 0  # no lucky one of two
     equals = [*range(1, 16, 2), *range(0, 16, 2)]  # in the order of their seeds on any processor
     assert training.by_accuracy(np.array([0.9, 0.5] * 8)) == equals
+    # At most sixteen are watched.
+    assert training.by_accuracy(np.linspace(1, 0, 20)) == [*range(15, -1, -1)]
 
 
 class Constant(Classifier):

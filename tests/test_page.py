@@ -14,9 +14,11 @@ import pytest
 from browser import CHROMIUM, Browser
 from PIL import Image
 
+import minigrad
 from demos import compare
 from demos.comparison import drawn, training
 from demos.comparison.own_data import task_from_file
+from demos.comparison.prediction import grid_points
 from demos.comparison.ranking import rank, rank_all
 from demos.comparison.rings_and_clusters import rings_and_clusters
 from demos.comparison.sequences import adding
@@ -114,6 +116,17 @@ def test_the_numbers_on_the_page_are_those_of_the_run():
     words = dict(known["recipe"])
     assert words["optimizer"] == "Adam, learning rate 0.01"
     assert words["epochs"] == "2, minibatches of 32" and words["replicas"] == "3, seeds 3 to 5"
+    assert words["data"] == ("rings and clusters: 800 train / 200 test, 5 classes, 25 batches")
+    assert words["device"] == "cpu" and words["versions"] == (
+        f"minigrad {minigrad.__version__}, NumPy {np.__version__}"
+    )
+    [ceiling] = unpacked(known["bayes"], 5)
+    possible = task.posterior(grid_points(task.extent, 24)).reshape(24, 24, 5)
+    assert abs(ceiling / 1000 - possible).max() < 0.501e-3
+    said = known["protocols"]["shared"]
+    assert said["notes"][0] == "±  95 % confidence interval of the mean over 3 replicas"
+    assert said["takeaways"][0].startswith(rankings["shared"][0].outcome.label)
+    assert len({one["colour"] for one in said["standings"]}) == 2
     left, right, bottom, top = task.extent
     for one, shown in zip(
         rankings["shared"], known["protocols"]["shared"]["standings"], strict=True

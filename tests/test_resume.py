@@ -17,6 +17,7 @@ from demos import compare
 from demos.comparison import contest, resuming, training
 from demos.comparison.rings_and_clusters import rings_and_clusters
 from demos.comparison.training import Entry, Recipe
+from demos.shell.ending import Refusal
 
 ROOT = Path(compare.__file__).parents[1]
 QUICK = ["--epochs", "1", "--no-plots", "--quiet", "--save"]
@@ -236,6 +237,25 @@ def test_another_recipe_is_refused(kept, capsys, arguments, complaint):
     said = capsys.readouterr().err
     assert complaint in said and said.count("\n") == 1
     assert (out / "results.json").read_bytes() == before
+
+
+IDENTITY = [
+    *("architecture", "protocol", "options", "code", "classes", "features", "imputed", "epochs"),
+    *("learning rate", "weight decay", "batch size", "reshuffled", "device", "minigrad", "NumPy"),
+]
+
+
+def test_whatever_decides_what_a_replica_becomes_must_be_the_same(tmp_path):
+    entry = small(Entry("mlp", rings_and_clusters((1,)), Recipe((1,), epochs=1, keep=True)))
+    keeping = resuming.keeping
+    keeping.keep(tmp_path, entry, training.train(entry))
+    kept = keeping.read(keeping.path_of(tmp_path, "mlp", "shared"))
+    resuming.require_same(kept, entry)
+    for what in IDENTITY:
+        other = replace(kept, made_by=kept.made_by | {what: "other"})
+        with pytest.raises(Refusal, match=f"trained otherwise: {what} other, now "):
+            resuming.require_same(other, entry)
+    assert kept.made_by.keys() == set(IDENTITY)
 
 
 def test_other_data_are_refused(kept, capsys):
