@@ -185,7 +185,6 @@ def add_the_rest(parser):
     )
     add_with(group, "run this file first, which registers an architecture of your own")
     add_data(parser)
-    parser.set_defaults(task="rings")  # without --data
     group = parser.add_argument_group("where it runs, and what comes out")
     add_device(group)
     group.add_argument(
