@@ -137,7 +137,11 @@ def replacing(path):
 
 @contextmanager
 def part_of(path):
-    """A new file beside `path`, or where that leads to; deleted afterwards if it is still there."""
+    """A new file beside `path`, or where that leads to; deleted afterwards if it is still there.
+
+    A process that is killed leaves it behind. Nobody else deletes it: whether the process lives,
+    maybe on another machine that has the same disk, cannot be known.
+    """
     path = Path(os.path.realpath(path))
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     with open(part, "xb") as file:  # "x": never through somebody's link

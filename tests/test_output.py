@@ -176,6 +176,15 @@ def test_a_lock_that_its_owner_deletes_is_no_lock(tmp_path, monkeypatch):
         write(tmp_path)
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("../mine", path)])
+def test_a_lock_that_is_no_file_is_neither_waited_for_nor_followed(tmp_path, make):
+    (tmp_path / ".runs").mkdir()
+    make(tmp_path / ".runs" / "lock")
+    with pytest.raises(Refusal, match=r"\.runs/lock is not from an earlier run"):
+        write(tmp_path)
+    assert os.listdir(tmp_path) == [".runs"] and os.listdir(tmp_path / ".runs") == ["lock"]
+
+
 def test_a_folder_that_takes_no_files_is_found_before(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(Refusal, match=r"cannot write to .*file: it is no folder"):
@@ -189,6 +198,8 @@ def test_a_folder_that_takes_no_files_is_found_before(tmp_path, monkeypatch):
         require_replaceable(tmp_path / "link")
     with pytest.raises(Refusal, match="it is a folder"):
         require_replaceable(tmp_path)
+    with pytest.raises(Refusal, match=r"cannot write to .*deeper: .*file is no folder"):
+        require_replaceable(tmp_path / "file" / "deeper")
 
     def full(self, data):
         raise OSError(28, "No space left on device")

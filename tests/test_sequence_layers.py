@@ -337,6 +337,15 @@ def test_a_gru_of_other_widths_is_refused():
         gru(Tensor(np.ones((5, 2, 9))), Tensor(np.ones((3, 6))))
 
 
+def test_weights_of_one_replica_serve_several_and_not_the_other_way_round():
+    x, weight = RNG.standard_normal((3, 4, 2, 6)), RNG.standard_normal((1, 2, 6))
+    several = gru(Tensor(x), Tensor(weight)).data
+    for one, own in zip(several, x):
+        np.testing.assert_allclose(one, gru(Tensor(own), Tensor(weight[0])).data)
+    with pytest.raises(ValueError, match=r"the leading axes \(3,\) needs an x that has them"):
+        gru(Tensor(x[:1]), Tensor(weight.repeat(3, axis=0)))
+
+
 def test_scans_of_other_widths_are_refused():
     x, A, B = np.ones((5, 2, 3)), -np.ones((4, 3)), np.ones((5, 2, 4))
     with pytest.raises(ValueError, match="4 states of each of 3 channels"):

@@ -71,6 +71,9 @@ class Output:
         strangers = [path for name in self.names if stranger(path := self.out / name)]
         if self.runs.is_symlink() or self.runs.is_file():
             strangers.append(self.runs)
+        lock = self.runs / "lock"  # a pipe would be waited for, a link would lead elsewhere
+        if os.path.lexists(lock) and (lock.is_symlink() or not lock.is_file()):
+            strangers.append(lock)
         if strangers:
             raise Refusal(
                 f"{strangers[0]} is not from an earlier run: move it away, or choose another --out"
@@ -191,6 +194,8 @@ def require_replaceable(path):
         raise Refusal(f"cannot write to {path}: it is a link that leads to nothing")
     if os.path.exists(path) and not os.path.isfile(path):
         raise Refusal(f"cannot write to {path}: it is a folder, a pipe or a device, not a file")
+    if os.path.lexists(path.parent) and not path.parent.is_dir():
+        raise Refusal(f"cannot write to {path}: {path.parent} is no folder")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part_of(path) as file:
