@@ -5,6 +5,7 @@ So does each gradient, in the first steps of training; noise comes from equal ge
 
 import ast
 import copy
+import inspect
 import sys
 from pathlib import Path
 
@@ -146,6 +147,11 @@ def test_the_converted_network_spikes_alike():
     spiking = net.finish(X[:ROWS]).eval()
     logits = hand.spiking_logits(X[ROWS:], *hand.convert(X[:ROWS]))
     np.testing.assert_allclose(spiking(Tensor(X[ROWS:])).data, logits, **TIGHT)
+
+
+@pytest.mark.parametrize("name", by_hand.__all__)
+def test_they_learn_at_one_rate_unless_told(name):
+    assert inspect.signature(getattr(by_hand, name)).parameters["lr"].default == RATE
 
 
 def test_every_architecture_has_its_twin_and_none_knows_minigrad():

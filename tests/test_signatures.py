@@ -750,6 +750,8 @@ def test_missing_gpu_is_one_line(tmp_path, capsys):
 
 
 def test_tabnet_rows_are_decided_by_the_feature_that_the_switch_names():
+    noise = ["noise 1", "noise 2", "noise 3", "noise 4", "noise 5", "noise 6"]
+    assert [*tabnet.FEATURES] == ["switch", "A1", "A2", "B1", "B2", *noise]
     x, y = tabnet.table(np.random.default_rng(0), 500)
     for row, label in zip(x, y):
         a, b = row[1] + row[2], row[3] + row[4]
