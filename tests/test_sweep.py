@@ -439,3 +439,11 @@ def test_help_shows_the_options_of_an_architecture(capsys):
         with pytest.raises(SystemExit) as stop:
             sweep.main(arguments)
         assert stop.value.code == 0 and text in capsys.readouterr().out
+
+
+def test_help_names_whoever_learns_tables(capsys):
+    with pytest.raises(SystemExit):
+        sweep.main(["--help"])
+    names = re.search(r"one of ([\w,\s]+?)\n\n", capsys.readouterr().out)[1].split()
+    named = {name.rstrip(",") for name in names}
+    assert named >= {*list_architectures()} and not named & {"gru", "mamba", "convnet", "vit"}
