@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -56,6 +57,16 @@ def test_replicas_that_come_later_are_those_of_one_run(name, monkeypatch):
         found = resuming.train(replace(entry, earlier=first))
         np.testing.assert_equal(without_time(found), without_time(whole))
     assert len(medians) > 1 or name != "mlp"  # it moved, so that one had to be filmed again
+
+
+def test_it_says_where_it_goes_on():
+    entry = Entry("mlp", rings_and_clusters((1,)), Recipe((1,)))
+    whole = SimpleNamespace(label="Hopfield")
+    growing, anew = replace(entry, earlier=whole), replace(entry, name="snn")
+    start = resuming.Start([growing, anew], [whole], Path("out"))
+    says = "Going on from out: trained already: Hopfield; only new replicas train of: MLP"
+    assert str(start) == says
+    assert str(replace(start, left=[anew], done=[])) == "Going on from out: all train anew"
 
 
 def test_what_all_replicas_share_does_not_grow():
