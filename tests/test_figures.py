@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from legible import assert_says, blank, collisions, dots, faults, ticks
+from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -398,6 +399,20 @@ def test_a_legend_has_the_markers_and_colours_of_the_points():
     figure = Figure()
     class_legend(figure, SimpleNamespace(class_names=tuple(f"{c}" for c in range(21))))
     assert figure.legends == []  # so many names have no room
+
+
+@pytest.mark.parametrize("n, rows", [(3, 1), (7, 2), (14, 2), (15, 3), (20, 3)])
+def test_a_legend_has_few_rows_and_fits(n, rows):
+    with rc_context(STYLE):
+        figure, _ = square()
+        names = tuple(f"{c} is a long name" for c in range(n))
+        class_legend(figure, SimpleNamespace(class_names=names))
+        [legend] = figure.legends
+        box = legend.get_window_extent()
+    assert box.width <= figure.bbox.width and box.y0 >= 0
+    heights = {round(text.get_window_extent().y0) for text in legend.get_texts()}
+    assert len(heights) <= rows
+    assert all(text.get_text()[:2].strip() in names[k] for k, text in enumerate(legend.get_texts()))
 
 
 def test_a_sure_class_is_a_pale_wash_of_its_colour():
