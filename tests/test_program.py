@@ -23,7 +23,7 @@ from minigrad import Tensor, backend, detect_nan, fit, functional, nn, no_grad, 
 from minigrad.backend import Noise, xp
 from minigrad.program import CannotRecord, memory, passes, recording, replay
 from minigrad.program.binding import Binding
-from minigrad.program.calls import Call, Value, carry_out
+from minigrad.program.calls import Call, Value, carry_out, index_text
 from minigrad.program.check import same_noise
 from minigrad.program.graph import Graphs
 from minigrad.program.places import leaves
@@ -1498,3 +1498,8 @@ def test_what_holds_no_leaf_is_not_read_at_every_replay():
     optimizer = optim.Adam(model.parameters())
     assert not any(leaves(optimizer.views))  # tuples of Tensors and arrays
     assert leaves([(1, ("a", None))]) != leaves([(1.0, ("a", None))])
+
+
+def test_an_index_is_printed_as_one_writes_it():
+    for index in ("1:3", "::2", "1:, :-1, 1:9:3", "..., 0, None", "()"):
+        assert index_text(eval(f"np.s_[{index}]")) == index

@@ -149,6 +149,26 @@ def test_a_seed_names_a_model(name):
 # --- sequences -------------------------------------------------------------------------------
 
 
+# What a head, layers of norms and branches have, counted by hand from the layers. Of width 8, with
+# 7 tokens and 4 classes: a token has no bias, nor has what attends, retains or scans.
+HEAD, NORMS = 8 * 4 + 4, 3 * (8 + 8)
+SCAN = 4 * 16 + 4 * 8 + 8 + 3 * 8 + 8 + 8 + 8 * 4  # in, taps, rates, steps, skip, out; without B, C
+COUNTS = {
+    "gru": 7 * 4 + (4 * 15 + 15 + 5 * 15) + (5 * 15 + 15 + 5 * 15) + (5 * 4 + 4),
+    "transformer": 7 * 8 + 4 * 8 * 8 + (8 * 32 + 32 + 32 * 8 + 8) + NORMS + HEAD,
+    "retnet": 7 * 8 + 8 * (8 + 8 + 16 + 16 + 16) + (8 * 16 + 16 + 16 * 8 + 8) + NORMS + HEAD,
+    "mamba": 7 * 4 + 2 * (SCAN + (8 + 8) + 2 * 8 * 3) + 3 * 4 + (4 * 4 + 4),
+    "mamba_lti": 7 * 4 + 2 * (SCAN + 2 * 3) + 3 * 4 + (4 * 4 + 4),
+    "convnet": (9 * 2 + 2) + (9 * 2 * 3 + 3) + (3 * 5 + 5) + (5 * 4 + 4),
+    "vit": (4 * 8 + 8 + 8 + 5 * 8) + 4 * 8 * 8 + (8 * 32 + 32 + 32 * 8 + 8) + NORMS + HEAD,
+}
+
+
+@every
+def test_the_number_of_parameters(name):
+    assert sum(p.size for p in small(name).parameters()) == COUNTS[name]
+
+
 @every_sequence
 def test_no_answer_depends_on_what_comes_later(name):
     model, (x, _) = small(name), data(name)
