@@ -640,6 +640,7 @@ def test_points_on_straight_lines():
     for axes, values in zip(figure.axes, ([2.1, 2.8, 5.2], [2.1, 2.8, 5.2], [3, 10, 34])):
         straight, points = axes.get_lines()
         np.testing.assert_allclose(points.get_data(), [sizes, values])
+        assert not points.get_clip_on()  # a point on the edge is a whole one
         np.testing.assert_allclose(np.interp(sizes, *straight.get_data()), values)
         assert straight.get_xdata()[0] == axes.get_xlim()[0] == axes.get_ylim()[0] == 0
         assert axes.get_xlim()[1] >= 32

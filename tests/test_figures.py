@@ -407,6 +407,7 @@ def test_a_legend_has_few_rows_and_fits(n, rows):
         figure, _ = square()
         names = tuple(f"{c} is a long name" for c in range(n))
         class_legend(figure, SimpleNamespace(class_names=names))
+        figure.draw_without_rendering()
         [legend] = figure.legends
         box = legend.get_window_extent()
     assert box.width <= figure.bbox.width and box.y0 >= 0

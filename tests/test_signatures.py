@@ -593,17 +593,17 @@ RECIPES = {  # epochs, rows of a minibatch, learning rate
 @pytest.mark.parametrize("name", RECIPES)
 def test_what_each_picture_trains(name, monkeypatch):
     def fit(model, x, y, loss, adam, *, epochs, batch_size=32, **options):
-        raise Trained(model, len(x), (epochs, batch_size, adam.lr))
+        raise Trained(model, len(x), (epochs, batch_size, adam.lr), loss)
 
     def learn(model, task, recipe):
-        raise Trained(model, None, (recipe.epochs, recipe.batch_size, recipe.learning_rate))
+        raise Trained(model, None, (recipe.epochs, recipe.batch_size, recipe.learning_rate), None)
 
     for module in (common, tabnet, ebm, ann2snn):
         monkeypatch.setattr(module, "fit", fit)
     monkeypatch.setattr(drawn_tasks, "learn", learn)
     with pytest.raises(Trained) as stop:
         signatures.PICTURES[name]()
-    model, rows, recipe = stop.value.args
+    model, rows, recipe, loss = stop.value.args
     assert recipe == RECIPES[name]
     if name in ("mlp", "tabnet", "bayesian", "mc_dropout", "snn"):  # as in its own paper
         assert type(model) is lookup(name).native
@@ -619,6 +619,10 @@ def test_what_each_picture_trains(name, monkeypatch):
         plain = build("ebm", 2, hidden_sizes=(64, 64, 64), rng=common.SEED).body.layers[0].weight
         np.testing.assert_allclose(model.body.layers[0].weight.data, 4 * plain.data)
         assert model.chains.restart == 0.02
+        data = np.zeros((9, 2), "float32")
+        blurred = loss(SimpleNamespace(contrastive_divergence=lambda x: x), data, None)
+        noise = backend.Noise(common.SEED).standard_normal((9, 2), dtype=np.float32)
+        np.testing.assert_allclose(blurred, 0.15 * noise, rtol=1e-6)
         assert [p.shape[-1] for p in model.parameters()][::2] == [64, 64, 64, 1]
     elif name == "ann2snn":
         assert model.train_rows == 800
