@@ -37,7 +37,7 @@ from demos.shell.arguments import (
     number_of_replicas,
     positive_integer,
 )
-from demos.shell.memory import bound_memory, require_room, say_if_many
+from demos.shell.memory import bound_memory, require_room
 from demos.shell.output import Output
 from demos.shell.terminal import dim, wrapped
 
@@ -51,8 +51,7 @@ def main(arguments=None):
     bound_memory()
     seeds = range(options.seed, options.seed + options.replicas)
     networks = [network for way in WAYS for network in way.networks(options.seed)]
-    require_room("all networks", options.replicas, *networks)
-    say_if_many(options.replicas)
+    require_room("all networks", options.replicas, *networks, lower="--replicas")
     with Output(options.out, [PICTURE]) as output:
         bands = [Band(way, seeds, options.epochs) for way in WAYS]
         results = [band.evaluate() for band in bands]

@@ -23,7 +23,7 @@ import numpy as np
 
 from architectures import classifier, list_architectures, lookup
 from demos.shell.arguments import Parser, number_of_replicas, positive_integer
-from demos.shell.memory import bound_memory, require_room, say_if_many
+from demos.shell.memory import bound_memory, require_room
 from demos.shell.output import require_replaceable
 from minigrad import compile, nn, optim
 from minigrad.files import replacing
@@ -71,9 +71,8 @@ def recorded(options):
         whole = model(0)
     except TypeError as error:  # an option that it does not have
         raise Refusal(error) from None
+    require_room(options.name, options.replicas or 1, whole, lower="--replicas or --hidden")
     if lead:
-        require_room(options.name, options.replicas, whole)
-        say_if_many(options.replicas)
         whole = nn.stack(map(model, range(options.replicas)))
     optimizer = optim.Adam(whole.train().parameters(), lr=1e-2)
     step = compile(training_step(whole, type(whole).loss, optimizer))

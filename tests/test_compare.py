@@ -248,12 +248,20 @@ def test_what_the_machine_has_no_room_for_is_refused_before_it_is_drawn(monkeypa
     monkeypatch.setattr("demos.shell.memory.room", lambda: enough - 1)
     says = refused(capsys, *arguments)
     assert says.startswith("compare.py: mlp: 20,000 replicas of 2,437 parameters need 1.0 GiB ")
-    assert "lower --replicas" in says
+    assert says.endswith(": lower --replicas or --batch-size\n")
     monkeypatch.setattr("demos.shell.memory.room", lambda: enough)
     says = refused(capsys, *arguments)  # a word on what takes long
     assert says == (
-        "20,000 replicas are drawn one by one, which takes a while ...\ncompare.py: drawn\n"
+        "mlp: 20,000 replicas of 2,437 parameters need 1.0 GiB, which takes a while ...\n"
+        "compare.py: drawn\n"
     )
+
+
+def test_minibatches_that_are_drawn_together_need_room_together(monkeypatch, capsys):
+    monkeypatch.setattr("demos.shell.memory.room", lambda: 10 * 2**30)
+    large = ["--batch-size", "1000000", "--replicas", "1"]
+    says = refused(capsys, "--task", "copy", "--only", "gru", *large)
+    assert "44,232 parameters need 13.4 GiB" in says
 
 
 def test_wrong_data_are_refused_in_one_line(tmp_path, capsys):

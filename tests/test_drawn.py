@@ -229,6 +229,13 @@ def test_passes_change_no_prediction(monkeypatch):
     np.testing.assert_allclose(drawn.predict(model, task), whole, rtol=1e-5)
 
 
+@pytest.mark.filterwarnings("error")
+def test_what_diverges_is_a_result_without_warnings():
+    recipe = Recipe(seeds=SEEDS, epochs=2, learning_rate=1e38, compiled=False)
+    outcome = drawn.train(Entry("gru", short("copy", steps=55), recipe))
+    assert not np.isfinite(outcome.loss_history).all()
+
+
 def test_the_learning_rate_warms_up_and_falls(monkeypatch):
     rates = []
 

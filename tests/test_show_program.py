@@ -116,11 +116,11 @@ def test_a_picture_that_cannot_be_written_is_refused_before_anything_is_printed(
     [
         (["tabnet", "--picture", "x.png"], "too many for a picture"),
         (["hopfield", "--hidden", "4"], "its options are"),
-        (["mlp", "--replicas", "3"], "mlp: 3 replicas of 2,437 parameters need 0.0 GiB"),
+        (["tabnet", "--replicas", "3"], "tabnet: 3 replicas of 78,453 parameters need 0.0 GiB"),
     ],
 )
 def test_what_does_not_work_is_said_in_a_line(arguments, words, capsys, monkeypatch):
-    monkeypatch.setattr("demos.shell.memory.room", lambda: 2 * 4 * 4 * 2437)  # of two MLPs
+    monkeypatch.setattr("demos.shell.memory.room", lambda: 2 * 4 * 4 * 78_453)  # of two TabNets
     assert show_program.main(arguments) == 2
     assert words in capsys.readouterr().err
 

@@ -352,6 +352,8 @@ def test_a_guest_and_own_data_here_and_in_other_processes(tmp_path, capsys):
         ("none", 4, None),
         ("0.5", None, 0.5),
         ("7", None, 7),
+        ("8x8x1", None, (8, 8, 1)),
+        ("x8", None, "x8"),
         ("relu", None, "relu"),
         ("none", "relu", "none"),
     ],

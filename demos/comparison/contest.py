@@ -48,10 +48,21 @@ def require_fit(entries):
                 f"{entry.name} is for tasks such as {known.tasks[0]} (compare.py --task "
                 f"{known.tasks[0]}), and cannot learn {task.name}: {error}"
             ) from None
-        arrays = (task.x_train, task.y_train, task.x_test, task.y_test)
-        rows = sum(getattr(array, "nbytes", 0) for array in arrays) // len(task.y_test)
         if recipe.device == "cpu":
-            require_room(entry.name, len(recipe.seeds), model, rows=rows)
+            lower, rows = training.what_to_lower(entry), bytes_of_rows(task, recipe)
+            require_room(entry.name, len(recipe.seeds), model, lower=lower, rows=rows)
+
+
+def bytes_of_rows(task, recipe):
+    """Of one replica, less what stays in a table that all share."""
+    train, test = (
+        sum(getattr(array, "nbytes", 0) for array in arrays) // len(task.y_test)
+        for arrays in ((task.x_train, task.y_train), (task.x_test, task.y_test))
+    )
+    if isinstance(task, drawn.DrawnTask):  # the minibatches of an epoch are drawn together
+        rows = drawn.steps_of(task, recipe) // recipe.epochs * recipe.batch_size
+        train = train * rows // task.x_train.shape[1]
+    return train + test
 
 
 def train(entry, on_epoch=None):

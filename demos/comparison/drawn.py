@@ -87,8 +87,9 @@ def train(entry, on_epoch=None):
         if on_epoch is not None:
             on_epoch(entry, epoch, loss.mean(), accuracies[-1].mean())
 
-    losses, seconds = learn(model, task, recipe, look)
-    guesses = predict(model, task)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # see training.py
+        losses, seconds = learn(model, task, recipe, look)
+        guesses = predict(model, task)
     return Outcome(
         name=entry.name,
         label=known.label,

@@ -31,7 +31,6 @@ from demos.shell.arguments import (
     split_names,
 )
 from demos.shell.ending import printable
-from demos.shell.memory import say_if_many
 from demos.shell.workers import workers
 from minigrad import backend
 
@@ -301,7 +300,6 @@ def fitting_task(options, contenders):
     few = options.seeds if options.data is not None else options.seeds[:1]
     task = load(options, few)
     require_fit(contenders(task))
-    say_if_many(len(options.seeds))
     return task if few == options.seeds else load(options, options.seeds)
 
 

@@ -133,13 +133,18 @@ def train(entry, on_epoch=None):
 def no_room(entry, error):
     """One line for a MemoryError: whose, and what to lower."""
     count = len(entry.recipe.seeds)
-    lower = ["--replicas", *["--batch-size"] * (entry.recipe.batch_size > 1)]
-    lower += [f"--{name.replace('_', '-')}" for name in entry.options]
     return (
         f"{backend.device_name()} has no room for {count:,} replica{'s' * (count > 1)} of "
         f"{lookup(entry.name).label} with {entry.recipe.batch_size} rows in a minibatch: lower "
-        f"{' or '.join(lower)} ({error})"
+        f"{what_to_lower(entry)} ({error})"
     )
+
+
+def what_to_lower(entry):
+    """The options that decide how much memory an Entry takes, in words."""
+    names = ["replicas", *["batch-size"] * (entry.recipe.batch_size > 1)]
+    names += [name.replace("_", "-") for name in entry.options]
+    return " or ".join(f"--{name}" for name in names)
 
 
 def arrive(entry):

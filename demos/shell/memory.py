@@ -10,7 +10,7 @@ except ImportError:  # Windows, which promises no more than there is
     resource = None
 
 COPIES = 4  # of every weight while Adam trains: itself, its gradient, and two moments
-MANY = 10_000  # replicas: drawn one by one, they take seconds
+MUCH = 2**29  # bytes: seconds go by before so much is drawn
 
 
 def bound_memory():
@@ -30,25 +30,23 @@ def room():
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def require_room(what, replicas, *models, rows=0):
-    """Raise a Refusal if so many replicas cannot train on this machine, whatever the batches.
+def require_room(what, replicas, *models, lower, rows=0):
+    """Raise a Refusal if so many replicas cannot train on this machine, whatever else they need; of
+    many, which are drawn one by one, say that they take a while.
 
     models: what one replica consists of.
+    lower: which options decide how much it is, in words.
     rows: bytes of the data that each replica has of its own.
     """
     parameters = [p for model in models for p in model.parameters()]
     needed = replicas * (COPIES * sum(p.data.nbytes for p in parameters) + rows)
+    of_them = f"{replicas:,} replica{'s' * (replicas > 1)} of {sum(p.size for p in parameters):,}"
+    says = f"{what}: {of_them} parameters need {needed / 2**30:,.1f} GiB"
     if resource is not None and needed > room():
         data = " and the rows" * bool(rows)
         raise Refusal(
-            f"{what}: {replicas:,} replica{'s' * (replicas > 1)} of "
-            f"{sum(p.size for p in parameters):,} parameters need {needed / 2**30:,.1f} GiB (with "
-            f"gradients, Adam's two moments{data}), and the machine has {room() / 2**30:,.1f}: "
-            "lower --replicas, or the widths"
+            f"{says} (with gradients, Adam's two moments{data}), and the machine has "
+            f"{room() / 2**30:,.1f}: lower {lower}"
         )
-
-
-def say_if_many(replicas):
-    """A word on what takes long before the first line of results."""
-    if replicas >= MANY:
-        say(f"{replicas:,} replicas are drawn one by one, which takes a while ...")
+    if needed > MUCH:
+        say(f"{says}, which takes a while ...")

@@ -152,7 +152,8 @@ def value(text, like):
     try:
         return float(text)
     except ValueError:
-        return text
+        sizes = re.fullmatch(r"\d+(x\d+)+", text)  # as of an image: the default may be None
+        return tuple(map(whole, text.split("x"))) if sizes else text
 
 
 def whole(text):
