@@ -44,7 +44,7 @@ def same(found, expected, what="it"):
     shapes = np.shape(found), np.shape(expected)
     if shapes[0] != shapes[1]:
         raise Wrong(f"{what} has the shape {shapes[0]}, not {shapes[1]}")
-    if not np.allclose(found, expected, rtol=1e-5, atol=1e-7):
+    if not np.allclose(found, expected, atol=1e-7):
         raise Wrong(f"{what} is {short(found)}, not {short(expected)}")
 
 
