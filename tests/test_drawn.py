@@ -221,6 +221,16 @@ def test_a_loss_is_the_mean_over_an_epoch_and_tests_come_between(monkeypatch):
     assert [kind for kind, _ in itertools.groupby(Watched.seen)] == [True, False] * 2
 
 
+def test_after_an_epoch_a_model_is_ready_to_be_looked_at():
+    task, recipe = short("digits", steps=15), Recipe(SEEDS, epochs=2, compiled=False)
+    model, seen = drawn.replicas("mlp", task, recipe), []
+    losses, _ = drawn.learn(
+        model, task, recipe, lambda epoch, loss: seen.append((epoch, loss, model.training))
+    )
+    assert [(epoch, mode) for epoch, _, mode in seen] == [(1, False), (2, False)]
+    np.testing.assert_array_equal(np.stack([loss for _, loss, _ in seen], axis=-1), losses)
+
+
 def test_passes_change_no_prediction(monkeypatch):
     task = short("copy", steps=2)
     model = drawn.replicas(Entry("gru", task, Recipe(SEEDS)))
