@@ -223,7 +223,7 @@ def test_a_loss_is_the_mean_over_an_epoch_and_tests_come_between(monkeypatch):
 
 def test_after_an_epoch_a_model_is_ready_to_be_looked_at():
     task, recipe = short("digits", steps=15), Recipe(SEEDS, epochs=2, compiled=False)
-    model, seen = drawn.replicas("mlp", task, recipe), []
+    model, seen = drawn.replicas(Entry("mlp", task, recipe)), []
     losses, _ = drawn.learn(
         model, task, recipe, lambda epoch, loss: seen.append((epoch, loss, model.training))
     )
