@@ -353,11 +353,12 @@ def test_a_cluster_that_cannot_be_used_is_refused(monkeypatch):
             pass
         local.scale(1)
         monkeypatch.setattr(minigrad, "__version__", "0.0.0")  # here, and in no worker
-        monkeypatch.setattr(cluster_module, "VERSION", "'0.0.1'")
         monkeypatch.setattr(cluster_module, "PATIENCE", 10)
-        says = r"lacks demos and minigrad 0.0.0 \('0.0.1'\): start it with this checkout's folder"
-        with pytest.raises(Refusal, match=says), cluster(local.scheduler_address):
-            pass
+        for version, found in (("'0.0.1'", "'0.0.1'"), ("__import__('no_package')", "Module.*")):
+            monkeypatch.setattr(cluster_module, "VERSION", version)
+            says = rf"lacks demos and minigrad 0.0.0 \({found}\): start it with this checkout's fol"
+            with pytest.raises(Refusal, match=says), cluster(local.scheduler_address):
+                pass
 
 
 def test_a_cancelled_training_is_a_failure():
