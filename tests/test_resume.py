@@ -69,6 +69,16 @@ def test_it_says_where_it_goes_on():
     assert str(replace(start, left=[anew], done=[])) == "Going on from out: all train anew"
 
 
+def test_files_that_were_being_written_are_not_carried_over(tmp_path):
+    (tmp_path / "models").mkdir()
+    for name in ("mlp.npz", ".snn.npz.7.part"):
+        (tmp_path / "models" / name).write_text(name)
+    (tmp_path / "run").mkdir()
+    resuming.Start([], folder=tmp_path / "models").carry(tmp_path / "run")
+    assert os.listdir(tmp_path / "run") == ["models"]
+    assert os.listdir(tmp_path / "run" / "models") == ["mlp.npz"]
+
+
 def test_what_all_replicas_share_does_not_grow():
     seeds = (1, 2)
     entry = small(Entry("mlp", rings_and_clusters(seeds), Recipe(seeds)))
