@@ -1503,3 +1503,17 @@ def test_what_holds_no_leaf_is_not_read_at_every_replay():
 def test_an_index_is_printed_as_one_writes_it():
     for index in ("1:3", "::2", "1:, :-1, 1:9:3", "..., 0, None", "()"):
         assert index_text(eval(f"np.s_[{index}]")) == index
+
+
+def test_arrays_may_be_given_by_name():
+    @minigrad.op
+    def clipped(x, low, high):
+        return xp.clip(x, a_min=low - 1, a_max=high * 2), None, None, None
+
+    def step(x, y):
+        return clipped(x, y, x + y).data
+
+    compiled = minigrad.compile(step)
+    for seed in range(3):
+        x, y = np.random.default_rng(seed).standard_normal((2, 8, 3), dtype="float32")
+        np.testing.assert_array_equal(compiled(Tensor(x), Tensor(y)), step(Tensor(x), Tensor(y)))
