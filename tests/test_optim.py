@@ -138,6 +138,14 @@ def test_gradients_set_to_none_before_backward_train_all_the_same():
     np.testing.assert_array_equal(p.data, q.data)
 
 
+def test_a_state_before_the_first_step_can_be_loaded():
+    """No steps, squares of 0: both are what an optimizer begins with."""
+    state = Adam(two_parameters()).state_dict()
+    optimizer = Adam(two_parameters())
+    optimizer.load_state_dict(state)
+    assert optimizer.steps == 0
+
+
 def test_replaced_data_is_an_error_that_says_what_to_do():
     parameters = two_parameters()
     optimizer = SGD(parameters)
