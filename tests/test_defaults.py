@@ -2,10 +2,7 @@
 
 import importlib
 import inspect
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +12,6 @@ from demos.shell.arguments import Parser
 from minigrad import data, fit, functional, nn, ops, optim, schedules, spiking
 from minigrad.gradcheck import gradcheck
 
-ROOT = Path(__file__).parents[1]
 DEFAULTS = {
     ops.pad: {"value": 0},
     functional.cross_entropy: {"smoothing": 0},
@@ -83,17 +79,3 @@ def test_help_tells_of_every_option_and_its_default(name, monkeypatch):
             default = action.default
             if isinstance(default, (int, float, str, Path)):
                 assert said[1] == str(default), option
-
-
-def test_a_command_runs_as_a_file_from_any_folder_and_ends_with_its_status(tmp_path):
-    """Those that no other test runs so; together, since imports are most of the time."""
-    alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    started = {}
-    for name in ("benchmark", "signatures", "curvature", "show_program"):
-        command = [sys.executable, ROOT / "demos" / f"{name}.py", "--nonsense"]
-        started[name] = subprocess.Popen(
-            command, cwd=tmp_path, env=alone, stderr=subprocess.PIPE, text=True
-        )
-    for name, process in started.items():
-        _, said = process.communicate()
-        assert process.returncode == 2 and f"{name}.py: error: " in said
