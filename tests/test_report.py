@@ -92,6 +92,9 @@ def test_the_table_is_ranked_and_marks_ties():
     assert rows[3][7:] == ["10.2", "3.00", "s", "50"]
     assert any(line.split()[:4] == ["Bayes", "the", "ceiling", "97.7"] for line in lines)
     assert all(len(line) <= 80 and line == line.rstrip() for line in lines)
+    rules = [line for line in lines if set(line) <= {"=", "-"}]
+    across = max(len(line) for line in lines if line.startswith("#"))
+    assert rules == ["=" * across, "-" * across, "=" * across]
 
 
 def test_footnotes_tell_what_the_table_does_not_show():
