@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from small_models import FEATURES, OPTIONS, reseed, small_data, to_float64
 
-from architectures import list_architectures, regressor
+from architectures import build, list_architectures, regressor
 from architectures.probabilistic.bayesian import kl
 from architectures.regression import Regressor, decompose
 from minigrad import Tensor, backend, fit, nn, optim, strict
@@ -153,6 +153,12 @@ def test_it_learns_where_data_scatter():
     fit(model, x, y, type(model).loss, adam, epochs=60, compiled=True)
     learnt = np.sqrt(model.uncertainty(np.array([[-0.6], [0.6]]))["aleatoric"].numpy())[:, 0]
     np.testing.assert_allclose(learnt, [0.1, 0.4], rtol=0.25)
+
+
+def test_a_head_of_ones_own_is_taken():
+    head = nn.Linear(8, 2, rng=0)
+    own = Regressor(build("mlp", 3, hidden_sizes=(8,), rng=0), train_rows=5, head=head)
+    assert own.head is head
 
 
 def test_what_makes_no_sense_is_refused():
