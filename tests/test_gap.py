@@ -66,6 +66,8 @@ def test_an_ensemble_of_each_replica_is_its_own(monkeypatch):
 
     def noted(model, x, y, *arguments, **options):
         trained_on.append((x, y))
+        rates = [options["schedule"](step) for step in (0, 4)]  # 400 points are 4 minibatches
+        assert rates == pytest.approx([1e-2, 1e-4])
         return fit(model, x, y, *arguments, **options)
 
     monkeypatch.setattr(bands, "fit", noted)
