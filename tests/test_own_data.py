@@ -347,6 +347,7 @@ def test_npz(tmp_path):
         ({"x": np.zeros(4), "y": np.zeros(4, int)}, r"x must be \(N, D\)"),
         ({"x": np.zeros((4, 2)), "y": np.zeros(3, int)}, r"not \(4, 2\) and \(3,\)"),
         ({"x": np.full((4, 2), np.nan), "y": np.zeros(4, int)}, r"x\[0, 0\] is nan"),
+        ({"x": np.full((4, 2), np.longdouble("1e400")), "y": np.zeros(4, int)}, "is inf"),
         ({"x": np.zeros((4, 2)), "y": np.zeros(4)}, "y must hold integers or text, not float64"),
         ({"x": np.full((4, 2), "1"), "y": np.zeros(4, int)}, "x must hold numbers, not <U1"),
         ({"x": np.zeros((4, 2), complex), "y": np.zeros(4, int)}, "x must hold numbers, not comp"),
