@@ -8,13 +8,20 @@ believed only as far as its own size makes it credible.
 import errno
 import math
 import os
+import re
 import stat
+import time
 import zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy
 from numpy.lib import format as npy
+
+try:
+    import fcntl
+except ImportError:  # Windows, where what a killed process has left stays
+    fcntl = None
 
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 PLAIN = "biufcSU"  # numbers and text
@@ -139,14 +146,32 @@ def replacing(path):
 def part_of(path):
     """A new file beside `path`, or where that leads to; deleted afterwards if it is still there.
 
-    A process that is killed leaves it behind. Nobody else deletes it: whether the process lives,
-    maybe on another machine that has the same disk, cannot be known.
+    A process that is killed leaves it behind, and its lock ends: who writes `path` next deletes it.
     """
     path = Path(os.path.realpath(path))
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    delete_left_parts(path)
     with open(part, "xb") as file:  # "x": never through somebody's link
         try:
+            if fcntl is not None:
+                with suppress(OSError):  # where nothing can be locked, nothing is deleted either
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield file
         finally:
             file.close()
             part.unlink(missing_ok=True)
+
+
+def delete_left_parts(path):
+    """Delete the parts of `path` that nobody has locked, and that are too old to be just begun."""
+    if fcntl is None:
+        return
+    named = re.compile(rf"\.{re.escape(path.name)}\.\d+\.part")
+    with suppress(OSError):
+        for part in [part for part in path.parent.iterdir() if named.fullmatch(part.name)]:
+            with suppress(OSError):
+                found = part.lstat()
+                if stat.S_ISREG(found.st_mode) and time.time() - found.st_mtime > 60:
+                    with open(part, "r+b") as file:
+                        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        part.unlink()

@@ -221,6 +221,21 @@ def test_a_single_file_is_replaced_at_once_and_not_through_a_link(tmp_path):
     assert (path.read_text(), mine.read_text()) == ("old", "mine")
 
 
+def test_what_a_killed_process_has_left_of_a_single_file_is_deleted_by_the_next(tmp_path):
+    left, fresh, alive, mine = (tmp_path / f".figures.json.{k}.part" for k in range(4))
+    other = tmp_path / ".figures.json.part"
+    for path in (left, fresh, alive, other):
+        path.write_text("half")
+    for path in (left, alive, other):
+        os.utime(path, (0, 0))
+    mine.symlink_to(other)
+    with open(alive) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        replace_file(tmp_path / "figures.json", "new")
+    names = {path.name for path in (fresh, alive, mine, other)}
+    assert set(os.listdir(tmp_path)) == {"figures.json", *names}
+
+
 def test_a_link_stays_a_link_and_what_it_leads_to_is_replaced(tmp_path):
     """As /dev/stdout is one, which root could replace."""
     (tmp_path / "far").mkdir()
