@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from minigrad import functional, nn
+
 ROOT = Path(__file__).parents[1]
 
 REPORT = """
@@ -44,3 +48,13 @@ def test_a_users_package_that_hides_ours_is_named(tmp_path):
             f"ImportError: `{name}` is {tmp_path / hiding}".removesuffix("/__init__.py")
         )
         path.unlink()
+
+
+@pytest.mark.parametrize("package", [nn, functional])
+def test_all_that_a_package_gathers_is_exported(package):
+    gathered = {
+        name
+        for name, value in vars(package).items()
+        if getattr(value, "__module__", "").startswith("minigrad.") and not name.startswith("_")
+    }
+    assert gathered == {name for name in package.__all__ if name.upper() != name}  # no constants

@@ -404,6 +404,7 @@ def test_words_that_argparse_would_misread():
         (["mlp", "--lr", "0.1,-1"], "'-1' is not a number above 0"),
         (["mlp", "--lr", "0.1,0.10"], "'0.1,0.10' names a value twice"),
         (["mlp", "--lr", "1e-3,", "1e-2"], "'1e-3,' has an empty place: values are separated by"),
+        (["mlp", "--lr", "1e-3, ,1e-2"], "'1e-3, ,1e-2' has an empty place"),
         (["mlp", "--wit", "none.py"], "unrecognized arguments: --wit none.py"),
         (["mlp", "--weight-decay", "x"], "'x' is not a number above 0"),
         (["mlp", "--hidden-sizes", "64,32y"], "'32y' is nothing like the default 64x32"),
