@@ -53,7 +53,14 @@ def main(arguments=None):
     rows = read(options.rows, kept, replica)
     x = standardised_as(rows, kept.mean[replica], kept.deviation[replica])
     seed = kept.seeds[0] if options.seed is None else options.seed
-    text = as_csv(kept.classes, *predict_with_parts(network, x, seed))
+    with np.errstate(all="ignore"):  # what overflows is said below, in one line
+        probabilities, uncertainties = predict_with_parts(network, x, seed)
+    if not np.isfinite(probabilities).all():
+        raise Refusal(
+            f"{options.model} gives NaN for probabilities: its weights are infinite or too large, "
+            "as those of training that has diverged"
+        )
+    text = as_csv(kept.classes, probabilities, uncertainties)
     if options.out:
         replace_file(options.out, text)
     else:

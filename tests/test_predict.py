@@ -378,6 +378,15 @@ def test_hostile_files_are_refused(models, tmp_path, new_rows, capsys, change):
     assert most < 5e6
 
 
+@pytest.mark.parametrize("name", ["mlp", "bayesian", "ann2snn"])
+def test_a_network_that_gives_no_probabilities_is_refused(models, tmp_path, new_rows, capsys, name):
+    kept = keeping.read(models / f"{name}.npz")
+    path = tmp_path / "model.npz"
+    infinite = {key: np.full_like(a, np.inf) for key, a in kept.state.items() if "weight" in key}
+    minigrad.save(path, kept.state | infinite, **kept.extras)
+    assert "gives NaN for probabilities" in refused(capsys, path, new_rows)
+
+
 def test_more_names_than_numbers_build_no_network(models, tmp_path, new_rows, capsys):
     kept = keeping.read(models / "mlp.npz")
     names = [f"c{k}" for k in range(30_000)]
