@@ -93,6 +93,7 @@ HINTS = {
     "unhashable type": "is an option an array or a list, where one number is expected?",
     "axes don't match": "all axes are named, in their new order: .mT exchanges the last two",
     "axis remapping": "has the shape fewer axes than the array?",
+    "operand 'Box'": "an array that is no input cannot take what `higher` differentiates",
     "memoryview": "a rule is given arrays, not Tensors: x, not x.data",
     "interpreted as an integer": "an axis or a length is a whole number, several are a tuple",
 }

@@ -269,6 +269,30 @@ def test_spikes_are_refused_by_name(function):
         grad(function)(np.ones((1, 3, 2), "float32"))
 
 
+@pytest.mark.parametrize("rows", [5, 8])
+def test_running_averages_are_not_moved_by_a_derivative(rows):
+    """Be they of one batch or of several virtual batches."""
+    net = classifier("tabnet", 3, 2, hidden_size=4, virtual_batch_size=4, train_rows=rows, rng=0)
+    x = np.random.default_rng(0).standard_normal((rows, 2), dtype="float32")
+    ones = [np.ones_like(p.data) for p in net.parameters()]
+    before = net.state_dict()
+    product = hvp(lambda net: net.loss(Tensor(x), np.arange(rows) % 3), net, ones)
+    assert all(np.isfinite(p.numpy()).all() for p in product)
+    assert all((array == before[name]).all() for name, array in net.state_dict().items())
+
+
+def test_an_array_from_outside_takes_nothing_that_is_differentiated():
+    total = np.zeros(4)
+
+    @op
+    def summing(x):
+        total[...] += x
+        return 2 * x, lambda g: 2 * g
+
+    with pytest.raises(TypeError, match=r"op summing.*an array that is no input cannot take what"):
+        hvp(lambda x: (summing(x) ** 2).sum(), X, X)
+
+
 def test_boxes_are_aliases_as_arrays_are():
     @op
     def in_place(x):

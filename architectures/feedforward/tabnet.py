@@ -85,8 +85,9 @@ class GhostBatchNorm(nn.BatchNorm):
         *lead, batch, features = x.shape
         ghosts = x.reshape(*lead, count, batch // count, features)
         gain, bias = (p.reshape(*p.shape[:-2], 1, 1, features) for p in (self.gain, self.bias))
-        running, rate = (self.running_mean, self.running_var), self.momentum
-        y = functional.batch_norm(ghosts, gain, bias, running, rate, self.eps, in_turn=True)
+        running = (self.running_mean, self.running_var)
+        options = {"running": running, "momentum": self.momentum, "eps": self.eps, "in_turn": True}
+        y = functional.batch_norm(ghosts, gain, bias, **options)
         return y.reshape(*y.shape[:-3], batch, features)
 
 

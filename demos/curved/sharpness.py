@@ -55,7 +55,7 @@ def picture(epochs=10, names=None):
 def along_training(entry):
     """({epoch: largest eigenvalues (R,)}, test accuracies (R,)) of an Entry's replicas."""
     task, recipe = entry.task, entry.recipe
-    model = replicas(entry)
+    model = replicas(entry).eval()  # as `fit` leaves it after each epoch
     x, y = task.x_train[:, :ROWS], task.y_train[:, :ROWS]
     looks = {}
 
