@@ -21,7 +21,7 @@ from numpy.lib import format as npy
 try:
     import fcntl
 except ImportError:  # Windows, where what a killed process has left stays
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 PLAIN = "biufcSU"  # numbers and text

@@ -110,7 +110,7 @@ def fit(
             floating-point numbers converted to the parameters' dtype, once. For data that take too
             much memory x may be LazyRows (see data), which are asked for batch by batch. Of a model
             that has `num_classes` integers in y are labels, 0 ... num_classes - 1. (Of another, a
-            compiled step's loss is NaN for others: see `functional.cross_entropy`.)
+            compiled step takes others without a word: see `functional.cross_entropy`.)
         loss: loss(model, x, y) of the Tensors of a minibatch: a Tensor of shape ``model.replicas``,
             one number for each.
         optimizer: an Optimizer of the model's parameters.

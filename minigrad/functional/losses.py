@@ -29,8 +29,8 @@ def cross_entropy(logits, labels, smoothing=0.0):
     Raises:
         ValueError: shapes that do not fit; a softmax in place of logits; on the CPU also class
             numbers outside 0 ... C-1, and probabilities that are negative or do not sum to one. On
-            a GPU, which would have to be waited for, and in a compiled step such class numbers make
-            the loss NaN, and such probabilities give a wrong one without a word.
+            a GPU, which would have to be waited for, and in a compiled step such labels give a
+            wrong loss without a word.
         TypeError: neither arrays nor Tensors, or a dtype that is neither kind of labels.
     """
     z = logits
@@ -69,32 +69,25 @@ def cross_entropy(logits, labels, smoothing=0.0):
 @Kernel(
     "raw T like, raw L labels, int64 classes",
     "raw T target",
-    """
-    const long long label = labels[i / classes];
-    target[i] = label < 0 || label >= classes ? T(nan("")) : T(label == i % classes);
-    """,
+    "target[i] = labels[i / classes] == i % classes",
     threads=lambda like, labels, classes: (labels.size * classes, (*labels.shape, classes)),
 )
 def one_hot(like, labels, classes):
-    """1 in the class of each label and 0 in the others, in the dtype of `like`; NaN in the whole
-    row of a label that is no class, so that the loss is NaN where nobody looks at labels."""
+    """1 in the class of each label and 0 in the others, in the dtype of `like`."""
     if isinstance(labels, numpy.ndarray) and classes <= FEW_CLASSES:  # then in half the time
         try:
             return _targets(classes, like.dtype).take(labels + 1, axis=0, mode="clip")
         except TypeError:  # of uint64, by which NumPy takes nothing
             pass
-    labels = labels[..., None]
-    is_one = xp.where((labels >= 0) & (labels < classes), 1, xp.nan).astype(like.dtype)
-    target = is_one * (labels == xp.arange(classes))
+    is_class = labels[..., None] == xp.arange(classes)
+    target = is_class.astype(like.dtype)
     return target
 
 
 @functools.lru_cache
 def _targets(classes, dtype):
-    """A table of the targets of all classes, between two rows of NaN for labels out of range."""
-    table = numpy.eye(classes + 2, classes, -1, dtype)
-    table[[0, -1]] = numpy.nan
-    return table
+    """A table of the targets of all classes, between two rows of 0 for labels out of range."""
+    return numpy.eye(classes + 2, classes, -1, dtype)
 
 
 def check_probabilities(p):
