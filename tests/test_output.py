@@ -185,6 +185,16 @@ def test_a_lock_that_is_no_file_is_neither_waited_for_nor_followed(tmp_path, mak
     assert os.listdir(tmp_path) == [".runs"] and os.listdir(tmp_path / ".runs") == ["lock"]
 
 
+@pytest.mark.parametrize("mine", ["3/x", "latest/x", "notes"])
+def test_a_folder_in_which_no_run_has_been_is_somebody_elses(tmp_path, mine):
+    path = tmp_path / ".runs" / mine
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("mine")
+    with pytest.raises(Refusal, match=r"\.runs is not from an earlier run"):
+        write(tmp_path)
+    assert path.read_text() == "mine"
+
+
 def test_a_folder_that_takes_no_files_is_found_before(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(Refusal, match=r"cannot write to .*file: it is no folder"):

@@ -69,9 +69,12 @@ class Output:
 
     def refuse_strangers(self):
         strangers = [path for name in self.names if stranger(path := self.out / name)]
+        lock = self.runs / "lock"
         if self.runs.is_symlink() or self.runs.is_file():
             strangers.append(self.runs)
-        lock = self.runs / "lock"  # a pipe would be waited for, a link would lead elsewhere
+        elif self.runs.exists() and any(self.runs.iterdir()) and not os.path.lexists(lock):
+            strangers.append(self.runs)  # no run has been in it
+        # A pipe would be waited for, a link would lead elsewhere.
         if os.path.lexists(lock) and (lock.is_symlink() or not lock.is_file()):
             strangers.append(lock)
         if strangers:
@@ -126,7 +129,9 @@ class Output:
         with contextlib.suppress(OSError):  # what remains now, the next run tidies up
             self.tidy()
             if not any(self.numbered()):
-                shutil.rmtree(self.runs)
+                for name in ("next", "latest", "lock"):  # the lock last: it says whose folder it is
+                    (self.runs / name).unlink(missing_ok=True)
+                self.runs.rmdir()
         self.lock.close()
 
     def tidy(self):
