@@ -324,10 +324,11 @@ class Kernel:
         if _device != "gpu":
             return _library.one_launch(self.loop, *inputs, **options)  # the stand-in for CuPy
         out = options.pop("out", ())
+        out = out if type(out) is tuple else (out,)
         if self.threads is not None:
             options["size"], *shapes = self.threads(*inputs)
             out = out or tuple(xp.empty(shape, inputs[0].dtype) for shape in shapes)
-        return self.compiled(*inputs, *(out if type(out) is tuple else (out,)), **options)
+        return self.compiled(*inputs, *out, **options)
 
     @functools.cached_property
     def compiled(self):

@@ -14,6 +14,7 @@ import pytest
 import architectures
 import minigrad.recurrent
 import minigrad.spiking
+from minigrad import backend
 from minigrad.backend import KERNELS, Sum, xp
 
 assert architectures and minigrad.recurrent and minigrad.spiking  # all kernels are known now
@@ -277,3 +278,23 @@ def test_the_text_does_what_the_array_calls_do(compiled, name, dtype):
         if p.name != "work":  # room for what the array calls compute on the way
             np.testing.assert_allclose(a, b, **TOLERANCE[str(p.dtype)])
             assert a.dtype == xp.asarray(b).dtype == p.dtype
+
+
+@every_kernel
+def test_a_launch_hands_over_all_that_the_kernel_writes_into(name, monkeypatch):
+    kernel, taken = KERNELS[name], []
+    monkeypatch.setattr(backend, "_device", "gpu")
+    monkeypatch.setitem(vars(kernel), "compiled", lambda *args, **rest: taken.append((args, rest)))
+    inputs, options = CASES[name]("float32")
+    given, keys = in_a_tuple(options.get("out", ())), options.keys() - {"out"}
+    kernel.launch(*inputs, **options)
+    ((args, rest),) = taken
+    outs = args[len(inputs) :]
+    assert all(a is b for a, b in zip(args, (*inputs, *given)))
+    assert rest.keys() == keys | ({"size"} if kernel.threads else set())
+    if given or kernel.threads:  # CuPy makes the arrays of the others itself
+        with np.errstate(invalid="ignore"):
+            expected = in_a_tuple(kernel.loop(*inputs, **options))
+        assert [(a.shape, a.dtype) for a in outs] == [(a.shape, a.dtype) for a in expected]
+    else:
+        assert outs == ()
