@@ -1,5 +1,8 @@
 """Optimizers against the same update in a few lines of NumPy, and the flat array behind them."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -292,3 +295,27 @@ def test_a_state_is_gone_on_from_in_place(make, compiled):
     optimizer.load_state_dict(whole[1])
     for name, array in zip(optimizer.state, kept):
         assert isinstance(array, int) or getattr(optimizer, name) is array
+
+
+@pytest.mark.parametrize("make", [copy.deepcopy, lambda pair: pickle.loads(pickle.dumps(pair))])
+@pytest.mark.parametrize("optimizer", [SGD, Adam, AdamW])
+def test_a_copy_of_a_net_and_its_optimizer_goes_on_training_apart(optimizer, make):
+    net = nn.Linear(3, 2, rng=0)
+    pair = (
+        net,
+        optimizer(net.parameters(), lr=0.1, **({"momentum": 0.9} if optimizer is SGD else {})),
+    )
+
+    def step(net, optimizer):
+        optimizer.zero_grad()
+        (net(np.ones((4, 3), np.float32)) ** 2).sum().backward()
+        optimizer.step()
+        return [p.numpy().copy() for p in net.parameters()]
+
+    step(*pair)
+    twin = make(pair)
+    for _ in range(2):
+        for a, b in zip(step(*pair), step(*twin)):
+            np.testing.assert_array_equal(a, b)
+    step(*twin)
+    assert not np.array_equal(net.weight.data, twin[0].weight.data)

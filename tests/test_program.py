@@ -310,6 +310,26 @@ def test_the_source_is_readable():
     ):
         assert expected in lines, expected
     assert "# 6, 4" in compiled.source
+    evaluation = minigrad.compile(lambda x: layer(x))
+    assert evaluation(batch()[0]).shape == (6, 4)
+    assert "def step(x, *, weight, bias):" in evaluation.source  # the name of a lambda is none
+    assert "loss" not in evaluation.source  # where nothing is derived
+
+
+def test_pythons_operators_of_arrays():
+    def step(x, k):
+        y = abs(x) + -x + (1 - x) + (x - 1) + (2 / x) + (x / 2) + 2**x + x**2 + 3 * x + 3 + x
+        z = (k // 2) + (7 // k) + (k % 3) + (7 % k)
+        mask = ~(x > 0) & ((x <= 1) | (x == 2)) & ((x < 5) | (x != 6) | (x >= 7))
+        return y, z, xp.where(mask, x, 0) @ x.T
+
+    inputs = np.linspace(-2, 3, 12).reshape(3, 4), np.arange(1, 5)
+    compiled, expected = minigrad.compile(step), step(*inputs)
+    for _ in range(3):
+        for a, b in zip(compiled(*inputs), expected, strict=True):
+            np.testing.assert_array_equal(a, b)
+    for a, b in zip(run_alone(compiled.source, {}, inputs), expected, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_a_parameter_is_called_after_its_place_in_the_model():

@@ -52,6 +52,7 @@ def listing(recording, calls, name):
     used = dict.fromkeys(v for call in calls for v in (*call.reads, call.result))
     views = [v for v in used if v.kind == "state" and v.root is not v]
     lines = ["import numpy as np", "", ""]
+    name = name if name.isidentifier() else "step"  # that of a lambda is none
     lines += wrapped(f"def {name}({', '.join(parameters(recording, used))}):")
     lines += [f"    {view} = {cut(recording, view)}" for view in views]
     section, inside = None, written_out(calls, recording)
@@ -98,7 +99,8 @@ def written_out(calls, recording):
 def parameters(recording, used):
     numbers = [before for _, before, _ in recording.numbers if before in used]
     states = dict.fromkeys(v.root for v in used if v.root.kind == "state" and not v.is_number)
-    return [*(v.name for v, _ in recording.inputs), "*", *(v.name for v in (*numbers, *states))]
+    by_name = [v.name for v in (*numbers, *states)]
+    return [*(v.name for v, _ in recording.inputs), *["*"] * bool(by_name), *by_name]
 
 
 def cut(recording, view):
